@@ -1,0 +1,9 @@
+//! kvasm: a key-value server that any Redis client can use, with WebAssembly procedures beside the data.
+//!
+//! The modules are layers, and imports point one way only:
+//! `net > engine > {command, procedure, trigger} > keyspace > {types, store}`.
+//! `ARCHITECTURE.md` explains each layer, what it owns and what it must not know.
+
+pub mod procedure;
+pub mod store;
+pub mod types;

@@ -1,0 +1,1 @@
+//! The wasm side: gate, instances, host functions.

@@ -1,0 +1,1 @@
+//! Value types as plain data structures.
