@@ -4,6 +4,7 @@
 //! `net > engine > {command, procedure, trigger} > keyspace > {types, store}`.
 //! `ARCHITECTURE.md` explains each layer, what it owns and what it must not know.
 
+pub mod options;
 pub mod procedure;
 pub mod store;
 pub mod types;
