@@ -76,8 +76,8 @@ pub enum Outcome {
 pub struct Call {
     /// The module.
     pub module: Arc<Module>,
-    /// The name of the export.
-    pub export: String,
+    /// Its place among the module's procedures.
+    pub procedure: usize,
     /// What errors and logs call it.
     pub name: String,
     /// Which of the command's arguments are keys.

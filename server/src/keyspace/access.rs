@@ -73,7 +73,7 @@ impl Keyspace {
     /// Where a database's rows are on disk.
     #[must_use]
     pub fn storage(&self, database: u8) -> StorageId {
-        self.databases[usize::from(database)].cold.storage
+        self.storages.storage(database)
     }
 
     /// Bytes of the hash tables, without keys and values.
@@ -92,7 +92,7 @@ impl Keyspace {
         }
         keys.filter(|key| {
             let position = self.seed.position(key);
-            cold.table.find(position, key).is_none() && cold.cold.may_hold(position, key)
+            cold.table.find(position, key).is_none() && cold.cold.may_hold(self.storages.storage(database), position, key)
         })
         .map(|key| Need::Key { database, key: Key::new(key) })
         .collect()
@@ -107,7 +107,7 @@ impl Keyspace {
         let position = self.seed.position(key);
         let held = &self.databases[usize::from(database)];
         let Some(place) = held.table.find(position, key) else {
-            if held.cold.may_hold(position, key) {
+            if held.cold.may_hold(self.storages.storage(database), position, key) {
                 return Err(Error::NotResident(Need::Key { database, key: Key::new(key) }));
             }
             return Ok(None);

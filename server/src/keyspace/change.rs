@@ -7,7 +7,8 @@ use super::event::events;
 use super::table::Place;
 use super::undo::{Saved, Step};
 use super::{Entry, Error, EventKind, Key, Keyspace};
-use crate::store::{Change, Position};
+use crate::store::Position;
+use crate::store::record::Change;
 use crate::types::{StringValue, Value};
 
 /// What becomes of a key's time to live when it is written.
@@ -160,7 +161,7 @@ impl Keyspace {
         for key in self.watchers.keys_of(database) {
             let held = &self.databases[usize::from(database)];
             let position = self.seed.position(&key);
-            if held.table.contains(position, &key) || held.cold.may_hold(position, &key) {
+            if held.table.contains(position, &key) || held.cold.may_hold(self.storages.storage(database), position, &key) {
                 self.watchers.touch(database, &key);
             }
         }
@@ -168,9 +169,11 @@ impl Keyspace {
         let count = held.len();
         self.statistics.changes += count as u64;
         let before = Box::new(std::mem::take(held));
+        let storages = self.storages.clone();
+        self.storages.flush(database);
         self.journal.push(&Change::Flush { database });
         if self.undo.is_recording() {
-            self.undo.push(Step::Flush { database, before });
+            self.undo.push(Step::Flush { database, before, storages: Box::new(storages) });
         } else {
             drop_elsewhere(before);
         }
@@ -187,18 +190,24 @@ impl Keyspace {
                 let position = self.seed.position(&key);
                 let there = [database, other].into_iter().any(|number| {
                     let held = &self.databases[usize::from(number)];
-                    held.table.contains(position, &key) || held.cold.may_hold(position, &key)
+                    let storage = self.storages.storage(number);
+                    held.table.contains(position, &key) || held.cold.may_hold(storage, position, &key)
                 });
                 if there {
                     self.watchers.touch(database, &key);
                 }
             }
         }
-        self.databases.swap(first.into(), second.into());
+        self.exchange(first, second);
         self.journal.push(&Change::Swap { a: first, b: second });
         if self.undo.is_recording() {
             self.undo.push(Step::Swap { first, second });
         }
+    }
+
+    pub(super) fn exchange(&mut self, first: u8, second: u8) {
+        self.databases.swap(first.into(), second.into());
+        self.storages.swap(first, second);
     }
 
     fn replace(
@@ -269,7 +278,7 @@ impl Keyspace {
     ) -> Option<Box<Entry>> {
         self.version += 1;
         self.statistics.changes += 1;
-        let sequence = self.journal.sequence() + 1;
+        let sequence = self.journal.group();
         let held = &mut self.databases[usize::from(database)];
         let entry = held.remove(place)?;
         held.cold.note_absent(entry.key.clone(), sequence);

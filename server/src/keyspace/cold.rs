@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::Key;
 use super::database::Absent;
-use crate::store::{ColdFilter, Position, StorageId};
+use crate::store::{Filter, Position, StorageId};
 use crate::types::Kind;
 
 /// What a command lacks before it can run.
@@ -60,17 +60,15 @@ const MAX_PAGES: usize = 64;
 /// The cold side of one database.
 #[derive(Debug, Default)]
 pub(super) struct Cold {
-    /// Where the database's rows are on disk; it moves with the database in SWAPDB.
-    pub storage: StorageId,
     count: usize,
     absent: Absent,
-    filter: Option<Arc<ColdFilter>>,
+    filter: Option<Arc<Filter>>,
     pages: HashMap<(Position, usize), ColdPage>,
 }
 
 impl Cold {
-    pub fn new(storage: StorageId, count: usize) -> Self {
-        Self { storage, count, ..Self::default() }
+    pub fn new(count: usize) -> Self {
+        Self { count, ..Self::default() }
     }
 
     /// How many keys are only on disk.
@@ -79,10 +77,10 @@ impl Cold {
     }
 
     /// Whether the disk has to be asked about a key that is not resident.
-    pub fn may_hold(&self, position: Position, key: &[u8]) -> bool {
+    pub fn may_hold(&self, storage: StorageId, position: Position, key: &[u8]) -> bool {
         self.count > 0
             && !self.absent.contains_key(key)
-            && self.filter.as_ref().is_none_or(|filter| filter.may_contain(self.storage, position))
+            && self.filter.as_ref().is_none_or(|filter| filter.may_contain(storage, position))
     }
 
     /// Notes that a key that was only on disk is resident now, or deleted.
@@ -90,7 +88,7 @@ impl Cold {
         self.count = self.count.saturating_sub(1);
     }
 
-    /// Notes that a key is gone, whatever the disk says until journal entry `sequence` has been applied. It stays
+    /// Notes that a key is gone, whatever the disk says until group `sequence` of the log has been applied. It stays
     /// noted when the key comes back: what is resident is looked up first.
     pub fn note_absent(&mut self, key: Key, sequence: u64) {
         if self.count > 0 {
@@ -111,7 +109,7 @@ impl Cold {
         }
     }
 
-    pub fn set_filter(&mut self, filter: Arc<ColdFilter>) {
+    pub fn set_filter(&mut self, filter: Arc<Filter>) {
         self.filter = Some(filter);
     }
 

@@ -4,7 +4,7 @@
 //! length, undoing is a truncation, and a group of transactions goes to the log without being copied.
 
 use super::event::{Event, EventClasses};
-use crate::store::{Change, Encoder, Mark, PutHead};
+use crate::store::record::{Change, Encoder, Mark, PutHead};
 use crate::types::{IntegerBuffer, StringValue, Value};
 
 /// See the module's description.
@@ -14,8 +14,8 @@ pub struct Journal {
     encoder: Encoder,
     /// Whether the current transaction has begun in the encoder; one that changes nothing never does.
     recording: bool,
-    /// Number of the last committed transaction that changed anything.
-    sequence: u64,
+    /// Number of the group that the next committed transaction will be in.
+    group: u64,
     events: Vec<Event>,
     /// Classes that anybody listens to.
     interest: EventClasses,
@@ -37,15 +37,21 @@ impl Journal {
         self.wants_values = wants_values;
     }
 
-    /// Number of the last committed transaction that changed anything.
+    /// Number of the group that the next committed transaction will be in.
     #[must_use]
-    pub fn sequence(&self) -> u64 {
-        self.sequence
+    pub fn group(&self) -> u64 {
+        self.group
     }
 
-    /// Continues the numbering of an earlier run.
-    pub(super) fn set_sequence(&mut self, sequence: u64) {
-        self.sequence = sequence;
+    /// Number of the last group that has committed transactions: what has been seen is durable when it is.
+    #[must_use]
+    pub fn last_group(&self) -> u64 {
+        self.group - u64::from(self.encoder.is_empty())
+    }
+
+    /// Continues the numbering of an earlier run, whose last group this was.
+    pub(super) fn set_last_group(&mut self, last: u64) {
+        self.group = last + 1;
     }
 
     /// The events of the current transaction.
@@ -60,10 +66,13 @@ impl Journal {
         if self.encoder.is_empty() { 0 } else { self.encoder.len() }
     }
 
-    /// Takes the committed transactions as one group for the log, leaving `spare` to write the next ones into.
-    pub fn take_group(&mut self, spare: Vec<u8>) -> Vec<u8> {
+    /// Takes the committed transactions as one group for the log, and its number, leaving `spare` to write the next
+    /// ones into.
+    pub fn take_group(&mut self, spare: Vec<u8>) -> (Vec<u8>, u64) {
         debug_assert!(!self.recording, "a group holds whole transactions");
-        std::mem::replace(&mut self.encoder, Encoder::new(spare)).finish()
+        let group = std::mem::replace(&mut self.encoder, Encoder::new(spare)).finish();
+        self.group += 1;
+        (group, self.group - 1)
     }
 
     pub(super) fn wants(&self, class: EventClasses) -> bool {
@@ -121,12 +130,8 @@ impl Journal {
     /// Ends the transaction and gives its events.
     pub(super) fn commit(&mut self) -> std::vec::Drain<'_, Event> {
         if std::mem::take(&mut self.recording) {
-            let before = self.encoder.mark();
+            // A transaction that was rolled back to its start is left out.
             self.encoder.end();
-            // A transaction that was rolled back to its start ends as if it had never begun.
-            if self.encoder.mark() >= before {
-                self.sequence += 1;
-            }
         }
         self.events.drain(..)
     }
@@ -137,7 +142,7 @@ impl Default for Journal {
         Self {
             encoder: Encoder::new(Vec::new()),
             recording: false,
-            sequence: 0,
+            group: 1,
             events: Vec::new(),
             interest: EventClasses::NONE,
             wants_values: false,

@@ -29,6 +29,7 @@ pub use cold::{ColdKey, ColdPage, Need};
 pub use entry::{Entry, Key};
 pub use event::{Event, EventClasses, EventKind, events};
 pub use journal::Journal;
+pub use recovery::Loaded;
 pub use scan::{ScanPage, Scanned};
 pub use watch::WatcherId;
 
@@ -39,7 +40,7 @@ use journal::JournalMark;
 use undo::{Step, UndoLog};
 use watch::Watchers;
 
-use crate::store::{Seed, SystemTable};
+use crate::store::{Databases, Seed, SystemTable};
 
 /// Why the keyspace could not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,6 +70,8 @@ pub struct Statistics {
 #[derive(Debug)]
 pub struct Keyspace {
     databases: Vec<Database>,
+    /// Where each database's rows are on disk.
+    storages: Databases,
     seed: Seed,
     journal: Journal,
     undo: UndoLog,
@@ -157,8 +160,11 @@ impl Keyspace {
         while let Some(step) = self.undo.pop_beyond(savepoint.steps) {
             match step {
                 Step::Key(saved) => self.restore(saved),
-                Step::Flush { database, before } => self.databases[usize::from(database)] = *before,
-                Step::Swap { first, second } => self.databases.swap(first.into(), second.into()),
+                Step::Flush { database, before, storages } => {
+                    self.databases[usize::from(database)] = *before;
+                    self.storages = *storages;
+                }
+                Step::Swap { first, second } => self.exchange(first, second),
                 Step::Definition { name, content } => self.restore_definition(name, content),
             }
         }

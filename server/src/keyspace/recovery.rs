@@ -7,7 +7,8 @@ use super::database::Database;
 use super::entry::NEVER;
 use super::undo::Step;
 use super::{Entry, Key, Keyspace};
-use crate::store::{Change, ColdFilter, Position, Seed, StorageId, SystemTable, Value as Stored};
+use crate::store::record::{Change, Value as Stored};
+use crate::store::{Databases, Filter, Position, Seed, StorageId, StoredKey, StoredValue, SystemTable};
 use crate::types::{StringValue, Value};
 
 /// A value as it comes from disk.
@@ -19,19 +20,34 @@ pub struct Loaded {
     pub expires_at_ms: Option<u64>,
 }
 
+impl From<StoredKey> for Loaded {
+    fn from(stored: StoredKey) -> Self {
+        let string = match stored.value {
+            StoredValue::Integer(integer) => StringValue::from_integer(integer),
+            StoredValue::Bytes(bytes) => StringValue::raw(&bytes),
+            StoredValue::Chunks(chunks) => {
+                let mut string = StringValue::raw(&[]);
+                chunks.iter().for_each(|chunk| string.append(chunk));
+                string
+            }
+        };
+        Self { value: Value::String(string), expires_at_ms: stored.expires_at_ms }
+    }
+}
+
 impl Keyspace {
     /// A keyspace whose keys are all on disk.
     ///
-    /// `databases` gives for each database where its rows are and how many keys they hold; `sequence` is the number of
-    /// the last transaction on disk.
+    /// `counts` says how many there are in each database, whose rows are where `storages` says; `sequence` is the
+    /// number of the last group in the log.
     #[must_use]
-    pub fn new(seed: Seed, databases: &[(StorageId, u64)], sequence: u64) -> Self {
-        let databases = databases.iter().map(|(storage, count)| Database {
-            cold: super::cold::Cold::new(*storage, *count as usize),
-            ..Database::default()
-        });
+    pub fn new(seed: Seed, storages: Databases, counts: &[u64], sequence: u64) -> Self {
+        let databases = counts
+            .iter()
+            .map(|count| Database { cold: super::cold::Cold::new(*count as usize), ..Database::default() });
         let mut keyspace = Self {
             databases: databases.collect(),
+            storages,
             seed,
             journal: super::Journal::default(),
             undo: super::UndoLog::default(),
@@ -42,13 +58,8 @@ impl Keyspace {
             statistics: super::Statistics::default(),
             definitions: super::HashMap::new(),
         };
-        keyspace.journal.set_sequence(sequence);
+        keyspace.journal.set_last_group(sequence);
         keyspace
-    }
-
-    /// Takes over the number of the last transaction that was replayed.
-    pub fn set_sequence(&mut self, sequence: u64) {
-        self.journal.set_sequence(sequence);
     }
 
     /// Applies one change of the log. A change of a part of a cold value first takes the value from `load`.
@@ -60,10 +71,10 @@ impl Keyspace {
     ) -> Result<(), E> {
         match *change {
             Change::Put { head, value } => {
-                let value = match value {
-                    Stored::Integer(integer) => Value::String(StringValue::from_integer(integer)),
-                    Stored::Bytes(bytes) => Value::String(StringValue::raw(bytes)),
-                };
+                let value = Value::String(match value {
+                    Stored::Integer(integer) => StringValue::from_integer(integer),
+                    Stored::Bytes(bytes) => StringValue::raw(bytes),
+                });
                 self.forget(head.database, head.key, !head.created, sequence);
                 self.place(head.database, head.key, Loaded { value, expires_at_ms: head.expires_at_ms });
             }
@@ -86,8 +97,11 @@ impl Keyspace {
                     debug_assert_eq!(string.len() as u64, length);
                 }
             }
-            Change::Flush { database } => self.databases[usize::from(database)] = Database::default(),
-            Change::Swap { a, b } => self.databases.swap(a.into(), b.into()),
+            Change::Flush { database } => {
+                self.databases[usize::from(database)] = Database::default();
+                self.storages.flush(database);
+            }
+            Change::Swap { a, b } => self.exchange(a, b),
             Change::System { table, name, content } => {
                 let name = (table, name.to_vec());
                 self.restore_definition(name, content.map(<[u8]>::to_vec));
@@ -121,7 +135,7 @@ impl Keyspace {
     }
 
     /// Takes the filter in that tells which keys cannot be on disk.
-    pub fn set_filter(&mut self, filter: &Arc<ColdFilter>) {
+    pub fn set_filter(&mut self, filter: &Arc<Filter>) {
         for database in &mut self.databases {
             database.cold.set_filter(Arc::clone(filter));
         }
@@ -138,8 +152,7 @@ impl Keyspace {
     /// The database whose rows are at `storage`; `None` when it has been emptied since.
     #[must_use]
     pub fn database_of(&self, storage: StorageId) -> Option<u8> {
-        let found = self.databases.iter().position(|held| held.cold.len() > 0 && held.cold.storage == storage);
-        found.map(|number| number as u8)
+        self.storages.database(storage)
     }
 
     /// The definitions of one kind, by name.
@@ -191,11 +204,10 @@ impl Keyspace {
         load: &mut impl FnMut(StorageId, &[u8]) -> Result<Option<Loaded>, E>,
     ) -> Result<(), E> {
         let position = self.seed.position(key);
-        let held = &mut self.databases[usize::from(database)];
-        if held.table.find(position, key).is_none()
-            && let Some(loaded) = load(held.cold.storage, key)?
+        if self.databases[usize::from(database)].table.find(position, key).is_none()
+            && let Some(loaded) = load(self.storages.storage(database), key)?
         {
-            held.cold.leave();
+            self.databases[usize::from(database)].cold.leave();
             self.place(database, key, loaded);
         }
         Ok(())

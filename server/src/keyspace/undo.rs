@@ -4,7 +4,7 @@
 //! plain commands pay nothing.
 
 use super::{Entry, Key};
-use crate::store::SystemTable;
+use crate::store::{Databases, SystemTable};
 
 /// A key as it was before a change.
 #[derive(Debug)]
@@ -21,7 +21,7 @@ pub(super) enum Step {
     /// A key changed, came or went.
     Key(Saved),
     /// A whole database was emptied.
-    Flush { database: u8, before: Box<super::Database> },
+    Flush { database: u8, before: Box<super::Database>, storages: Box<Databases> },
     /// Two databases were exchanged.
     Swap { first: u8, second: u8 },
     /// A definition was set or removed.

@@ -6,7 +6,7 @@
 use itoa::Integer;
 
 use super::{Reply, Version};
-use crate::types::{StringValue, format_double};
+use crate::types::{StringValue, format_float};
 
 /// Appends `reply` to `output`.
 pub fn encode(reply: &Reply, version: Version, output: &mut Vec<u8>) {
@@ -21,7 +21,7 @@ pub fn encode(reply: &Reply, version: Version, output: &mut Vec<u8>) {
         Reply::Null => output.extend_from_slice(if resp3 { b"_\r\n" } else { b"$-1\r\n" }),
         Reply::NullArray => output.extend_from_slice(if resp3 { b"_\r\n" } else { b"*-1\r\n" }),
         Reply::Double(value) => {
-            let text = format_double(*value);
+            let text = format_float(*value);
             if resp3 { line(output, b',', text.as_bytes()) } else { bulk(output, text.as_bytes()) }
         }
         Reply::Boolean(value) if resp3 => line(output, b'#', if *value { b"t" } else { b"f" }),

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use super::{ClientId, Mailbox};
 use crate::protocol::Reply;
-use crate::types::{StringValue, glob_matches};
+use crate::types::{StringValue, glob};
 
 /// A message that waits for its transaction to commit.
 #[derive(Clone, Debug)]
@@ -141,6 +141,6 @@ impl PubSub {
     }
 
     fn matching<'a>(&'a self, channel: &'a [u8]) -> impl Iterator<Item = (&'a Vec<u8>, &'a Subscribers)> {
-        self.patterns.iter().filter(|(pattern, _)| glob_matches(pattern, channel))
+        self.patterns.iter().filter(|(pattern, _)| glob::matches(pattern, channel))
     }
 }

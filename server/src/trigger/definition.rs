@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::keyspace::{Event, EventClasses, EventKind, events};
-use crate::types::glob_matches;
+use crate::types::glob;
 
 /// Triggers may be named with this many bytes.
 const MAX_NAME_LEN: usize = 256;
@@ -111,7 +111,7 @@ impl Definition {
         self.enabled
             && self.database.is_none_or(|database| database == event.database)
             && self.events.iter().any(|name| name == event.kind.name)
-            && glob_matches(&self.pattern, &event.key)
+            && glob::matches(&self.pattern, &event.key)
     }
 
     /// The classes of its events.
