@@ -30,7 +30,7 @@ pub struct TooLong;
 /// Finds the longest common subsequence.
 ///
 /// `limit` is for the table that Redis would make, in bytes (there: `proto-max-bulk-len`). It bounds the time, which
-/// is about 1 ns for each of its entries of 4 bytes, and with it the memory, which is a thirty-second of it.
+/// is a few ns for each of its entries of 4 bytes, and the memory, which is a thirty-second of it.
 pub fn find(first: &[u8], second: &[u8], limit: usize) -> Result<Subsequence, TooLong> {
     check_limit(first, second, limit)?;
     let row_len = second.len().div_ceil(8);

@@ -193,7 +193,7 @@ fn naive_range(len: usize, start: i64, end: i64, unit: Unit) -> std::ops::Range<
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn counting_and_finding_agree_with_loops(
