@@ -6,22 +6,28 @@
 //! documentation. Dispatch, `COMMAND`, key loading, MULTI, procedures and the documentation page all read the rows.
 
 mod arguments;
+mod assign;
+mod bitfield;
 mod bits;
 mod client;
 mod config;
 mod connection;
+mod counters;
 mod documentation;
 mod expiry;
 mod function;
 mod generic;
 mod info;
 mod introspection;
+mod object;
 mod procedure;
 mod pubsub;
 mod scan;
 mod server;
 mod strings;
 mod table;
+#[cfg(test)]
+mod testing;
 mod transaction;
 mod trigger;
 
