@@ -45,16 +45,20 @@ impl Keyspace {
         }))
     }
 
-    /// Whether a key exists; counts a hit or a miss but not its use.
-    pub fn exists(&mut self, database: u8, key: &[u8]) -> Result<bool, Error> {
-        let found = self.locate(database, key)?.is_some();
-        if found {
-            self.statistics.hits += 1;
-        } else {
+    /// All that is known of a key, for a command that looks at it: counts a hit or a miss, but not its use.
+    pub fn inspect(&mut self, database: u8, key: &[u8]) -> Result<Option<&Entry>, Error> {
+        let Some((_, place)) = self.locate(database, key)? else {
             self.statistics.misses += 1;
             self.raise(events::KEY_MISS, database, key, None, None);
-        }
-        Ok(found)
+            return Ok(None);
+        };
+        self.statistics.hits += 1;
+        Ok(self.databases[usize::from(database)].table.get(place))
+    }
+
+    /// Whether a key exists; counts a hit or a miss but not its use.
+    pub fn exists(&mut self, database: u8, key: &[u8]) -> Result<bool, Error> {
+        Ok(self.inspect(database, key)?.is_some())
     }
 
     /// How many keys a database has, and how many of the resident ones will expire.

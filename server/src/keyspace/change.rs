@@ -9,7 +9,7 @@ use super::undo::{Saved, Step};
 use super::{Entry, Error, EventKind, Key, Keyspace};
 use crate::store::Position;
 use crate::store::record::Change;
-use crate::types::{StringValue, Value};
+use crate::types::{CHUNK_LEN, StringValue, Value};
 
 /// What becomes of a key's time to live when it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,30 +86,39 @@ impl Keyspace {
         change: impl FnOnce(&mut Value) -> (R, Edit),
     ) -> Result<Option<R>, Error> {
         let Some((_, place)) = self.locate(database, key)? else { return Ok(None) };
-        let before = self.before_change(database, place);
-        let held = &mut self.databases[usize::from(database)];
-        let Some(entry) = held.table.get_mut(place) else { return Ok(None) };
-        let (result, edit) = change(&mut entry.value);
-        if edit == Edit::Unchanged {
-            return Ok(Some(result));
+        Ok(Some(self.edit_at(database, key, place, event, change)))
+    }
+
+    /// Changes the value of a key, which is `initial` when there is none; what stays [`Edit::Unchanged`] then is not
+    /// created.
+    ///
+    /// Of a string that becomes long at once, only the [`Edit::Bytes`] are journalled: so they must be all of it that
+    /// is not zero.
+    pub fn edit_or_create<R>(
+        &mut self,
+        database: u8,
+        key: &[u8],
+        event: EventKind,
+        initial: Value,
+        change: impl FnOnce(&mut Value) -> (R, Edit),
+    ) -> Result<R, Error> {
+        if let Some((_, place)) = self.locate(database, key)? {
+            return Ok(self.edit_at(database, key, place, event, change));
         }
-        entry.version = self.version;
-        entry.accessed_s = (self.now_ms / 1000) as u32;
-        let expires_at_ms = entry.expires_at_ms();
-        match (edit, &entry.value) {
-            // A short string is one row on disk, so it is journalled whole.
-            (Edit::Bytes(range), Value::String(string @ StringValue::Chunked(_))) => {
-                let mut bytes = vec![0; (range.end - range.start) as usize];
-                string.copy_range(range.start as usize, &mut bytes);
-                let length = string.len() as u64;
-                let offset = range.start;
-                self.journal.push(&Change::Splice { database, key, offset, bytes: &bytes, length });
+        let mut value = initial;
+        let (result, edit) = change(&mut value);
+        match (edit, &value) {
+            (Edit::Unchanged, _) => return Ok(result),
+            (Edit::Bytes(range), Value::String(string)) if string.len() > CHUNK_LEN => {
+                let empty = Value::String(StringValue::raw(b""));
+                self.journal.put(database, key, None, true, &empty);
+                self.journal.splice(database, key, string, range);
             }
-            (_, value) => self.journal.put(database, key, expires_at_ms, false, value),
+            (Edit::Whole | Edit::Bytes(_), _) => self.journal.put(database, key, None, true, &value),
         }
-        let after = before.is_some().then(|| entry.value.clone());
-        self.raise(event, database, key, before, after);
-        Ok(Some(result))
+        let position = self.seed.position(key);
+        self.insert_new(database, key, position, value, None, event);
+        Ok(result)
     }
 
     /// Deletes a key; `false` when there is none.
@@ -139,7 +148,10 @@ impl Keyspace {
         held.set_expiry(place, expires_at_ms.unwrap_or(NEVER));
         if let Some(entry) = held.table.get_mut(place) {
             entry.version = self.version;
+            entry.accessed_s = (self.now_ms / 1000) as u32;
         }
+        self.statistics.changes += 1;
+        self.watchers.touch(database, key);
         self.journal.push(&Change::Expire { database, key, expires_at_ms });
         let after = before.clone();
         self.raise(event, database, key, before, after);
@@ -147,13 +159,14 @@ impl Keyspace {
     }
 
     /// Announces a second event about a key that was just changed, such as `expire` after `set`.
-    pub fn announce(&mut self, database: u8, key: &[u8], event: EventKind) -> Result<(), Error> {
+    pub fn announce(&mut self, database: u8, key: &[u8], event: EventKind) {
         if self.journal.wants(event.class) {
-            let value = self.peek(database, key)?.map(|entry| entry.value.clone());
-            let value = value.filter(|_| self.journal.wants_values());
+            // A key whose time to live has ended by now still got it before it goes.
+            let table = &self.databases[usize::from(database)].table;
+            let entry = table.find(self.seed.position(key), key).and_then(|place| table.get(place));
+            let value = entry.filter(|_| self.journal.wants_values()).map(|entry| entry.value.clone());
             self.raise(event, database, key, value.clone(), value);
         }
-        Ok(())
     }
 
     /// Empties a database, without events; gives how many keys it had.
@@ -210,6 +223,36 @@ impl Keyspace {
         self.storages.swap(first, second);
     }
 
+    fn edit_at<R>(
+        &mut self,
+        database: u8,
+        key: &[u8],
+        place: Place,
+        event: EventKind,
+        change: impl FnOnce(&mut Value) -> (R, Edit),
+    ) -> R {
+        let before = self.before_change(database, place);
+        let entry = self.databases[usize::from(database)].table.entry_mut(place);
+        let (result, edit) = change(&mut entry.value);
+        if edit == Edit::Unchanged {
+            return result;
+        }
+        self.statistics.changes += 1;
+        self.watchers.touch(database, key);
+        entry.version = self.version;
+        entry.accessed_s = (self.now_ms / 1000) as u32;
+        match (edit, &entry.value) {
+            // A short string is one row on disk, so it is journalled whole.
+            (Edit::Bytes(range), Value::String(string @ StringValue::Chunked(_))) => {
+                self.journal.splice(database, key, string, range);
+            }
+            (_, value) => self.journal.put(database, key, entry.expires_at_ms(), false, value),
+        }
+        let after = before.is_some().then(|| entry.value.clone());
+        self.raise(event, database, key, before, after);
+        result
+    }
+
     fn replace(
         &mut self,
         database: u8,
@@ -226,6 +269,8 @@ impl Keyspace {
             Expiry::At(at) => held.set_expiry(place, at),
         }
         let Some(entry) = held.table.get_mut(place) else { return };
+        self.statistics.changes += 1;
+        self.watchers.touch(database, &entry.key);
         content.assign(&mut entry.value);
         entry.version = self.version;
         entry.accessed_s = (self.now_ms / 1000) as u32;
@@ -245,17 +290,30 @@ impl Keyspace {
         expiry: Expiry,
         event: EventKind,
     ) {
+        let expires_at_ms = match expiry {
+            Expiry::At(at) => Some(at),
+            Expiry::Keep | Expiry::Clear => None,
+        };
+        self.journal.put(database, key, expires_at_ms, true, &value);
+        self.insert_new(database, key, position, value, expires_at_ms, event);
+    }
+
+    /// Puts in a key that is not there and has been journalled.
+    fn insert_new(
+        &mut self,
+        database: u8,
+        key: &[u8],
+        position: Position,
+        value: Value,
+        expires_at_ms: Option<u64>,
+        event: EventKind,
+    ) {
         self.version += 1;
         self.statistics.changes += 1;
         self.watchers.touch(database, key);
         if self.undo.is_recording() {
             self.undo.push(Step::Key(Saved { database, key: Key::new(key), entry: None }));
         }
-        let expires_at_ms = match expiry {
-            Expiry::At(at) => Some(at),
-            Expiry::Keep | Expiry::Clear => None,
-        };
-        self.journal.put(database, key, expires_at_ms, true, &value);
         let after = self.journal.wants_values().then(|| value.clone());
         let entry = Box::new(Entry {
             key: Key::new(key),
@@ -297,9 +355,7 @@ impl Keyspace {
     /// triggers want it.
     fn before_change(&mut self, database: u8, place: Place) -> Option<Value> {
         self.version += 1;
-        self.statistics.changes += 1;
         let entry = self.databases[usize::from(database)].table.get(place)?;
-        self.watchers.touch(database, &entry.key);
         if !self.undo.has_saved(entry.version) {
             let (key, entry) = (entry.key.clone(), Some(Box::new(entry.clone())));
             self.undo.push(Step::Key(Saved { database, key, entry }));

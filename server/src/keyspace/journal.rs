@@ -3,6 +3,8 @@
 //! A transaction's records are written straight behind those of the transactions before it, so that committing is a
 //! length, undoing is a truncation, and a group of transactions goes to the log without being copied.
 
+use std::ops::Range;
+
 use super::event::{Event, EventClasses};
 use crate::store::record::{Change, Encoder, Mark, PutHead};
 use crate::types::{IntegerBuffer, StringValue, Value};
@@ -76,7 +78,7 @@ impl Journal {
     }
 
     pub(super) fn wants(&self, class: EventClasses) -> bool {
-        self.interest.contains(class)
+        class != EventClasses::NONE && self.interest.contains(class)
     }
 
     pub(super) fn wants_values(&self) -> bool {
@@ -100,6 +102,13 @@ impl Journal {
                 self.encoder().put_bytes(&head, length, string.chunks(&mut scratch));
             }
         }
+    }
+
+    /// Records bytes of a string that were written over or behind the old ones.
+    pub(super) fn splice(&mut self, database: u8, key: &[u8], string: &StringValue, range: Range<u64>) {
+        let bytes = string.range(range.start as usize, range.end as usize);
+        let length = string.len() as u64;
+        self.push(&Change::Splice { database, key, offset: range.start, bytes: &bytes, length });
     }
 
     pub(super) fn push(&mut self, change: &Change<'_>) {

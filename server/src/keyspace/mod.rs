@@ -4,7 +4,7 @@
 //! marks watched keys, raises its event, and keeps expiry and counts right. Must not know commands, replies, clients
 //! or threads; time is told to it.
 //!
-//! - `access`: reading, `change`: writing, `scan`: walking, `expiry`: keys whose time has come,
+//! - `access`: reading, `change` and `relocate`: writing, `scan`: walking, `expiry`: keys whose time has come,
 //! - `journal`, `undo`, `watch`, `event`: what a change leaves behind,
 //! - `cold`: keys that are only on disk, `recovery`: the state after a start.
 
@@ -17,6 +17,7 @@ mod event;
 mod expiry;
 mod journal;
 mod recovery;
+mod relocate;
 mod scan;
 mod table;
 #[cfg(test)]
@@ -30,6 +31,7 @@ pub use entry::{Entry, Key};
 pub use event::{Event, EventClasses, EventKind, events};
 pub use journal::Journal;
 pub use recovery::Loaded;
+pub use relocate::Address;
 pub use scan::{ScanPage, Scanned};
 pub use watch::WatcherId;
 

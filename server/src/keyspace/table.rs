@@ -49,6 +49,11 @@ impl Table {
         self.slots[place.slot].get_bucket_mut(place.bucket).map(|entry| &mut **entry)
     }
 
+    /// The entry at a place that was found since the table last changed.
+    pub fn entry_mut(&mut self, place: Place) -> &mut Entry {
+        self.get_mut(place).expect("a place is valid until the table changes")
+    }
+
     /// Adds an entry whose key is not there.
     pub fn insert(&mut self, seed: &Seed, position: Position, entry: Box<Entry>) {
         if self.slots.is_empty() {

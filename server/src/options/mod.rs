@@ -17,11 +17,13 @@ mod tests;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
+use crate::keyspace::EventClasses;
+
 pub use command_line::{CommandLine, Startup, help, parse_command_line};
 pub use document::markdown;
 pub use file::{apply_file, rewrite, rewrite_file, split_words};
 pub use values::{
-    AppendFsync, BufferLimit, ClientOutputBufferLimits, LogLevel, MaxmemoryPolicy, NotifyFlags, OutputClass,
+    AppendFsync, BufferLimit, ClientOutputBufferLimits, LogLevel, MaxmemoryPolicy, OutputClass,
 };
 
 use kinds::{Addresses, Choice, Flags, Integer, Kind, OnlyValue, OutputLimits, Size, Text};
@@ -178,7 +180,7 @@ options! {
 
     /// Classes of keyspace events that are published, as letters: K keyspace, E keyevent, g generic, $ string, l list,
     /// s set, h hash, z sorted set, x expired, e evicted, t stream, d module, m key miss, n new key, A for `g$lshzxetd`.
-    "notify-keyspace-events" => notify_keyspace_events: NotifyFlags = NotifyFlags::NONE, Flags, AtRunTime;
+    "notify-keyspace-events" => notify_keyspace_events: EventClasses = EventClasses::NONE, Flags, AtRunTime;
     /// Microseconds that a command must take to enter the slow log; 0 enters every command, negative none.
     "slowlog-log-slower-than" => slowlog_log_slower_than_us: i64 = 10_000, Integer::new(-1, i64::MAX), AtRunTime;
     /// Entries that the slow log keeps.
