@@ -139,13 +139,15 @@ fn benchmark(port: u16, clients: u32, pipeline: u32, requests: u64, command: &[S
     }
     let output = child.wait_with_output()?;
     let text = String::from_utf8_lossy(&output.stdout);
-    // The last line is `"GET","123456.78",...`; an error reply of the server ends redis-benchmark before it.
-    let rate =
-        text.lines().last().and_then(|line| line.split("\",\"").nth(1)).and_then(|rate| rate.parse().ok());
-    rate.filter(|_| output.status.success()).ok_or_else(|| {
+    rate(&text).filter(|_| output.status.success()).ok_or_else(|| {
         let errors = String::from_utf8_lossy(&output.stderr);
         format!("redis-benchmark {} failed: {text}{errors}", command.join(" ")).into()
     })
+}
+
+/// The second column of the last line, `"GET","123456.78",...`; an error reply ends redis-benchmark before it.
+fn rate(csv: &str) -> Option<f64> {
+    csv.lines().last()?.split("\",\"").nth(1)?.parse().ok()
 }
 
 fn median(mut values: Vec<f64>) -> f64 {
@@ -224,4 +226,28 @@ fn filled(kvasm: &Path, keys: u64) -> Result<Server> {
     Connection::open(server.port)?.fill(keys, VALUE_LEN)?;
     thread::sleep(SETTLE);
     Ok(server)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_ignores_outliers() {
+        for (values, expected) in
+            [(vec![3.0], 3.0), (vec![9e9, 1.0, 2.0], 2.0), (vec![4.0, 1.0, 2.0, 3.0], 2.5)]
+        {
+            assert!((median(values.clone()) - expected).abs() < f64::EPSILON, "{values:?}");
+        }
+    }
+
+    #[test]
+    fn the_rate_is_read_from_the_last_line() {
+        let header = "\"test\",\"rps\",\"avg_latency_ms\"\n";
+        for (line, expected) in
+            [("\"GET\",\"1234.50\",\"0.1\"\n", Some(1234.5)), ("", None), ("\"GET\"", None)]
+        {
+            assert_eq!(rate(&format!("{header}{line}")), expected, "{line}");
+        }
+    }
 }

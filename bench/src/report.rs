@@ -101,12 +101,16 @@ impl Report {
 
     /// Puts the results between the markers of a file and leaves the rest as it is.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let text = fs::read_to_string(path)?;
-        let (before, rest) = text.split_once(BEGIN).ok_or("the marker of the beginning is missing")?;
-        let (_, after) = rest.split_once(END).ok_or("the marker of the end is missing")?;
-        fs::write(path, format!("{before}{BEGIN}\n{}{END}{after}", self.markdown()))?;
+        let text = replace_between_markers(&fs::read_to_string(path)?, &self.markdown());
+        fs::write(path, text.ok_or_else(|| format!("{} has no markers for the results", path.display()))?)?;
         Ok(())
     }
+}
+
+fn replace_between_markers(text: &str, results: &str) -> Option<String> {
+    let (before, rest) = text.split_once(BEGIN)?;
+    let (_, after) = rest.split_once(END)?;
+    Some(format!("{before}{BEGIN}\n{results}{END}{after}"))
 }
 
 fn line(row: &Row) -> String {
@@ -130,5 +134,50 @@ fn quantity(value: f64, unit: &str) -> String {
         value if value >= 1e4 => format!("{:.0} k{unit}", value / 1e3),
         value if value >= 1e3 => format!("{:.1} k{unit}", value / 1e3),
         value => format!("{value:.0} {unit}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_replace_what_is_between_the_markers() {
+        let check = |text: &str, expected: Option<&str>| {
+            assert_eq!(replace_between_markers(text, "new\n").as_deref(), expected);
+        };
+        check(&format!("a\n{BEGIN}\nold\n{END}\nb"), Some(&format!("a\n{BEGIN}\nnew\n{END}\nb")));
+        check(&format!("{BEGIN}{END}"), Some(&format!("{BEGIN}\nnew\n{END}")));
+        check(BEGIN, None);
+        check("", None);
+    }
+
+    #[test]
+    fn a_line_tells_whether_the_target_is_reached() {
+        let check = |kvasm: f64, target: Target, expected: &str| {
+            let sides = (("Redis".to_owned(), 1e6), ("everysec".to_owned(), kvasm));
+            let row = Row { title: "GET".to_owned(), other: sides.0, kvasm: sides.1, unit: "/s", target };
+            assert_eq!(line(&row), expected);
+        };
+        check(
+            1.2e6,
+            Target::AtLeast(1.2),
+            "| GET | Redis: 1.00 M/s | everysec: 1.20 M/s | 1.20 | ≥ 1.2 | reached |",
+        );
+        check(
+            5e4,
+            Target::AtLeast(1.2),
+            "| GET | Redis: 1.00 M/s | everysec: 50 k/s | 0.05 | ≥ 1.2 | **missed** |",
+        );
+        check(
+            1.2e6,
+            Target::AtMost(1.1),
+            "| GET | Redis: 1.00 M/s | everysec: 1.20 M/s | 1.20 | ≤ 1.1 | **missed** |",
+        );
+        check(
+            999.0,
+            Target::AtMost(1.1),
+            "| GET | Redis: 1.00 M/s | everysec: 999 /s | 0.00 | ≤ 1.1 | reached |",
+        );
     }
 }
