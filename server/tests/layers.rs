@@ -9,11 +9,14 @@ const LAYERS: &[&[&str]] = &[
     &["main"],
     &["net"],
     &["engine"],
-    &["command", "procedure", "trigger"],
+    &["command"],
+    &["state"],
+    &["procedure", "trigger"],
     &["keyspace"],
-    &["types", "store"],
+    &["store", "protocol"],
+    &["types"],
     // What every layer may use, and what knows of none of them.
-    &["options", "protocol"],
+    &["options", "memory"],
 ];
 
 /// The dependencies of the server and the modules that may name them.
@@ -23,8 +26,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("wasm_encoder", &["procedure"]),
     ("wasmparser", &["procedure"]),
     ("wat", &["procedure"]),
-    ("redis_protocol", &["protocol"]),
-    ("tokio", &["main", "net", "engine"]),
+    ("tokio", &["main", "net", "engine", "state"]),
     ("tikv_jemallocator", &["main", "types"]),
     ("tracing_subscriber", &["main"]),
 ];
@@ -166,17 +168,14 @@ fn every_dependency_has_a_place_in_the_table() {
     let manifest =
         fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")).expect("the manifest");
     let section = manifest.split("\n[dependencies]\n").nth(1).expect("dependencies").split("\n[").next();
-    let mut dependencies: Vec<String> = section
+    let without_place: Vec<String> = section
         .into_iter()
         .flat_map(str::lines)
         .filter(|line| !line.trim().is_empty() && !line.starts_with('#'))
         .map(|line| line.split(['.', ' ', '=']).next().unwrap_or_default().replace('-', "_"))
+        .filter(|name| !ROOMS.iter().map(|(room, _)| room).chain(SHARED).any(|known| known == name))
         .collect();
-    let mut table: Vec<String> =
-        ROOMS.iter().map(|(name, _)| *name).chain(SHARED.iter().copied()).map(str::to_owned).collect();
-    dependencies.sort();
-    table.sort();
-    assert_eq!(dependencies, table, "the dependencies of the server and ROOMS with SHARED");
+    assert!(without_place.is_empty(), "add to ROOMS or SHARED: {without_place:?}");
 }
 
 #[test]
