@@ -38,9 +38,15 @@ pub fn compare(workload: &Workload, kvasm: &Path, scale: &Scale) -> Result<Vec<R
         servers.push(Server::start(Path::new("redis-server"), *durability)?);
     }
     let mut commands = Vec::new();
+    let mut answers = Vec::new();
     for server in &servers {
-        commands.push(prepare(server, &workload.request, scale)?);
+        let (command, answer) = prepare(server, &workload.request, scale)?;
+        commands.push(command);
+        answers.push(answer);
         server.pause()?;
+    }
+    if answers.windows(2).any(|pair| pair[0] != pair[1]) {
+        return Err(format!("{}: the servers do different work: {answers:?}", workload.name).into());
     }
     let requests = (workload.requests / scale.divisor).max(10);
     let mut rates = vec![Vec::new(); servers.len()];
@@ -63,27 +69,22 @@ pub fn compare(workload: &Workload, kvasm: &Path, scale: &Scale) -> Result<Vec<R
     Ok(rows.collect())
 }
 
-/// Brings a server to the state that the request needs, and gives the arguments of redis-benchmark for it.
-fn prepare(server: &Server, request: &Request, scale: &Scale) -> Result<Vec<String>> {
+/// Brings a server to the state that the request needs, and gives the arguments of redis-benchmark for it and, of a
+/// procedure, the answer to a first call.
+fn prepare(server: &Server, request: &Request, scale: &Scale) -> Result<(Vec<String>, Vec<u8>)> {
     let mut connection = Connection::open(server.port)?;
+    let range = (KEYS / scale.divisor).to_string();
+    let has_keys = !matches!(request, Request::Procedure { keys: [], .. });
+    if has_keys {
+        connection.fill(KEYS / scale.divisor, VALUE_LEN)?;
+    }
     let (name, keys, arguments) = match request {
         Request::Test(test) => {
-            connection.fill(KEYS / scale.divisor, VALUE_LEN)?;
-            return Ok(words(&[
-                "-r",
-                &(KEYS / scale.divisor).to_string(),
-                "-d",
-                &VALUE_LEN.to_string(),
-                "-t",
-                test,
-            ]));
+            return Ok((words(&["-r", &range, "-d", &VALUE_LEN.to_string(), "-t", test]), Vec::new()));
         }
         Request::Procedure { name, keys, arguments } => (name, keys, arguments),
     };
-    if !keys.is_empty() {
-        connection.fill(KEYS / scale.divisor, VALUE_LEN)?;
-    }
-    let called = match server.program {
+    let mut call = match server.program {
         Program::Kvasm => {
             load_library(&mut connection)?;
             words(&["FCALL", name])
@@ -94,11 +95,11 @@ fn prepare(server: &Server, request: &Request, scale: &Scale) -> Result<Vec<Stri
             words(&["EVALSHA", &String::from_utf8(sha)?])
         }
     };
-    let mut words = words(&["-r", &(KEYS / scale.divisor).to_string()]);
-    words.extend(called);
-    words.push(keys.len().to_string());
-    words.extend(keys.iter().chain(*arguments).map(ToString::to_string));
-    Ok(words)
+    call.push(keys.len().to_string());
+    call.extend(words(keys));
+    call.extend(words(arguments));
+    let answer = connection.call(&call.iter().map(String::as_bytes).collect::<Vec<_>>())?;
+    Ok(([words(&["-r", &range]), call].concat(), answer))
 }
 
 /// Uploads the procedures that `make guests` has compiled.
