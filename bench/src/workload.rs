@@ -74,7 +74,7 @@ const fn cpu_bound(name: &'static str, title: &'static str, arguments: &'static 
     Workload {
         request: Request::Procedure { name, keys: &[], arguments },
         clients: 1,
-        requests: 100,
+        requests: 500,
         opponents: &[(None, 3.0)],
         ..test(name, title, "")
     }
