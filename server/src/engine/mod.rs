@@ -124,7 +124,7 @@ impl Engine {
         if let Some(handle) = server.clients.get_mut(session.id) {
             handle.session = Some(session);
         }
-        self.persistence.wake_log();
+        self.request_flush();
     }
 
     /// Counts bytes sent to clients.

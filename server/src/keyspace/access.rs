@@ -82,8 +82,13 @@ impl Keyspace {
         self.databases.iter().map(|database| database.table.allocated_bytes()).sum()
     }
 
-    /// The first thing that must be loaded before commands can use these keys; asked before a command runs, so that
-    /// it never stops half-way.
+    /// Whether a database has keys that are only on disk.
+    #[must_use]
+    pub fn is_any_cold(&self, database: u8) -> bool {
+        self.databases[usize::from(database)].cold.len() > 0
+    }
+
+    /// What must be loaded before a command can use these keys; asked before it runs, so that it never stops half-way.
     #[must_use]
     pub fn needs<'a>(&self, database: u8, keys: impl Iterator<Item = &'a [u8]>) -> Vec<Need> {
         let cold = &self.databases[usize::from(database)];

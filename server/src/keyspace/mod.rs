@@ -82,6 +82,7 @@ pub struct Keyspace {
     now_ms: u64,
     statistics: Statistics,
     definitions: HashMap<(SystemTable, Vec<u8>), Vec<u8>>,
+    definition_changes: u64,
 }
 
 /// A point in a transaction to which it can return.

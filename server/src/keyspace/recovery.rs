@@ -57,6 +57,7 @@ impl Keyspace {
             now_ms: 0,
             statistics: super::Statistics::default(),
             definitions: super::HashMap::new(),
+            definition_changes: 0,
         };
         keyspace.journal.set_last_group(sequence);
         keyspace
@@ -166,6 +167,7 @@ impl Keyspace {
 
     /// Sets or removes a definition; it is journalled and undone like a key.
     pub fn define(&mut self, kind: SystemTable, name: &[u8], content: Option<&[u8]>) {
+        self.definition_changes += 1;
         self.journal.push(&Change::System { table: kind, name, content });
         let name = (kind, name.to_vec());
         let before = match content {
@@ -175,6 +177,12 @@ impl Keyspace {
         if self.undo.is_recording() {
             self.undo.push(Step::Definition { name, content: before });
         }
+    }
+
+    /// How often a definition was set or removed.
+    #[must_use]
+    pub fn definition_changes(&self) -> u64 {
+        self.definition_changes
     }
 
     /// Puts a definition as it was; not journalled.

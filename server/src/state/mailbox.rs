@@ -2,6 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
@@ -23,6 +24,8 @@ pub struct Mailbox {
     /// An estimate of the bytes that the messages will take when encoded.
     bytes: Cell<usize>,
     closing: Cell<Option<Closing>>,
+    /// Since when more waits than the soft limit allows.
+    above_since: Cell<Option<Instant>>,
     arrived: Notify,
 }
 
@@ -60,6 +63,18 @@ impl Mailbox {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.messages.borrow().is_empty()
+    }
+
+    /// Whether more than `soft_bytes` have waited for longer than `soft_s` seconds; to be asked again and again.
+    #[must_use]
+    pub fn above_soft_limit(&self, soft_bytes: u64, soft_s: u32) -> bool {
+        if soft_bytes == 0 || self.bytes.get() as u64 <= soft_bytes {
+            self.above_since.set(None);
+            return false;
+        }
+        let since = self.above_since.get().unwrap_or_else(Instant::now);
+        self.above_since.set(Some(since));
+        since.elapsed() > Duration::from_secs(soft_s.into())
     }
 
     /// Orders the connection to end.

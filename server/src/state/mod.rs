@@ -16,7 +16,7 @@ pub use clients::{ClientId, Clients, Handle};
 pub use libraries::{Cached, Digest, Libraries, Library, LibraryError, ModuleCache};
 pub use mailbox::{Closing, Mailbox};
 pub use pubsub::{Kind as SubscriptionKind, Message, PubSub};
-pub use session::{Queued, ReplyMode, Session, Transaction};
+pub use session::{Queued, ReplyMode, Retry, Session, Transaction};
 pub use slowlog::{SlowLog, SlowLogEntry};
 pub use statistics::{CommandStatistics, Statistics};
 

@@ -61,6 +61,15 @@ pub struct Transaction {
     pub aborted: bool,
 }
 
+/// A request that is run again, as of the time when it was run first.
+#[derive(Clone, Copy, Debug)]
+pub struct Retry {
+    /// That time, in microseconds of unix time.
+    pub time_us: u64,
+    /// How often it has been run.
+    pub count: u32,
+}
+
 /// See the module's description.
 #[derive(Debug)]
 pub struct Session {
@@ -86,6 +95,12 @@ pub struct Session {
     pub reply_mode: ReplyMode,
     /// The transaction that it is collecting.
     pub transaction: Option<Transaction>,
+    /// Bytes of the commands in it.
+    pub queued_bytes: usize,
+    /// Its request waits for something from disk and is run again.
+    pub retry: Option<Retry>,
+    /// Where random numbers of the procedure that it calls start.
+    pub seed: Option<u64>,
     /// Whether it watches keys.
     pub watching: bool,
     /// How many channels it is subscribed to.
@@ -126,6 +141,9 @@ impl Session {
             library_version: Vec::new(),
             reply_mode: ReplyMode::On,
             transaction: None,
+            queued_bytes: 0,
+            retry: None,
+            seed: None,
             watching: false,
             channels: 0,
             patterns: 0,

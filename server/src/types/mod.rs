@@ -4,7 +4,9 @@
 //! Must not know: keys, clients, replies, storage. Every value clones in O(1) and is copied, in chunks, when it is
 //! written to while shared: undoing a change is putting back the old clone.
 
+pub mod bits;
 pub mod glob;
+pub mod lcs;
 pub mod number;
 
 mod chunked;

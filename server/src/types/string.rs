@@ -142,6 +142,10 @@ impl StringValue {
 
     /// Adds all the bytes to `output`.
     pub fn append_to(&self, output: &mut Vec<u8>) {
+        if let Some(bytes) = self.contiguous() {
+            output.extend_from_slice(bytes);
+            return;
+        }
         for chunk in self.chunks(&mut IntegerBuffer::new()) {
             output.extend_from_slice(chunk);
         }
@@ -159,6 +163,13 @@ impl StringValue {
 
     /// Copies the bytes from `offset` on into `output`, as far as there are any; yields how many.
     pub fn copy_range(&self, offset: usize, output: &mut [u8]) -> usize {
+        // Short strings are what bit operations mostly meet.
+        if let Some(bytes) = self.contiguous() {
+            let bytes = bytes.get(offset..).unwrap_or_default();
+            let len = bytes.len().min(output.len());
+            output[..len].copy_from_slice(&bytes[..len]);
+            return len;
+        }
         let mut copied = 0;
         for slice in self.slices(offset, offset.saturating_add(output.len()), &mut IntegerBuffer::new()) {
             output[copied..copied + slice.len()].copy_from_slice(slice);
