@@ -55,9 +55,15 @@ impl Flags {
     pub const BLOCKING: Self = Self(1 << 14);
     /// It may replicate even when memory is full, and the like: accepted for its name in `COMMAND INFO`.
     pub const MAY_REPLICATE: Self = Self(1 << 15);
+    /// It may be called without any key although it can take keys.
+    pub const NO_MANDATORY_KEYS: Self = Self(1 << 16);
+    /// It may not be run while data is loaded in the background.
+    pub const NO_ASYNC_LOADING: Self = Self(1 << 17);
+    /// It may be run while a procedure keeps the server busy.
+    pub const ALLOW_BUSY: Self = Self(1 << 18);
 
     /// Names in the order in which Redis prints them.
-    pub const NAMES: [(Self, &'static str); 16] = [
+    pub const NAMES: [(Self, &'static str); 19] = [
         (Self::WRITE, "write"),
         (Self::READONLY, "readonly"),
         (Self::DENYOOM, "denyoom"),
@@ -72,8 +78,11 @@ impl Flags {
         (Self::FAST, "fast"),
         (Self::NO_AUTH, "no_auth"),
         (Self::MAY_REPLICATE, "may_replicate"),
+        (Self::NO_MANDATORY_KEYS, "no_mandatory_keys"),
+        (Self::NO_ASYNC_LOADING, "no_async_loading"),
         (Self::NO_MULTI, "no_multi"),
         (Self::MOVABLEKEYS, "movablekeys"),
+        (Self::ALLOW_BUSY, "allow_busy"),
     ];
 
     /// Both.
@@ -219,6 +228,13 @@ impl Command {
             syntax: "",
             subcommands: &[],
         }
+    }
+
+    /// Adds subcommands to a row that has a handler of its own.
+    #[must_use]
+    pub const fn subcommands(mut self, subcommands: &'static [Self]) -> Self {
+        self.subcommands = subcommands;
+        self
     }
 
     /// Adds properties.

@@ -5,9 +5,9 @@ use std::time::{Duration, Instant};
 use super::Engine;
 use super::core::Running;
 use crate::command::{self, Call, Error};
-use crate::procedure::{CallError, CallInput, Limits, ProcedureReply};
+use crate::procedure::{CallError, CallInput, ProcedureReply};
 use crate::protocol::{Reply, decode_reply};
-use crate::state::Session;
+use crate::state::{Session, module_limits};
 use crate::types::StringValue;
 
 /// A procedure and what it is given.
@@ -74,25 +74,8 @@ impl Engine {
 
     /// Takes over limits of procedures that `CONFIG SET` has changed.
     pub(super) fn update_procedure_limits(&mut self) {
-        let limits = limits(self.options());
+        let limits = module_limits(self.options());
         self.runtime.set_limits(limits);
-    }
-}
-
-/// The limits of modules and calls that the options set.
-pub(crate) fn limits(options: &crate::options::Options) -> Limits {
-    Limits {
-        fuel: options.wasm_fuel,
-        deadline_ms: options.wasm_deadline_ms,
-        max_memory_bytes: options.wasm_max_memory,
-        max_module_bytes: options.wasm_max_module_size,
-        max_functions: options.wasm_max_functions,
-        max_locals: options.wasm_max_locals,
-        max_nesting: options.wasm_max_nesting,
-        max_table_elements: options.wasm_max_table_size,
-        max_reply_bytes: options.wasm_max_reply_size,
-        max_log_bytes: options.wasm_max_log_size,
-        ..Limits::default()
     }
 }
 

@@ -8,14 +8,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::call::limits;
 use super::core::{Core, Running};
 use super::persistence::Persistence;
 use super::{Clock, Engine, Shared};
 use crate::keyspace::{Keyspace, Loaded};
 use crate::options::Options;
 use crate::procedure::Runtime;
-use crate::state::{Library, Server};
+use crate::state::{Library, Server, module_limits};
 use crate::store::record::{self, Change};
 use crate::store::{KeyAt, Recovery, Store, StoreError, StoreEvent, StoreOptions, SystemTable};
 use crate::trigger::Definition;
@@ -74,7 +73,7 @@ pub fn open(
     core.server.store.applied = applied;
     core.server.store.log_bytes = store.log_bytes();
     let mut engine = Engine {
-        runtime: Runtime::new(limits(&core.server.options)),
+        runtime: Runtime::new(module_limits(&core.server.options)),
         core: Some(core),
         persistence: Persistence::new(store, last_group, applied),
         clock: Clock::new(),
@@ -110,10 +109,10 @@ fn recover(store: &Store, recovery: Recovery) -> Result<Keyspace, StartError> {
 /// Makes libraries and triggers what the keyspace's definitions say.
 pub(super) fn load_definitions(core: &mut Core) {
     let Core { keyspace, server, .. } = core;
-    let module_limits = limits(&server.options);
+    let limits = module_limits(&server.options);
     server.libraries = crate::state::Libraries::default();
     for (name, code) in keyspace.definitions(SystemTable::Library) {
-        match Library::compile(code, &module_limits) {
+        match Library::compile(code, &limits) {
             Ok(library) => server.libraries.insert(library),
             Err(error) => {
                 let name = String::from_utf8_lossy(name);

@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
-use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Poll, ready};
 
@@ -255,7 +254,7 @@ impl Connection {
             received = poll_fn(|context| {
                 READ_BUFFER.with_borrow_mut(|buffer| {
                     let mut buffer = ReadBuf::new(buffer);
-                    ready!(Pin::new(&mut *stream).poll_read(context, &mut buffer))?;
+                    ready!(std::pin::Pin::new(&mut *stream).poll_read(context, &mut buffer))?;
                     input.extend_from_slice(buffer.filled());
                     Poll::Ready(io::Result::Ok(buffer.filled().len()))
                 })

@@ -4,7 +4,8 @@ use std::fmt::Display;
 use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::values::{BufferLimit, ClientOutputBufferLimits, Named, NotifyFlags, OutputClass};
+use super::values::{BufferLimit, ClientOutputBufferLimits, Named, OutputClass};
+use crate::keyspace::EventClasses;
 use super::{GIB, KIB, MIB};
 
 /// A kind of value.
@@ -225,14 +226,14 @@ impl Kind for Addresses {
 pub(super) struct Flags;
 
 impl Kind for Flags {
-    type Value = NotifyFlags;
+    type Value = EventClasses;
 
-    fn parse(&self, text: &str, _: &NotifyFlags) -> Result<NotifyFlags, String> {
-        NotifyFlags::parse(text)
+    fn parse(&self, text: &str, _: &EventClasses) -> Result<EventClasses, String> {
+        EventClasses::parse(text)
             .ok_or_else(|| "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.".to_owned())
     }
 
-    fn print(&self, value: &NotifyFlags) -> String {
+    fn print(&self, value: &EventClasses) -> String {
         value.to_string()
     }
 

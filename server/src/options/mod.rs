@@ -17,11 +17,13 @@ mod tests;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
+use crate::keyspace::EventClasses;
+
 pub use command_line::{CommandLine, Startup, help, parse_command_line};
 pub use document::markdown;
 pub use file::{apply_file, rewrite, rewrite_file, split_words};
 pub use values::{
-    AppendFsync, BufferLimit, ClientOutputBufferLimits, LogLevel, MaxmemoryPolicy, NotifyFlags, OutputClass,
+    AppendFsync, BufferLimit, ClientOutputBufferLimits, LogLevel, MaxmemoryPolicy, OutputClass,
 };
 
 use kinds::{Addresses, Choice, Flags, Integer, Kind, OnlyValue, OutputLimits, Size, Text};
@@ -178,7 +180,7 @@ options! {
 
     /// Classes of keyspace events that are published, as letters: K keyspace, E keyevent, g generic, $ string, l list,
     /// s set, h hash, z sorted set, x expired, e evicted, t stream, d module, m key miss, n new key, A for `g$lshzxetd`.
-    "notify-keyspace-events" => notify_keyspace_events: NotifyFlags = NotifyFlags::NONE, Flags, AtRunTime;
+    "notify-keyspace-events" => notify_keyspace_events: EventClasses = EventClasses::NONE, Flags, AtRunTime;
     /// Microseconds that a command must take to enter the slow log; 0 enters every command, negative none.
     "slowlog-log-slower-than" => slowlog_log_slower_than_us: i64 = 10_000, Integer::new(-1, i64::MAX), AtRunTime;
     /// Entries that the slow log keeps.
@@ -193,25 +195,27 @@ options! {
     // WebAssembly procedures and triggers.
 
     /// Fuel of one call, about one unit an instruction; the default lasts about 100 ms.
-    "wasm-fuel" => wasm_fuel: u64 = 50_000_000, Integer::new(1, MAX), AtRunTime;
+    "wasm-fuel" => wasm_fuel: u64 = 100_000_000, Integer::new(1, MAX), AtRunTime;
     /// Milliseconds that one call may take.
-    "wasm-deadline-ms" => wasm_deadline_ms: u64 = 1000, Integer::new(1, 3_600_000), AtRunTime;
+    "wasm-deadline-ms" => wasm_deadline_ms: u64 = 5000, Integer::new(1, 3_600_000), AtRunTime;
     /// Bytes of linear memory of one call.
-    "wasm-max-memory" => wasm_max_memory: u64 = 64 * MIB, Size::new(64 * KIB, 4 * GIB), AtRunTime;
+    "wasm-max-memory" => wasm_max_memory: u64 = 64 * MIB, Size::new(64 * KIB, 2 * GIB), AtRunTime;
     /// Bytes of a module, as it is uploaded.
     "wasm-max-module-size" => wasm_max_module_size: u64 = 4 * MIB, Size::new(KIB, GIB), AtRunTime;
     /// Functions in a module.
     "wasm-max-functions" => wasm_max_functions: u32 = 10_000, Integer::new(1, 1_000_000), AtRunTime;
     /// Locals of one function.
-    "wasm-max-locals" => wasm_max_locals: u32 = 1000, Integer::new(1, 50_000), AtRunTime;
+    "wasm-max-locals" => wasm_max_locals: u32 = 1000, Integer::new(1, 4000), AtRunTime;
     /// Depth of nested blocks in one function.
-    "wasm-max-nesting" => wasm_max_nesting: u32 = 256, Integer::new(1, 10_000), AtRunTime;
+    "wasm-max-nesting" => wasm_max_nesting: u32 = 256, Integer::new(1, 900), AtRunTime;
+    /// Bytes of the interpreter's value stack.
+    "wasm-max-stack" => wasm_max_stack: u64 = MIB, Size::new(64 * KIB, 8 * MIB), AtRunTime;
     /// Elements of a table.
     "wasm-max-table-size" => wasm_max_table_size: u32 = 10_000, Integer::new(0, 1_000_000), AtRunTime;
     /// Bytes of the reply of one call.
     "wasm-max-reply-size" => wasm_max_reply_size: u64 = 64 * MIB, Size::new(KIB, GIB), AtRunTime;
     /// Bytes that one call may log.
-    "wasm-max-log-size" => wasm_max_log_size: u64 = 16 * KIB, Size::new(0, 16 * MIB), AtRunTime;
+    "wasm-max-log-size" => wasm_max_log_size: u64 = 64 * KIB, Size::new(0, 16 * MIB), AtRunTime;
     /// Entries that FUNCTION LOG keeps.
     "wasm-log-ring-len" => wasm_log_ring_len: u32 = 128, Integer::new(0, 1_000_000), AtRunTime;
     /// Modules that the cache of EVALWASM keeps.

@@ -1,7 +1,7 @@
 //! Types of the options that are not plain numbers or texts.
 
 use std::fmt;
-use std::ops::{BitOr, Index, IndexMut};
+use std::ops::{Index, IndexMut};
 
 /// An enum that is written by name.
 pub(super) trait Named: Copy + PartialEq + 'static {
@@ -142,106 +142,3 @@ impl IndexMut<OutputClass> for ClientOutputBufferLimits {
     }
 }
 
-/// A set of classes of keyspace events.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct NotifyFlags(u16);
-
-impl NotifyFlags {
-    /// Nothing is published.
-    pub const NONE: Self = Self(0);
-    /// `K`: on `__keyspace@db__:key`.
-    pub const KEYSPACE: Self = Self(1);
-    /// `E`: on `__keyevent@db__:event`.
-    pub const KEYEVENT: Self = Self(1 << 1);
-    /// `g`: events that every type has, such as del and expire.
-    pub const GENERIC: Self = Self(1 << 2);
-    /// `$`: string events.
-    pub const STRING: Self = Self(1 << 3);
-    /// `l`: list events.
-    pub const LIST: Self = Self(1 << 4);
-    /// `s`: set events.
-    pub const SET: Self = Self(1 << 5);
-    /// `h`: hash events.
-    pub const HASH: Self = Self(1 << 6);
-    /// `z`: sorted set events.
-    pub const SORTED_SET: Self = Self(1 << 7);
-    /// `x`: a key has expired.
-    pub const EXPIRED: Self = Self(1 << 8);
-    /// `e`: a key was evicted.
-    pub const EVICTED: Self = Self(1 << 9);
-    /// `t`: stream events.
-    pub const STREAM: Self = Self(1 << 10);
-    /// `d`: module events.
-    pub const MODULE: Self = Self(1 << 11);
-    /// `m`: a key that was looked up does not exist.
-    pub const KEY_MISS: Self = Self(1 << 12);
-    /// `n`: a key was created.
-    pub const NEW_KEY: Self = Self(1 << 13);
-    /// `A`: what `g$lshzxetd` stands for.
-    pub const ALL: Self = Self(((1 << 12) - 1) & !0b11);
-
-    /// The letters in the order in which Redis prints them.
-    const LETTERS: [(char, Self); 14] = [
-        ('g', Self::GENERIC),
-        ('$', Self::STRING),
-        ('l', Self::LIST),
-        ('s', Self::SET),
-        ('h', Self::HASH),
-        ('z', Self::SORTED_SET),
-        ('x', Self::EXPIRED),
-        ('e', Self::EVICTED),
-        ('t', Self::STREAM),
-        ('d', Self::MODULE),
-        ('K', Self::KEYSPACE),
-        ('E', Self::KEYEVENT),
-        ('m', Self::KEY_MISS),
-        // Redis leaves this one out after an A; printed, it survives CONFIG REWRITE.
-        ('n', Self::NEW_KEY),
-    ];
-
-    /// Reads letters; `None` if one of them is not known.
-    #[must_use]
-    pub fn parse(letters: &str) -> Option<Self> {
-        letters.chars().try_fold(Self::NONE, |flags, letter| {
-            if letter == 'A' {
-                return Some(flags | Self::ALL);
-            }
-            Self::LETTERS.iter().find(|(known, _)| *known == letter).map(|(_, flag)| flags | *flag)
-        })
-    }
-
-    /// Whether every class of `flags` is in this set.
-    #[must_use]
-    pub const fn contains(self, flags: Self) -> bool {
-        self.0 & flags.0 == flags.0
-    }
-
-    /// Whether the set is empty.
-    #[must_use]
-    pub const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-}
-
-impl BitOr for NotifyFlags {
-    type Output = Self;
-
-    fn bitor(self, other: Self) -> Self {
-        Self(self.0 | other.0)
-    }
-}
-
-impl fmt::Display for NotifyFlags {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let has_all = self.contains(Self::ALL);
-        if has_all {
-            f.write_str("A")?;
-        }
-        for (letter, flag) in Self::LETTERS {
-            if self.contains(flag) && !(has_all && Self::ALL.contains(flag)) {
-                write!(f, "{letter}")?;
-            }
-        }
-        Ok(())
-    }
-}

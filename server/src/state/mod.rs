@@ -13,7 +13,7 @@ mod slowlog;
 mod statistics;
 
 pub use clients::{ClientId, Clients, Handle};
-pub use libraries::{Cached, Digest, Libraries, Library, LibraryError, ModuleCache};
+pub use libraries::{Cached, Digest, Libraries, Library, LibraryError, ModuleCache, module_limits};
 pub use mailbox::{Closing, Mailbox};
 pub use pubsub::{Kind as SubscriptionKind, Message, PubSub};
 pub use session::{Queued, ReplyMode, Retry, Session, Transaction};

@@ -99,8 +99,13 @@ impl PubSub {
     /// How many clients a message would reach; once for each matching subscription.
     #[must_use]
     pub fn receivers(&self, channel: &[u8]) -> usize {
-        let direct = self.channels.get(channel).map_or(0, BTreeMap::len);
-        direct + self.matching(channel).map(|(_, subscribers)| subscribers.len()).sum::<usize>()
+        self.subscribers(channel) + self.matching(channel).map(|(_, subscribers)| subscribers.len()).sum::<usize>()
+    }
+
+    /// How many clients are subscribed to a channel by its name.
+    #[must_use]
+    pub fn subscribers(&self, channel: &[u8]) -> usize {
+        self.channels.get(channel).map_or(0, BTreeMap::len)
     }
 
     /// Posts a message to all who are subscribed.

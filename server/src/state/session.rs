@@ -164,6 +164,19 @@ impl Session {
         Self { database, version: Version::Resp3, authenticated: true, ..Self::new(0, None, None, 0) }
     }
 
+    /// Forgets all that the client has chosen, as `RESET` does; what it told of its library stays.
+    pub fn reset(&mut self) {
+        self.database = 0;
+        self.version = Version::Resp2;
+        self.authenticated = false;
+        self.name.clear();
+        self.reply_mode = ReplyMode::On;
+        self.transaction = None;
+        self.watching = false;
+        (self.channels, self.patterns) = (0, 0);
+        (self.no_evict, self.no_touch) = (false, false);
+    }
+
     /// Whether it is subscribed to anything.
     #[must_use]
     pub fn is_subscriber(&self) -> bool {
