@@ -23,6 +23,7 @@ mod file;
 mod filter;
 pub mod limits;
 mod log;
+mod overlay;
 mod position;
 mod reader;
 pub mod record;
@@ -32,6 +33,8 @@ mod shared;
 mod sweep;
 mod write;
 
+#[cfg(test)]
+mod test_support;
 #[cfg(test)]
 mod tests;
 
@@ -231,10 +234,11 @@ impl Store {
         open_data: Opener,
     ) -> Result<(Self, Recovery), StoreError> {
         let directory = Directory::open(&options.directory)?;
-        let data = DatabaseFile::open(directory.data.clone(), options.cache_bytes, open_data)
-            .map_err(|error| StoreError::redb(&directory.data, error))?;
+        // The log first: if it is damaged, data.redb was not even marked as open.
         let log = DatabaseFile::open(directory.log.clone(), LOG_CACHE_BYTES, open_log)
             .map_err(|error| StoreError::redb(&directory.log, error))?;
+        let data = DatabaseFile::open(directory.data.clone(), options.cache_bytes, open_data)
+            .map_err(|error| StoreError::redb(&directory.data, error))?;
         let (recovery, log_bytes) = recover(&log, &data)?;
         let shared = Arc::new(Shared {
             log,
