@@ -34,6 +34,8 @@ mod sweep;
 mod write;
 
 #[cfg(test)]
+mod format_tests;
+#[cfg(test)]
 mod test_support;
 #[cfg(test)]
 mod tests;
@@ -220,7 +222,7 @@ impl Store {
     /// Opens a directory, or makes a new one, and starts the threads. Takes as long as the log is; the number
     /// of keys does not matter.
     pub fn open(
-        options: StoreOptions,
+        options: &StoreOptions,
         on_event: Box<dyn Fn(StoreEvent) + Send + Sync>,
     ) -> Result<(Self, Recovery), StoreError> {
         Self::open_with(options, on_event, Box::new(open_database), Box::new(open_database))
@@ -228,7 +230,7 @@ impl Store {
 
     /// [`Store::open`] with other ways to open the two files.
     fn open_with(
-        options: StoreOptions,
+        options: &StoreOptions,
         on_event: Box<dyn Fn(StoreEvent) + Send + Sync>,
         open_log: Opener,
         open_data: Opener,

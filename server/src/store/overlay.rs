@@ -5,6 +5,7 @@
 //! repair of `data.redb` only reads what the last commit recorded for it.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
@@ -114,14 +115,15 @@ impl StorageBackend for Overlay {
         let mut changes = self.changes();
         let mut done = 0;
         for (page, start, length) in pages(offset, data.len()) {
-            if !changes.pages.contains_key(&page) {
-                let mut bytes = vec![0; PAGE_BYTES as usize];
-                self.read_file(page * PAGE_BYTES, &mut bytes)?;
-                changes.pages.insert(page, bytes);
-            }
-            if let Some(bytes) = changes.pages.get_mut(&page) {
-                bytes[start..start + length].copy_from_slice(&data[done..done + length]);
-            }
+            let bytes = match changes.pages.entry(page) {
+                Entry::Occupied(bytes) => bytes.into_mut(),
+                Entry::Vacant(place) => {
+                    let mut bytes = vec![0; PAGE_BYTES as usize];
+                    self.read_file(page * PAGE_BYTES, &mut bytes)?;
+                    place.insert(bytes)
+                }
+            };
+            bytes[start..start + length].copy_from_slice(&data[done..done + length]);
             done += length;
         }
         Ok(())

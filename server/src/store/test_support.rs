@@ -15,11 +15,13 @@ use super::file::Opener;
 use super::record::{Change, Encoder, Value, decode};
 use super::*;
 
+/// The value and expiry of every key of a database.
+type Keys = BTreeMap<Vec<u8>, (Vec<u8>, Option<u64>)>;
+
 /// What a store should contain.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Model {
-    /// The value and expiry of every key.
-    pub keys: [BTreeMap<Vec<u8>, (Vec<u8>, Option<u64>)>; DATABASES],
+    pub keys: [Keys; DATABASES],
     pub system: BTreeMap<(SystemTable, Vec<u8>), Vec<u8>>,
 }
 
@@ -50,14 +52,16 @@ impl Model {
                 self.system.insert((table, name.to_vec()), content.to_vec());
             }
             Change::System { table, name, content: None } => {
-                drop(self.system.remove(&(table, name.to_vec())))
+                self.system.remove(&(table, name.to_vec()));
             }
         }
     }
 
     pub fn apply_group(&mut self, group: &[u8]) {
         for transaction in decode(group).unwrap() {
-            transaction.unwrap().for_each(|change| self.apply(&change.unwrap()));
+            for change in transaction.unwrap() {
+                self.apply(&change.unwrap());
+            }
         }
     }
 
@@ -70,7 +74,9 @@ impl Model {
 pub fn group(changes: &[Change<'_>]) -> Vec<u8> {
     let mut encoder = Encoder::new(Vec::new());
     encoder.begin();
-    changes.iter().for_each(|change| encoder.push(change));
+    for change in changes {
+        encoder.push(change);
+    }
     encoder.end();
     encoder.finish()
 }
@@ -100,7 +106,7 @@ impl Opened {
     pub fn try_open_with(directory: &Path, log: Opener, data: Opener) -> Result<Self, StoreError> {
         let (sender, events) = channel();
         let on_event = Box::new(move |event| drop(sender.send(event)));
-        let (store, recovery) = Store::open_with(options(directory), on_event, log, data)?;
+        let (store, recovery) = Store::open_with(&options(directory), on_event, log, data)?;
         Ok(Self { store, recovery, events })
     }
 
@@ -359,7 +365,9 @@ impl StorageBackend for Backend {
     fn sync_data(&self) -> io::Result<()> {
         let image = &mut self.disk.images.lock().unwrap()[self.index];
         let unsynced = std::mem::take(&mut image.unsynced);
-        unsynced.iter().for_each(|change| write(&mut image.durable, change));
+        for change in unsynced {
+            write(&mut image.durable, &change);
+        }
         Ok(())
     }
 
