@@ -17,15 +17,21 @@ impl Error {
     /// From `CODE message` or a message alone. Line breaks become spaces, since an error reply is one line.
     #[must_use]
     pub fn new(text: impl Into<Cow<'static, str>>) -> Self {
-        let mut text = text.into();
-        if text.contains(['\r', '\n']) {
-            text = text.replace(['\r', '\n'], " ").into();
+        Self::normalized(text.into())
+    }
+
+    fn normalized(text: Cow<'static, str>) -> Self {
+        let word_len = text.bytes().position(|byte| byte == b' ').unwrap_or(text.len());
+        let is_code = word_len > 0 && text.as_bytes()[..word_len].iter().all(u8::is_ascii_uppercase);
+        let code = if is_code { "" } else { "ERR " };
+        let is_line_break = |character| matches!(character, '\r' | '\n');
+        if is_code && !text.contains(is_line_break) {
+            return Self(text);
         }
-        let code = text.split(' ').next().unwrap_or_default();
-        if code.is_empty() || !code.bytes().all(|byte| byte.is_ascii_uppercase()) {
-            text = ["ERR ", &text].concat().into();
-        }
-        Self(text)
+        let mut line = String::with_capacity(code.len() + text.len());
+        line.push_str(code);
+        line.extend(text.chars().map(|character| if is_line_break(character) { ' ' } else { character }));
+        Self(line.into())
     }
 
     /// The whole text, as the client sees it: `CODE message`.
@@ -37,7 +43,7 @@ impl Error {
     /// The first word, by which clients tell errors apart.
     #[must_use]
     pub fn code(&self) -> &str {
-        self.0.split(' ').next().unwrap_or_default()
+        self.0.split_once(' ').map_or(&*self.0, |(code, _)| code)
     }
 }
 
@@ -93,6 +99,8 @@ mod tests {
         check("INSUFFICIENT alice has 3", "INSUFFICIENT alice has 3", "INSUFFICIENT");
         check("Mixed case", "ERR Mixed case", "ERR");
         check("WITH-SIGNS text", "ERR WITH-SIGNS text", "ERR");
+        check("CODE", "CODE", "CODE");
+        check(" LEADING space", "ERR  LEADING space", "ERR");
         check("", "ERR ", "ERR");
         check("two\r\nlines", "ERR two  lines", "ERR");
     }

@@ -1,9 +1,10 @@
 //! The keys and arguments of a call, and how they become the parameters of a function.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use crate::{Error, Result, decimal};
+use crate::{Error, Result};
 
 /// The keys followed by the arguments of a call, taken one after the other.
 pub struct Input<'a> {
@@ -25,7 +26,7 @@ impl<'a> Input<'a> {
             Ok(value) => Ok(value),
             Err(Unfit::Missing) => Err(self.wrong_count()),
             Err(Unfit::NotA(expected)) => {
-                Err(Error::new([self.name, ": ", parameter, " is not ", expected].concat()))
+                Err(Error::new(format!("{}: {parameter} is not {expected}", self.name)))
             }
         }
     }
@@ -43,9 +44,7 @@ impl<'a> Input<'a> {
 
     #[cold]
     fn wrong_count(&self) -> Error {
-        let mut text = [self.name, " expects ", self.usage, ", got "].concat().into_bytes();
-        decimal::push_unsigned(&mut text, self.values.len() as u64);
-        Error::new(String::from_utf8_lossy(&text).into_owned())
+        Error::new(format!("{} expects {}, got {}", self.name, self.usage, self.values.len()))
     }
 }
 

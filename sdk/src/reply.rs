@@ -212,7 +212,7 @@ macro_rules! items {
 }
 
 items!(
-    [] i16, [] i32, [] i64, [] isize, [] u16, [] u32, [] bool, [] f64, [] &str, [] &[u8], [] String, [] Reply,
+    [] i16, [] i32, [] i64, [] isize, [] u16, [] u32, [] u64, [] usize, [] bool, [] f64, [] &str, [] &[u8], [] String, [] Reply,
     [T: Item] Vec<T>, [T: IntoReply] Option<T>, [A: IntoReply, B: IntoReply] (A, B),
     [A: IntoReply, B: IntoReply, C: IntoReply] (A, B, C),
 );
@@ -227,15 +227,20 @@ macro_rules! integers {
     };
 }
 
-// Not u64 and u128, which do not fit: it is the procedure that knows what to do then.
 integers!(i8 i16 i32 i64 isize u8 u16 u32);
 
-impl IntoReply for usize {
-    /// A number of things in memory, which always fits.
-    fn into_reply(self) -> Result<Reply> {
-        Ok(Reply::Integer(self as i64))
-    }
+macro_rules! wide_integers {
+    ($($kind:ty)*) => {
+        $(impl IntoReply for $kind {
+            /// `Err` when it does not fit into the 64 bits, with a sign, of an integer reply.
+            fn into_reply(self) -> Result<Reply> {
+                i64::try_from(self).map(Reply::Integer).map_err(|_| "the result is out of range".into())
+            }
+        })*
+    };
 }
+
+wide_integers!(u64 usize);
 
 macro_rules! tuples {
     ($(($($name:ident)*))*) => {
@@ -250,7 +255,7 @@ macro_rules! tuples {
     };
 }
 
-tuples!((A B)(A B C)(A B C D));
+tuples!((A B)(A B C)(A B C D)(A B C D E)(A B C D E F));
 
 #[cfg(test)]
 mod tests {
@@ -266,6 +271,8 @@ mod tests {
         check(true, "#t\r\n");
         check(-1_i8, ":-1\r\n");
         check(u32::MAX, ":4294967295\r\n");
+        check(u64::from(u32::MAX), ":4294967295\r\n");
+        check(u64::MAX, "-ERR the result is out of range\r\n");
         check(0.1, ",0.1\r\n");
         check(f64::INFINITY, ",inf\r\n");
         check(-f64::NAN, ",nan\r\n");
