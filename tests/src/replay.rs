@@ -19,6 +19,8 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 const LOST: &str = "(connection lost)";
 /// How many databases are compared at the end.
 const DATABASES: usize = 16;
+/// How many characters of a reply are shown.
+const MAX_SHOWN: usize = 1000;
 /// How many times a failure is played again to find fewer steps.
 const MAX_REDUCTIONS: usize = 400;
 /// A scan that has not ended after that many calls does not end.
@@ -39,7 +41,9 @@ pub struct Difference {
 
 impl fmt::Display for Difference {
     fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(out, "{}\n  kvasm: {}\n  redis: {}", self.what, self.kvasm, self.redis)
+        let [kvasm, redis] =
+            [&self.kvasm, &self.redis].map(|text| text.chars().take(MAX_SHOWN).collect::<String>());
+        write!(out, "{}\n  kvasm: {kvasm}\n  redis: {redis}", self.what)
     }
 }
 
@@ -97,27 +101,23 @@ pub fn reduce(
 ) -> (Vec<Step>, Difference) {
     let mut steps = steps[..(difference.index + 1).min(steps.len())].to_vec();
     let mut difference = difference;
+    let mut replays = 0;
     let mut width = steps.len() / 2;
-    for _ in 0..MAX_REDUCTIONS {
-        if width == 0 {
-            break;
-        }
+    while width > 0 {
         let mut start = 0;
-        let mut removed = false;
-        while start + width < steps.len() {
+        while start + width < steps.len() && replays < MAX_REDUCTIONS {
+            replays += 1;
             let mut fewer = steps.clone();
             fewer.drain(start..start + width);
             match replay(kvasm, redis, &fewer) {
                 Err(found) => {
                     fewer.truncate(found.index + 1);
-                    (steps, difference, removed) = (fewer, found, true);
+                    (steps, difference) = (fewer, found);
                 }
                 Ok(()) => start += width,
             }
         }
-        if !removed {
-            width /= 2;
-        }
+        width /= 2;
     }
     (steps, difference)
 }
@@ -125,10 +125,9 @@ pub fn reduce(
 /// Does one step on both sides: both replies when they differ.
 fn play(sides: &mut [Side; 2], step: &Step) -> Option<(String, String)> {
     match step {
-        Step::ShortLife(connection, key) => {
-            let set = [b"SET", key.as_slice(), b"value", b"PX", b"1"].map(<[u8]>::to_vec);
-            let exists = [b"EXISTS", key.as_slice()].map(<[u8]>::to_vec);
-            play_command(sides, *connection, &set).or_else(|| {
+        Step::ShortLife(connection, set) => {
+            let exists = [b"EXISTS", set[1].as_slice()].map(<[u8]>::to_vec);
+            play_command(sides, *connection, set).or_else(|| {
                 std::thread::sleep(PAUSE);
                 play_command(sides, *connection, &exists)
             })

@@ -23,9 +23,9 @@ pub enum Step {
     Command(usize, Vec<Vec<u8>>),
     /// SCAN with these options from cursor 0 until it is through.
     Scan(usize, Vec<Vec<u8>>),
-    /// Sets this key for a millisecond, waits until that has passed and looks at the key: whether the server removed
-    /// it in time or only now, a client sees the same.
-    ShortLife(usize, Vec<u8>),
+    /// A SET of a key with a life of a millisecond or less, a wait until that has passed, and a look at the key:
+    /// whether the server removed it in time or only now, a client sees the same.
+    ShortLife(usize, Vec<Vec<u8>>),
 }
 
 impl fmt::Display for Step {
@@ -35,12 +35,8 @@ impl fmt::Display for Step {
             Step::Scan(connection, options) => {
                 write!(out, "{connection}> (whole) SCAN 0 {}", line::print(options))
             }
-            Step::ShortLife(connection, key) => {
-                write!(
-                    out,
-                    "{connection}> (expires) SET {} value PX 1",
-                    line::print(std::slice::from_ref(key))
-                )
+            Step::ShortLife(connection, set) => {
+                write!(out, "{connection}> (expires) {}", line::print(set))
             }
         }
     }
@@ -73,7 +69,7 @@ impl Generator {
             930..970 => Step::Scan(connection, Words::new(&mut self.random).expand(templates::SCAN_OPTIONS)),
             // Queued, it would live for a millisecond at a time that nobody waits for.
             _ if self.in_transaction[connection] => self.command(connection, templates::TRANSACTION),
-            _ => Step::ShortLife(connection, Words::new(&mut self.random).key()),
+            _ => Step::ShortLife(connection, Words::new(&mut self.random).expand(templates::SHORT_LIFE)),
         }
     }
 
@@ -81,7 +77,10 @@ impl Generator {
         let template = templates[self.random.usize(..templates.len())];
         let mut words = Words::new(&mut self.random);
         let mut arguments = words.expand(template);
-        words.damage(&mut arguments);
+        // COMMAND with fewer arguments describes every command there is.
+        if !template.starts_with("COMMAND") {
+            words.damage(&mut arguments);
+        }
         match arguments[0].as_slice() {
             b"MULTI" | b"multi" => self.in_transaction[connection] = true,
             b"EXEC" | b"DISCARD" | b"RESET" if arguments.len() == 1 => {

@@ -6,7 +6,7 @@ pub const DATA: &[&str] = &[
     "SET key value",
     "SET key value",
     "SET key number",
-    "SET key value {NX|XX|GET|KEEPTTL|EX ttl|PX ttl-ms|EXAT at|PXAT at-ms}",
+    "SET key value {NX|XX|GET|KEEPTTL|EX ttl|PX ttl-ms|EXAT later|PXAT later-ms}",
     "GET key",
     "GET key",
     "GETSET key value",
@@ -113,7 +113,6 @@ pub const SESSION: &[&str] = &[
     "CLIENT value",
     "CONFIG GET option",
     "CONFIG GET option option",
-    "CONFIG SET option",
     "COMMAND GETKEYS command",
     "COMMAND GETKEYSANDFLAGS command",
     "COMMAND INFO value",
@@ -156,3 +155,6 @@ pub const SUBSCRIBE: &[&str] = &[
 
 /// The options of a whole scan.
 pub const SCAN_OPTIONS: &str = "{MATCH pattern|COUNT 3|TYPE string}";
+
+/// A SET of a key that will have expired in a moment.
+pub const SHORT_LIFE: &str = "SET key value until";

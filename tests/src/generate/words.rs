@@ -55,8 +55,7 @@ const INDEXES: &[&str] =
     &["0", "1", "2", "5", "-1", "-2", "-100", "100", "9223372036854775807", "abc", "1.5"];
 const OFFSETS: &[&str] = &["0", "1", "7", "100", "2000", "-1", "536870912", "9223372036854775807", "abc"];
 const BIT_OFFSETS: &[&str] = &["0", "1", "7", "8", "100", "20000", "-1", "4294967296", "abc", "+1"];
-const FIELD_OFFSETS: &[&str] =
-    &["0", "1", "7", "63", "#0", "#1", "#7", "100", "-1", "#-1", "#", "abc", "4294967295"];
+const FIELD_OFFSETS: &[&str] = &["0", "1", "7", "63", "#0", "#1", "#7", "100", "-1", "#-1", "#", "abc"];
 const TYPES: &[&str] =
     &["u1", "u8", "u16", "u63", "i1", "i8", "i16", "i64", "i5", "u64", "i65", "u0", "x8", "i", "I8"];
 const TTLS: &[&str] = &[
@@ -228,6 +227,13 @@ impl<'a> Words<'a> {
             "ttl-ms" => TTLS_MS,
             "at" => TIMES,
             "at-ms" => TIMES_MS,
+            // A key that SET gives a time in the past may be seen or not until the server removes it.
+            "later" => &TIMES[..2],
+            "later-ms" => &TIMES_MS[..2],
+            "until" => {
+                let until = self.pick(&["PX 1", "PXAT 1", "EXAT 1"]);
+                return arguments.extend(line::arguments(until));
+            }
             "db" => DATABASES,
             "pattern" => PATTERNS,
             "channel" => CHANNELS,
@@ -245,7 +251,7 @@ impl<'a> Words<'a> {
     }
 
     /// A key, mostly one of the first few, so that commands meet.
-    pub fn key(&mut self) -> Vec<u8> {
+    fn key(&mut self) -> Vec<u8> {
         let bound = if self.random.bool() { 4 } else { KEYS.len() };
         KEYS[self.random.usize(..bound)].to_vec()
     }
