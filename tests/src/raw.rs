@@ -103,22 +103,29 @@ impl Raw {
         }
     }
 
+    /// Reads raw bytes until they end in `end` or the server closes the connection: all of them, and whether it did.
+    ///
+    /// # Panics
+    /// When neither happens.
+    pub fn read_until(&mut self, end: &[u8]) -> (Vec<u8>, bool) {
+        loop {
+            if !end.is_empty() && self.received.ends_with(end) {
+                return (std::mem::take(&mut self.received), false);
+            }
+            match self.receive() {
+                Ok(()) => {}
+                Err(error) if is_end(&error) => return (std::mem::take(&mut self.received), true),
+                Err(error) => panic!("after {:?}: {error}", self.received.escape_ascii().to_string()),
+            }
+        }
+    }
+
     /// Reads everything until the server closes the connection.
     ///
     /// # Panics
     /// When it does not.
     pub fn read_to_end(&mut self) -> Vec<u8> {
-        loop {
-            match self.receive() {
-                Ok(()) => {}
-                Err(error)
-                    if matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset) =>
-                {
-                    return std::mem::take(&mut self.received);
-                }
-                Err(error) => panic!("the server keeps the connection open: {error}"),
-            }
-        }
+        self.read_until(b"").0
     }
 
     /// Everything that the server has sent before its answer to a PING sent now.
@@ -161,4 +168,8 @@ impl Raw {
         self.received.extend_from_slice(&buffer[..length]);
         Ok(())
     }
+}
+
+fn is_end(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::UnexpectedEof | ErrorKind::ConnectionReset | ErrorKind::BrokenPipe)
 }

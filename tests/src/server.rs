@@ -263,6 +263,19 @@ impl Server {
     }
 }
 
+impl Server {
+    /// Starts it again and kills it with SIGKILL after that time, ready or not.
+    ///
+    /// # Panics
+    /// When it cannot be started or killed.
+    pub fn start_and_kill(&mut self, life: Duration) {
+        let port = free_port();
+        self.child = spawn(self.program, &self.binary, &self.options, &self.directory, port, "log");
+        std::thread::sleep(life);
+        self.kill_nine();
+    }
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
