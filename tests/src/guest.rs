@@ -36,15 +36,23 @@ pub fn library(name: &str, module: &str) -> String {
 
 /// A data segment at `offset`.
 #[must_use]
-pub fn data(offset: u32, text: &str) -> String {
-    let escaped: String = text.bytes().map(|byte| format!("\\{byte:02x}")).collect();
+pub fn data(offset: u32, bytes: impl AsRef<[u8]>) -> String {
+    let escaped: String = bytes.as_ref().iter().map(|byte| format!("\\{byte:02x}")).collect();
     format!("  (data (i32.const {offset}) \"{escaped}\")\n")
 }
 
-/// A call of one of the imports that take text: the pointer and length of `text` in the data segment at `offset`.
+/// Pointer and length, as instructions, of `text` in the data segment at `offset`.
 #[must_use]
-pub fn slice(offset: u32, text: &str) -> String {
-    format!("(i32.const {offset}) (i32.const {})", text.len())
+pub fn slice(offset: u32, text: impl AsRef<[u8]>) -> String {
+    format!("(i32.const {offset}) (i32.const {})", text.as_ref().len())
+}
+
+/// A procedure that puts 1 under the key `written` and then does `body`; `text` is at address 1000.
+#[must_use]
+pub fn put_then(imports: &str, text: impl AsRef<[u8]>, body: &str) -> String {
+    let fields = [data(0, "written"), data(16, "1"), data(1000, text)].concat();
+    let put = format!("(call $put {} {})", slice(0, "written"), slice(16, "1"));
+    module(&format!("put {imports}"), &format!("{fields}  (func (export \"run\") {put} {body})"))
 }
 
 /// Loads a library and says what the server said.
@@ -93,3 +101,14 @@ const IMPORTS: &[(&str, &str)] = &[
     ("time_us", "(result i64)"),
     ("random", "(result i64)"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::{data, slice};
+
+    #[test]
+    fn text_is_escaped_byte_by_byte() {
+        assert_eq!(data(8, "a\"\n"), "  (data (i32.const 8) \"\\61\\22\\0a\")\n");
+        assert_eq!(slice(8, "abc"), "(i32.const 8) (i32.const 3)");
+    }
+}
