@@ -1,1 +1,30 @@
-//! The wasm side: gate, instances, host functions.
+//! The WebAssembly side: the gate that modules pass, the instances they run in, the functions they call.
+//!
+//! Everything that knows wasm3, wasmparser, wasm-encoder or wat is in here. It must not know keys, commands or the
+//! encoding of replies: it reaches the data through the trait [`Host`].
+//!
+//! A module goes `survey` (validate, limit) → `graph` and `meter` (what can write, what costs how much) → `rewrite`
+//! (meter, make resettable) → [`Module`]; a call goes [`Runtime`] → `imports` → [`Host`].
+
+mod abi;
+mod context;
+mod error;
+mod graph;
+mod host;
+mod imports;
+pub mod limits;
+mod meter;
+mod module;
+mod rewrite;
+mod runtime;
+mod survey;
+#[cfg(test)]
+mod tests;
+
+pub use abi::{EVAL_EXPORT, IMPORT_MODULE, TRIGGER_SECTION};
+pub use context::{CallInput, ProcedureReply};
+pub use error::{CallError, GateError, Trap};
+pub use host::{Host, LogLevel};
+pub use limits::Limits;
+pub use module::{Module, Procedure};
+pub use runtime::{CallOutcome, Runtime};

@@ -1,0 +1,213 @@
+//! What one call has and may use: its input, its limits, its reply. The host functions work on it.
+//!
+//! Owns the accounts (fuel, reply, log). Knows the host only as a type parameter.
+
+use std::time::Instant;
+
+use wasm3x::Memory;
+
+use super::error::CallError;
+use super::host::Host;
+
+/// The most fuel handed to the guest at once: the deadline is looked at between two slices, so this is well under a
+/// millisecond of work.
+pub(super) const SLICE_FUEL: i32 = 1 << 18;
+
+/// A scratch buffer that grew beyond this is not kept for the next call, in bytes.
+const KEPT_SCRATCH_BYTES: usize = 1 << 20;
+
+/// What a call is given.
+pub struct CallInput<'a> {
+    /// The keys, in order.
+    pub keys: &'a [&'a [u8]],
+    /// The arguments, in order; `None` is one that is absent (a trigger's value before or after).
+    pub args: &'a [Option<&'a [u8]>],
+    /// Whether a write ends the call.
+    pub read_only: bool,
+    /// Fuel, at most; about one unit per instruction.
+    pub fuel: u64,
+    /// When the call must have ended.
+    pub deadline: Instant,
+    /// Unix time in microseconds that the procedure sees.
+    pub time_us: i64,
+    /// Where its random numbers start; the same seed gives the same numbers.
+    pub random_seed: u64,
+    /// Bytes of the reply, at most.
+    pub max_reply_bytes: u64,
+    /// Bytes of all log lines together, at most.
+    pub max_log_bytes: u64,
+}
+
+/// What a procedure replied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ProcedureReply {
+    /// It set no reply: nil.
+    #[default]
+    None,
+    /// An integer.
+    Integer(i64),
+    /// A bulk string.
+    Bulk(Vec<u8>),
+    /// One complete RESP value, checked by the host.
+    Resp(Vec<u8>),
+}
+
+/// Keys and arguments, copied once into one buffer that is used again by the next call.
+#[derive(Default)]
+pub(super) struct Strings {
+    bytes: Vec<u8>,
+    /// Start and end of each string; an absent one ends before it starts.
+    spans: Vec<(usize, usize)>,
+    key_count: usize,
+}
+
+impl Strings {
+    fn set(&mut self, input: &CallInput<'_>) {
+        self.bytes.clear();
+        self.spans.clear();
+        self.key_count = input.keys.len();
+        let strings = input.keys.iter().map(|key| Some(*key)).chain(input.args.iter().copied());
+        for string in strings {
+            let start = self.bytes.len();
+            match string {
+                Some(string) => {
+                    self.bytes.extend_from_slice(string);
+                    self.spans.push((start, self.bytes.len()));
+                }
+                None => self.spans.push((1, 0)),
+            }
+        }
+    }
+
+    pub(super) fn key_count(&self) -> usize {
+        self.key_count
+    }
+
+    pub(super) fn arg_count(&self) -> usize {
+        self.spans.len() - self.key_count
+    }
+
+    pub(super) fn key(&self, index: u32) -> Option<&[u8]> {
+        let index = index as usize;
+        if index < self.key_count { self.string(index) } else { None }
+    }
+
+    pub(super) fn arg(&self, index: u32) -> Option<&[u8]> {
+        self.string(self.key_count.checked_add(index as usize)?)
+    }
+
+    fn string(&self, index: usize) -> Option<&[u8]> {
+        let (start, end) = *self.spans.get(index)?;
+        self.bytes.get(start..end)
+    }
+}
+
+/// The data of an instance's store.
+pub(super) struct Context<H: Host> {
+    /// Here during a call, except while one of its own methods runs.
+    pub(super) host: Option<Box<H>>,
+    /// `None` while the memory is empty.
+    pub(super) memory: Option<Memory>,
+    pub(super) strings: Strings,
+    /// Fuel not yet handed out; below 0 by what host functions took from the present slice.
+    reserve_fuel: i64,
+    /// The slice that the guest works on.
+    slice_fuel: i64,
+    deadline: Instant,
+    pub(super) read_only: bool,
+    pub(super) wrote: bool,
+    pub(super) time_us: i64,
+    pub(super) random: fastrand::Rng,
+    pub(super) reply: ProcedureReply,
+    pub(super) max_reply_bytes: u64,
+    pub(super) log_bytes_left: u64,
+    /// Why a host function ended the call; wasm3 carries no value.
+    pub(super) failure: Option<CallError<H::Error>>,
+    pub(super) scratch: Vec<u8>,
+    /// The last command's reply.
+    pub(super) command_reply: Vec<u8>,
+}
+
+impl<H: Host> Context<H> {
+    pub(super) fn new() -> Self {
+        Self {
+            host: None,
+            memory: None,
+            strings: Strings::default(),
+            reserve_fuel: 0,
+            slice_fuel: 0,
+            deadline: Instant::now(),
+            read_only: true,
+            wrote: false,
+            time_us: 0,
+            random: fastrand::Rng::with_seed(0),
+            reply: ProcedureReply::None,
+            max_reply_bytes: 0,
+            log_bytes_left: 0,
+            failure: None,
+            scratch: Vec::new(),
+            command_reply: Vec::new(),
+        }
+    }
+
+    /// Prepares a call; returns the fuel of the first slice.
+    pub(super) fn begin(&mut self, host: Box<H>, input: &CallInput<'_>) -> i32 {
+        self.host = Some(host);
+        self.strings.set(input);
+        self.reserve_fuel = i64::try_from(input.fuel).unwrap_or(i64::MAX);
+        self.deadline = input.deadline;
+        self.read_only = input.read_only;
+        self.wrote = false;
+        self.time_us = input.time_us;
+        self.random = fastrand::Rng::with_seed(input.random_seed);
+        self.reply = ProcedureReply::None;
+        self.max_reply_bytes = input.max_reply_bytes;
+        self.log_bytes_left = input.max_log_bytes;
+        self.failure = None;
+        self.command_reply.clear();
+        self.take_slice()
+    }
+
+    /// Gives back what was lent for the call, and large buffers.
+    pub(super) fn end(&mut self) -> Option<Box<H>> {
+        for buffer in [&mut self.scratch, &mut self.command_reply, &mut self.strings.bytes] {
+            if buffer.capacity() > KEPT_SCRATCH_BYTES {
+                *buffer = Vec::new();
+            }
+        }
+        self.host.take()
+    }
+
+    /// Fuel that is neither spent nor with the guest; below 0 if host functions overdrew it.
+    pub(super) fn reserve_fuel(&self) -> i64 {
+        self.reserve_fuel
+    }
+
+    fn take_slice(&mut self) -> i32 {
+        let slice = self.reserve_fuel.clamp(0, SLICE_FUEL.into());
+        self.reserve_fuel -= slice;
+        self.slice_fuel = slice;
+        slice as i32
+    }
+
+    /// The guest's counter fell below 0: settles what it overdrew and hands out the next slice.
+    pub(super) fn refill(&mut self, counter: i32) -> Result<i32, CallError<H::Error>> {
+        self.reserve_fuel += i64::from(counter);
+        if self.reserve_fuel <= 0 {
+            return Err(CallError::OutOfFuel);
+        }
+        self.check_deadline()?;
+        Ok(self.take_slice())
+    }
+
+    pub(super) fn check_deadline(&self) -> Result<(), CallError<H::Error>> {
+        if Instant::now() >= self.deadline { Err(CallError::DeadlineExceeded) } else { Ok(()) }
+    }
+
+    /// Pays for bytes that a host function moves, one unit for 16 of them. The guest's counter is out of reach here, so
+    /// this may overdraw the reserve by the present slice.
+    pub(super) fn pay_for_bytes(&mut self, bytes: u64) -> Result<(), CallError<H::Error>> {
+        self.reserve_fuel -= i64::try_from(bytes / 16).unwrap_or(i64::MAX / 2);
+        if self.reserve_fuel < -self.slice_fuel { Err(CallError::OutOfFuel) } else { Ok(()) }
+    }
+}

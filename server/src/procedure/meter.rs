@@ -1,0 +1,219 @@
+//! What running costs: the fuel of each instruction, and of each stretch of a function.
+//!
+//! Fuel is taken at the entry of a function and at the head of each loop, for the dearest way through what follows up
+//! to the next such point. That charges a whole body with one subtraction and one test, never less than what is
+//! executed, and it stops everything, because code without calls can only repeat itself in loops.
+
+use wasmparser::{FunctionBody, Operator};
+
+use super::error::GateError;
+use super::survey::invalid;
+
+/// Fuel of a call, besides what the callee costs: wasm3 makes a frame and clears the callee's locals.
+const CALL: u32 = 5;
+/// Fuel of an indirect call.
+const CALL_INDIRECT: u32 = 8;
+/// Fuel of a division, remainder or square root.
+const DIVISION: u32 = 4;
+/// Fuel of a bulk instruction, besides its length.
+const BULK: u32 = 20;
+/// Locals that cost one unit to clear.
+const LOCALS_PER_FUEL: u32 = 8;
+/// Bytes (or table elements) that a bulk instruction handles for one unit, as a shift.
+pub(super) const BULK_SHIFT: i32 = 4;
+/// Fuel of a page that the memory grows by: it must be mapped now and cleared later.
+pub(super) const PAGE: i32 = 8_192;
+/// No single charge is more than this, so that the 32-bit counter cannot wrap.
+const MAX_CHARGE: u32 = 1 << 29;
+
+/// The longest constant length of a bulk instruction that its fixed fuel covers.
+const MAX_CONSTANT_BULK: i32 = 256;
+
+/// Whether an instruction must be charged by its length when it runs; `previous` is the one before it, which may be a
+/// small constant length.
+pub(super) fn has_dynamic_cost(operator: &Operator<'_>, previous: &Operator<'_>) -> bool {
+    let is_bulk = matches!(
+        operator,
+        Operator::MemoryCopy { .. }
+            | Operator::MemoryFill { .. }
+            | Operator::MemoryInit { .. }
+            | Operator::TableInit { .. }
+            | Operator::TableCopy { .. }
+    );
+    let is_short = matches!(previous, Operator::I32Const { value } if (0..=MAX_CONSTANT_BULK).contains(value));
+    is_bulk && !is_short
+}
+
+/// What calls cost the caller.
+pub(super) trait CallCost {
+    /// Fuel that a direct call costs beforehand; `None` if the callee meters itself.
+    fn direct(&self, function: u32) -> Option<u32>;
+    /// The same for an indirect call.
+    fn indirect(&self, type_index: u32) -> Option<u32>;
+}
+
+/// The charges of one function.
+pub(super) struct Plan {
+    /// Fuel to take at the entry.
+    pub(super) entry_fuel: u32,
+    /// Fuel to take at each turn of each loop, in the order of the loops' heads.
+    pub(super) loop_fuel: Vec<u32>,
+}
+
+/// Computes the charges of a function.
+pub(super) fn plan(body: &FunctionBody<'_>, calls: &impl CallCost) -> Result<Plan, GateError> {
+    let mut locals = 0u32;
+    for group in body.get_locals_reader().map_err(|error| invalid(&error))? {
+        locals += group.map_err(|error| invalid(&error))?.0;
+    }
+    let mut walk = Walk::new(1 + locals / LOCALS_PER_FUEL);
+    for operator in body.get_operators_reader().map_err(|error| invalid(&error))? {
+        let operator = operator.map_err(|error| invalid(&error))?;
+        walk.spend(weight(&operator, calls));
+        walk.step(&operator);
+    }
+    let mut stretches = walk.stretches.into_iter().map(|fuel| fuel.min(MAX_CHARGE));
+    Ok(Plan { entry_fuel: stretches.next().unwrap_or(0), loop_fuel: stretches.collect() })
+}
+
+/// The fuel of one instruction.
+fn weight(operator: &Operator<'_>, calls: &impl CallCost) -> u32 {
+    match operator {
+        Operator::Block { .. } | Operator::End | Operator::Else | Operator::Nop => 0,
+        Operator::Call { function_index } => CALL + calls.direct(*function_index).unwrap_or(0),
+        Operator::CallIndirect { type_index, .. } => CALL_INDIRECT + calls.indirect(*type_index).unwrap_or(0),
+        Operator::I32DivS
+        | Operator::I32DivU
+        | Operator::I32RemS
+        | Operator::I32RemU
+        | Operator::I64DivS
+        | Operator::I64DivU
+        | Operator::I64RemS
+        | Operator::I64RemU
+        | Operator::F32Div
+        | Operator::F64Div
+        | Operator::F32Sqrt
+        | Operator::F64Sqrt => DIVISION,
+        Operator::MemoryCopy { .. }
+        | Operator::MemoryFill { .. }
+        | Operator::MemoryInit { .. }
+        | Operator::MemoryGrow { .. }
+        | Operator::TableInit { .. }
+        | Operator::TableCopy { .. } => BULK,
+        _ => 1,
+    }
+}
+
+/// A pass over a function that keeps, for every point, the dearest way to it from the last charge.
+///
+/// WebAssembly branches forward only to the ends of blocks, and backward only to loops, which start a new stretch; so
+/// one pass in the order of the text sees every way before the point where it arrives.
+struct Walk {
+    /// The dearest way found through each stretch: the function's entry, then each loop.
+    stretches: Vec<u32>,
+    blocks: Vec<Block>,
+    /// The stretches that are open here, innermost last: index, and the cost so far; `None` in dead code.
+    open: Vec<(usize, Option<u32>)>,
+}
+
+struct Block {
+    is_loop: bool,
+    /// Number of stretches open outside of this block (at its end).
+    open: usize,
+    /// Dearest way to the end found so far.
+    end: Option<u32>,
+    /// For an `if`: the cost at its condition, from which `else` goes on.
+    condition: Option<u32>,
+}
+
+impl Walk {
+    fn new(entry_fuel: u32) -> Self {
+        let function = Block { is_loop: false, open: 1, end: None, condition: None };
+        Self { stretches: vec![entry_fuel], blocks: vec![function], open: vec![(0, Some(entry_fuel))] }
+    }
+
+    fn spend(&mut self, fuel: u32) {
+        if let Some((stretch, Some(cost))) = self.open.last_mut() {
+            *cost = cost.saturating_add(fuel);
+            self.stretches[*stretch] = self.stretches[*stretch].max(*cost);
+        }
+    }
+
+    fn here(&self) -> Option<u32> {
+        self.open.last().and_then(|(_, cost)| *cost)
+    }
+
+    fn set_here(&mut self, cost: Option<u32>) {
+        if let Some(last) = self.open.last_mut() {
+            last.1 = cost;
+        }
+    }
+
+    fn step(&mut self, operator: &Operator<'_>) {
+        match operator {
+            Operator::Block { .. } => self.enter(false, None),
+            Operator::If { .. } => self.enter(false, self.here()),
+            Operator::Loop { .. } => {
+                self.enter(true, None);
+                let cost = self.here().map(|_| 1);
+                self.open.push((self.stretches.len(), cost));
+                self.stretches.push(1);
+            }
+            Operator::Else => {
+                if let Some(block) = self.blocks.last().map(|block| block.condition) {
+                    self.arrive(0);
+                    self.set_here(block);
+                    if let Some(block) = self.blocks.last_mut() {
+                        block.condition = None;
+                    }
+                }
+            }
+            Operator::End => self.leave(),
+            Operator::Br { relative_depth } => self.jump(*relative_depth),
+            Operator::BrIf { relative_depth } => self.arrive(*relative_depth),
+            Operator::BrTable { targets } => {
+                for target in targets.targets().flatten() {
+                    self.arrive(target);
+                }
+                self.jump(targets.default());
+            }
+            Operator::Return | Operator::Unreachable => self.set_here(None),
+            _ => {}
+        }
+    }
+
+    fn enter(&mut self, is_loop: bool, condition: Option<u32>) {
+        self.blocks.push(Block { is_loop, open: self.open.len(), end: None, condition });
+    }
+
+    /// A way from here to the end of an enclosing block; to the head of a loop there is nothing to add.
+    fn arrive(&mut self, depth: u32) {
+        let Some(index) = self.blocks.len().checked_sub(1 + depth as usize) else { return };
+        let block = &self.blocks[index];
+        if block.is_loop || self.here().is_none() {
+            return;
+        }
+        // From inside a loop the cost of the outer stretch is what it was when the loop began.
+        let cost = self.open[block.open - 1].1;
+        let block = &mut self.blocks[index];
+        block.end = block.end.max(cost);
+    }
+
+    fn jump(&mut self, depth: u32) {
+        self.arrive(depth);
+        self.set_here(None);
+    }
+
+    fn leave(&mut self) {
+        let Some(block) = self.blocks.pop() else { return };
+        let here = self.here();
+        self.open.truncate(block.open);
+        if block.is_loop {
+            if here.is_none() {
+                self.set_here(None);
+            }
+            return;
+        }
+        self.set_here(here.max(block.end).max(block.condition));
+    }
+}

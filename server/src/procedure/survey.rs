@@ -1,0 +1,275 @@
+//! The gate's first half: reads an uploaded module, validates it, and holds it against the limits.
+//!
+//! Owns what a module may be made of. Knows nothing of how it is rewritten or run.
+
+use wasmparser::{
+    BinaryReaderError, ConstExpr, DataKind, DataSectionReader, ElementItems, ElementKind, ElementSectionReader,
+    Encoding, ExternalKind, FuncType, FunctionBody, GlobalSectionReader, MemoryType, Operator, Parser, Payload,
+    TableType, TypeRef, TypeSectionReader, Validator, WasmFeatures,
+};
+
+use super::abi::{HostFunction, IMPORT_MODULE, TRIGGER_SECTION};
+use super::error::GateError;
+use super::limits::{self, Limits, PAGE_BYTES, fixed};
+
+/// What wasm3 runs and what can be reset between calls: no reference types, SIMD, threads, exceptions, tail calls,
+/// 64-bit or several memories.
+const FEATURES: WasmFeatures = WasmFeatures::LIME1.difference(WasmFeatures::EXTENDED_CONST).union(WasmFeatures::BULK_MEMORY);
+
+/// A validated module, taken apart; it borrows the uploaded bytes.
+#[derive(Default)]
+pub(super) struct Survey<'a> {
+    pub(super) types: Vec<FuncType>,
+    pub(super) type_section: Option<TypeSectionReader<'a>>,
+    /// The imported host functions, in order, with their type indices.
+    pub(super) imports: Vec<(HostFunction, u32)>,
+    /// Type indices of the functions that the module defines.
+    pub(super) functions: Vec<u32>,
+    pub(super) bodies: Vec<FunctionBody<'a>>,
+    pub(super) table: Option<TableType>,
+    pub(super) memory: Option<MemoryType>,
+    pub(super) global_section: Option<GlobalSectionReader<'a>>,
+    pub(super) global_count: u32,
+    /// Exported functions: name and function index.
+    pub(super) exports: Vec<(&'a str, u32)>,
+    pub(super) start: Option<u32>,
+    pub(super) element_section: Option<ElementSectionReader<'a>>,
+    /// Every function that an element segment names: what an indirect call can reach.
+    pub(super) table_functions: Vec<u32>,
+    pub(super) data_section: Option<DataSectionReader<'a>>,
+    /// Whether the module counts its data segments up front, as `memory.init` needs.
+    pub(super) data_count: Option<u32>,
+    /// What the active data segments write: offset and bytes.
+    pub(super) image: Vec<(u32, &'a [u8])>,
+    /// The text of the trigger declarations.
+    pub(super) triggers: String,
+}
+
+impl<'a> Survey<'a> {
+    /// Takes a binary module apart, or says why it cannot be accepted.
+    pub(super) fn of(wasm: &'a [u8], limits: &Limits) -> Result<Self, GateError> {
+        Validator::new_with_features(FEATURES).validate_all(wasm).map_err(|error| invalid(&error))?;
+        let mut survey = Self::default();
+        for payload in Parser::new(0).parse_all(wasm) {
+            survey.add(payload.map_err(|error| invalid(&error))?, limits)?;
+        }
+        survey.check_segments()?;
+        Ok(survey)
+    }
+
+    /// The type of a function, imported or defined.
+    pub(super) fn type_index(&self, function: u32) -> u32 {
+        let imported = self.imports.len();
+        match self.imports.get(function as usize) {
+            Some((_, type_index)) => *type_index,
+            None => self.functions[function as usize - imported],
+        }
+    }
+
+    fn add(&mut self, payload: Payload<'a>, limits: &Limits) -> Result<(), GateError> {
+        match payload {
+            Payload::Version { encoding: Encoding::Component, .. } => {
+                return Err(GateError::Refused("a component; a core module is needed".into()));
+            }
+            Payload::TypeSection(section) => self.add_types(section)?,
+            Payload::ImportSection(section) => {
+                check("imports", section.count().into(), fixed::MAX_EXPORTS.into(), None)?;
+                for import in section.into_imports() {
+                    self.add_import(&import.map_err(|error| invalid(&error))?)?;
+                }
+            }
+            Payload::FunctionSection(section) => {
+                let found = u64::from(section.count()) + self.imports.len() as u64;
+                check("functions", found, limits.max_functions.into(), Some(limits::OPTION_FUNCTIONS))?;
+                self.functions = collect(section)?;
+            }
+            Payload::TableSection(section) => {
+                for table in section {
+                    let ty = table.map_err(|error| invalid(&error))?.ty;
+                    let limit = limits.max_table_elements.into();
+                    check("table elements", ty.initial, limit, Some(limits::OPTION_TABLE))?;
+                    self.table = Some(ty);
+                }
+            }
+            Payload::MemorySection(section) => {
+                for memory in section {
+                    let ty = memory.map_err(|error| invalid(&error))?;
+                    let limit = limits.max_memory_pages().into();
+                    check("pages of initial memory", ty.initial, limit, Some(limits::OPTION_MEMORY))?;
+                    self.memory = Some(ty);
+                }
+            }
+            Payload::GlobalSection(section) => {
+                check("globals", section.count().into(), fixed::MAX_GLOBALS.into(), None)?;
+                self.global_count = section.count();
+                self.global_section = Some(section);
+            }
+            Payload::ExportSection(section) => {
+                check("exports", section.count().into(), fixed::MAX_EXPORTS.into(), None)?;
+                for export in section {
+                    let export = export.map_err(|error| invalid(&error))?;
+                    let found = export.name.len() as u64;
+                    check("bytes of an export's name", found, fixed::MAX_NAME_BYTES as u64, None)?;
+                    if export.kind == ExternalKind::Func {
+                        self.exports.push((export.name, export.index));
+                    }
+                }
+            }
+            Payload::StartSection { func, .. } => self.start = Some(func),
+            Payload::ElementSection(section) => self.add_elements(section)?,
+            Payload::DataCountSection { count, .. } => self.data_count = Some(count),
+            Payload::DataSection(section) => self.add_data(section)?,
+            Payload::CodeSectionEntry(body) => {
+                check_body(&body, self.parameter_count(), limits)?;
+                self.bodies.push(body);
+            }
+            Payload::CustomSection(section) if section.name() == TRIGGER_SECTION => {
+                let text = std::str::from_utf8(section.data())
+                    .map_err(|_| GateError::Invalid(format!("section '{TRIGGER_SECTION}' is not UTF-8")))?;
+                self.triggers.push_str(text);
+                self.triggers.push('\n');
+                let found = self.triggers.len() as u64;
+                check("bytes of trigger declarations", found, fixed::MAX_TRIGGER_BYTES as u64, None)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Parameters of the function whose body comes next.
+    fn parameter_count(&self) -> usize {
+        let type_index = self.functions[self.bodies.len()];
+        self.types[type_index as usize].params().len()
+    }
+
+    fn add_types(&mut self, section: TypeSectionReader<'a>) -> Result<(), GateError> {
+        check("types", section.count().into(), fixed::MAX_TYPES.into(), None)?;
+        for ty in section.clone().into_iter_err_on_gc_types() {
+            let ty = ty.map_err(|error| invalid(&error))?;
+            let longest = ty.params().len().max(ty.results().len());
+            check("parameters or results", longest as u64, fixed::MAX_PARAMETERS as u64, None)?;
+            self.types.push(ty);
+        }
+        self.type_section = Some(section);
+        Ok(())
+    }
+
+    fn add_import(&mut self, import: &wasmparser::Import<'_>) -> Result<(), GateError> {
+        let name = format!("import '{}.{}'", import.module, import.name);
+        let TypeRef::Func(type_index) = import.ty else {
+            return Err(GateError::Refused(format!("{name} is not a function; only functions can be imported")));
+        };
+        if import.module != IMPORT_MODULE {
+            return Err(GateError::Refused(format!("{name} does not exist; the host functions are in '{IMPORT_MODULE}'")));
+        }
+        let Some(function) = HostFunction::by_name(import.name) else {
+            return Err(GateError::Refused(format!("{name} does not exist in this version of the interface")));
+        };
+        let ty = &self.types[type_index as usize];
+        let (params, results) = function.signature();
+        if ty.params() != params || ty.results() != results {
+            return Err(GateError::Refused(format!("{name} has the type {params:?} -> {results:?}, not {ty}")));
+        }
+        self.imports.push((function, type_index));
+        Ok(())
+    }
+
+    fn add_elements(&mut self, section: ElementSectionReader<'a>) -> Result<(), GateError> {
+        check("element segments", section.count().into(), fixed::MAX_SEGMENTS.into(), None)?;
+        for element in section.clone() {
+            match element.map_err(|error| invalid(&error))?.items {
+                ElementItems::Functions(functions) => self.table_functions.extend(collect::<u32>(functions)?),
+                ElementItems::Expressions(..) => {
+                    return Err(GateError::Refused("element segments of expressions (reference types)".into()));
+                }
+            }
+        }
+        self.element_section = Some(section);
+        Ok(())
+    }
+
+    fn add_data(&mut self, section: DataSectionReader<'a>) -> Result<(), GateError> {
+        check("data segments", section.count().into(), fixed::MAX_SEGMENTS.into(), None)?;
+        for data in section.clone() {
+            let data = data.map_err(|error| invalid(&error))?;
+            if let DataKind::Active { offset_expr, .. } = data.kind {
+                self.image.push((constant(&offset_expr)?, data.data));
+            }
+        }
+        self.data_section = Some(section);
+        Ok(())
+    }
+
+    /// A segment outside of its memory or table would fail every instantiation, so it is refused here.
+    fn check_segments(&self) -> Result<(), GateError> {
+        let memory_bytes = self.memory.map_or(0, |memory| memory.initial * PAGE_BYTES);
+        for (offset, bytes) in &self.image {
+            if u64::from(*offset) + bytes.len() as u64 > memory_bytes {
+                return Err(GateError::Invalid(format!("data segment at {offset} lies outside of the memory")));
+            }
+        }
+        let table_elements = self.table.map_or(0, |table| table.initial);
+        for element in self.element_section.clone().into_iter().flatten() {
+            let element = element.map_err(|error| invalid(&error))?;
+            if let (ElementKind::Active { offset_expr, .. }, ElementItems::Functions(items)) =
+                (element.kind, element.items)
+            {
+                let offset = constant(&offset_expr)?;
+                if u64::from(offset) + u64::from(items.count()) > table_elements {
+                    return Err(GateError::Invalid(format!("element segment at {offset} lies outside of the table")));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Holds one function against the limits on locals, nesting and `br_table`.
+fn check_body(body: &FunctionBody<'_>, parameters: usize, limits: &Limits) -> Result<(), GateError> {
+    let mut locals = parameters as u64;
+    for group in body.get_locals_reader().map_err(|error| invalid(&error))? {
+        locals += u64::from(group.map_err(|error| invalid(&error))?.0);
+    }
+    let limit = limits.max_locals.min(fixed::MAX_LOCALS).into();
+    check("locals of a function", locals, limit, Some(limits::OPTION_LOCALS))?;
+
+    let limit = limits.max_nesting.min(fixed::MAX_NESTING).into();
+    let mut depth = 0u64;
+    for operator in body.get_operators_reader().map_err(|error| invalid(&error))? {
+        match operator.map_err(|error| invalid(&error))? {
+            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => {
+                depth += 1;
+                check("levels of nested blocks", depth, limit, Some(limits::OPTION_NESTING))?;
+            }
+            Operator::End => depth = depth.saturating_sub(1),
+            Operator::BrTable { targets } => {
+                check("targets of a br_table", targets.len().into(), fixed::MAX_BRANCH_TARGETS.into(), None)?;
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// The value of an `i32.const` offset: without imported globals the only kind there is.
+fn constant(expression: &ConstExpr<'_>) -> Result<u32, GateError> {
+    match expression.get_operators_reader().read() {
+        Ok(Operator::I32Const { value }) => Ok(value as u32),
+        _ => Err(GateError::Refused("a segment's offset is not a constant".into())),
+    }
+}
+
+fn collect<'a, T: wasmparser::FromReader<'a>>(
+    section: wasmparser::SectionLimited<'a, T>,
+) -> Result<Vec<T>, GateError> {
+    section.into_iter().collect::<Result<_, _>>().map_err(|error| invalid(&error))
+}
+
+fn check(what: &'static str, found: u64, limit: u64, option: Option<&'static str>) -> Result<(), GateError> {
+    if found <= limit { Ok(()) } else { Err(GateError::Limit { what, found, limit, option }) }
+}
+
+/// An error of the validator or the parser, in its words.
+pub(super) fn invalid(error: &BinaryReaderError) -> GateError {
+    GateError::Invalid(format!("{} (at byte {})", error.message(), error.offset()))
+}
