@@ -93,7 +93,7 @@ fn incrbyfloat(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
         let sum = sum.and_then(|(before, increment)| before.checked_add(increment).ok_or(NOT_FINITE));
         let edit = sum.as_ref().map_or(Edit::Unchanged, |sum| {
             // Not an integer even if it looks like one, as in Redis.
-            *string = StringValue::Bytes(sum.format().as_bytes().into());
+            *string = StringValue::verbatim(sum.format().as_bytes());
             Edit::Whole
         });
         (sum.map(|_| string.clone()), edit)
