@@ -60,10 +60,10 @@ pub fn same_reply(command: &[Vec<u8>], left: &Value, right: &Value) -> bool {
             Rule::Exact => left == right,
             Rule::Near(slack) => near(left, right, *slack),
             Rule::AnyOrder => {
-                sorted(left.elements(), 1) == sorted(right.elements(), 1) && same_kind(left, right)
+                sorted(&left.elements(), 1) == sorted(&right.elements(), 1) && same_kind(left, right)
             }
             Rule::AnyOrderPairs => {
-                sorted(left.elements(), 2) == sorted(right.elements(), 2) && same_kind(left, right)
+                sorted(&left.elements(), 2) == sorted(&right.elements(), 2) && same_kind(left, right)
             }
             Rule::Descriptions => descriptions(left) == descriptions(right) && same_kind(left, right),
             Rule::Kind => same_kind(left, right),
@@ -167,7 +167,7 @@ fn same_kind(left: &Value, right: &Value) -> bool {
 }
 
 /// The elements in groups of `width`, sorted.
-fn sorted(elements: Vec<Value>, width: usize) -> Vec<Vec<Value>> {
+fn sorted(elements: &[Value], width: usize) -> Vec<Vec<Value>> {
     let mut groups: Vec<Vec<Value>> = elements.chunks(width).map(<[Value]>::to_vec).collect();
     groups.sort();
     groups

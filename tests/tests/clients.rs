@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-static SERVER: LazyLock<Server> = LazyLock::new(|| Server::kvasm(Options::new()));
+static SERVER: LazyLock<Server> = LazyLock::new(|| Server::kvasm(&Options::new()));
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -57,7 +57,7 @@ fn redis_cli_prints_replies() {
 
 #[test]
 fn redis_cli_scans_loads_and_measures() {
-    let server = Server::kvasm(Options::new());
+    let server = Server::kvasm(&Options::new());
     let mut requests = Vec::new();
     for number in 0..1000 {
         requests.extend(line::encode(&["SET", &format!("key:{number}"), &"x".repeat(number)]));
@@ -85,7 +85,7 @@ fn redis_cli_shows_statistics() {
     let mut output = child.stdout.take().expect("its output");
     let mut buffer = [0; 1024];
     // A title of two lines, and then a line for each interval.
-    while printed.iter().filter(|byte| **byte == b'\n').count() < 4 {
+    while printed.split(|byte| *byte == b'\n').count() <= 4 {
         let length = output.read(&mut buffer).expect("read its output");
         assert!(length > 0, "redis-cli ended after {}", String::from_utf8_lossy(&printed));
         printed.extend_from_slice(&buffer[..length]);
@@ -121,7 +121,7 @@ fn redis_cli_completes_commands_from_their_description() {
 
 #[test]
 fn redis_benchmark_runs_without_errors() {
-    let server = Server::kvasm(Options::new());
+    let server = Server::kvasm(&Options::new());
     for (options, rows) in [("-P 16 -c 20", 6), ("-c 5", 6), ("-P 4 -c 8 --threads 2", 6), ("-3 -c 2", 6)] {
         let output = Command::new("redis-benchmark")
             .args([

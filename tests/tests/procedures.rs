@@ -5,11 +5,11 @@ use kvasm_tests::guest::{call, data, eval, module, procedure, put_then, slice};
 use kvasm_tests::{Options, Raw, Server, line};
 use std::sync::LazyLock;
 
-static SERVER: LazyLock<Server> = LazyLock::new(|| Server::kvasm(Options::new()));
+static SERVER: LazyLock<Server> = LazyLock::new(|| Server::kvasm(&Options::new()));
 
 /// Starts a server of its own, for tests that change settings or empty the database.
 fn server(option: &str, value: &str) -> Server {
-    Server::kvasm(Options::new().with(option, value))
+    Server::kvasm(&Options::new().with(option, value))
 }
 
 /// Runs a module with keys and arguments, and compares the reply.

@@ -17,7 +17,7 @@ struct Servers([Server; 2]);
 
 impl Servers {
     fn start(options: &Options) -> Servers {
-        Servers([Server::kvasm(options.clone()), Server::redis(options.clone())])
+        Servers([Server::kvasm(options), Server::redis(options)])
     }
 
     /// Sends `request` on a new connection after the handshake `before`, and compares all that comes back.
