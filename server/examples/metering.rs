@@ -22,7 +22,13 @@ struct MapHost(HashMap<Vec<u8>, Vec<u8>>);
 impl Host for MapHost {
     type Error = ();
 
-    fn get(&mut self, key: &[u8], offset: u64, limit: usize, copy: &mut dyn FnMut(&[u8])) -> Result<Option<u64>, ()> {
+    fn get(
+        &mut self,
+        key: &[u8],
+        offset: u64,
+        limit: usize,
+        copy: &mut dyn FnMut(&[u8]),
+    ) -> Result<Option<u64>, ()> {
         Ok(self.0.get(key).map(|value| {
             let rest = value.get(offset as usize..).unwrap_or_default();
             copy(&rest[..rest.len().min(limit)]);
@@ -76,7 +82,8 @@ fn measure() {
 
 /// Compiles a guest; the module is in memory, the file is gone.
 fn compile(guest: &str, opt_level: &str) -> Vec<u8> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/guests").join(guest).with_extension("rs");
+    let source =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/guests").join(guest).with_extension("rs");
     let target = std::env::temp_dir().join(format!("kvasm-metering-{}-{guest}.wasm", std::process::id()));
     let status = Command::new("rustc")
         .args(["--target", "wasm32-unknown-unknown", "--edition", "2024", "--crate-type", "cdylib"])
@@ -135,7 +142,9 @@ impl Bare {
 }
 
 fn metering_overhead(opt_level: &str) {
-    println!("| guest (opt-level {opt_level}) | bare, µs | metered, µs | ratio | fuel a µs |\n|---|---|---|---|---|");
+    println!(
+        "| guest (opt-level {opt_level}) | bare, µs | metered, µs | ratio | fuel a µs |\n|---|---|---|---|---|"
+    );
     let limits = Limits::default();
     let mut ratios = Vec::new();
     for guest in GUESTS {
@@ -159,7 +168,11 @@ fn metering_overhead(opt_level: &str) {
         }
         let (bare, metered) = (median(bare_times), median(metered_times));
         ratios.push(metered / bare);
-        println!("| {guest} | {bare:.0} | {metered:.0} | {:.2} | {:.0} |", metered / bare, fuel as f64 / metered);
+        println!(
+            "| {guest} | {bare:.0} | {metered:.0} | {:.2} | {:.0} |",
+            metered / bare,
+            fuel as f64 / metered
+        );
     }
     println!("\nmedian of base64, sha256, json_scan, sort: {:.2}\n", median(ratios[..4].to_vec()));
 }
@@ -214,8 +227,12 @@ fn call_costs() {
         ("nothing, 2 pages", r#"(module (memory 2) (func (export "run")))"#.to_owned()),
         ("nothing, 17 pages", r#"(module (memory 17) (func (export "run")))"#.to_owned()),
         ("key + get + put, 1 page", format!("(module {get_put} (memory 1))")),
-        ("a changed table (a new instance each time)", r#"(module (memory 1) (table 4 funcref) (elem $e func 0)
-            (func (export "run") (table.init $e (i32.const 0) (i32.const 0) (i32.const 1))))"#.to_owned()),
+        (
+            "a changed table (a new instance each time)",
+            r#"(module (memory 1) (table 4 funcref) (elem $e func 0)
+            (func (export "run") (table.init $e (i32.const 0) (i32.const 0) (i32.const 1))))"#
+                .to_owned(),
+        ),
     ];
     for (name, text) in cases {
         let module = Arc::new(Module::compile(text.as_bytes(), &Limits::default()).expect("passes the gate"));

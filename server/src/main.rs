@@ -1,6 +1,6 @@
 //! The `kvasm` binary: reads the command line, starts the engine's thread, serves until told to stop.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -60,7 +60,8 @@ fn start_log(options: &Options) -> Result<(), String> {
         LogLevel::Notice => tracing::Level::INFO,
         LogLevel::Warning => tracing::Level::WARN,
     };
-    let subscriber = tracing_subscriber::fmt().with_max_level(level).with_target(false);
+    let colours = std::io::stdout().is_terminal();
+    let subscriber = tracing_subscriber::fmt().with_max_level(level).with_target(false).with_ansi(colours);
     if options.logfile.is_empty() {
         subscriber.init();
         return Ok(());

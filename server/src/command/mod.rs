@@ -7,6 +7,7 @@
 
 mod arguments;
 mod bits;
+mod categories;
 mod client;
 mod config;
 mod connection;
@@ -14,13 +15,16 @@ mod documentation;
 mod expiry;
 mod function;
 mod generic;
+mod help;
 mod info;
 mod introspection;
+mod key_use;
 mod procedure;
 mod pubsub;
 mod scan;
 mod server;
 mod strings;
+mod syntax;
 mod table;
 mod transaction;
 mod trigger;

@@ -230,6 +230,13 @@ impl Command {
         }
     }
 
+    /// Adds subcommands to a row that has a handler of its own.
+    #[must_use]
+    pub const fn subcommands(mut self, subcommands: &'static [Self]) -> Self {
+        self.subcommands = subcommands;
+        self
+    }
+
     /// Adds properties.
     #[must_use]
     pub const fn flags(mut self, flags: &[Flags]) -> Self {

@@ -195,25 +195,27 @@ options! {
     // WebAssembly procedures and triggers.
 
     /// Fuel of one call, about one unit an instruction; the default lasts about 100 ms.
-    "wasm-fuel" => wasm_fuel: u64 = 50_000_000, Integer::new(1, MAX), AtRunTime;
+    "wasm-fuel" => wasm_fuel: u64 = 100_000_000, Integer::new(1, MAX), AtRunTime;
     /// Milliseconds that one call may take.
-    "wasm-deadline-ms" => wasm_deadline_ms: u64 = 1000, Integer::new(1, 3_600_000), AtRunTime;
+    "wasm-deadline-ms" => wasm_deadline_ms: u64 = 5000, Integer::new(1, 3_600_000), AtRunTime;
     /// Bytes of linear memory of one call.
-    "wasm-max-memory" => wasm_max_memory: u64 = 64 * MIB, Size::new(64 * KIB, 4 * GIB), AtRunTime;
+    "wasm-max-memory" => wasm_max_memory: u64 = 64 * MIB, Size::new(64 * KIB, 2 * GIB), AtRunTime;
     /// Bytes of a module, as it is uploaded.
     "wasm-max-module-size" => wasm_max_module_size: u64 = 4 * MIB, Size::new(KIB, GIB), AtRunTime;
     /// Functions in a module.
     "wasm-max-functions" => wasm_max_functions: u32 = 10_000, Integer::new(1, 1_000_000), AtRunTime;
     /// Locals of one function.
-    "wasm-max-locals" => wasm_max_locals: u32 = 1000, Integer::new(1, 50_000), AtRunTime;
+    "wasm-max-locals" => wasm_max_locals: u32 = 1000, Integer::new(1, 4000), AtRunTime;
     /// Depth of nested blocks in one function.
-    "wasm-max-nesting" => wasm_max_nesting: u32 = 256, Integer::new(1, 10_000), AtRunTime;
+    "wasm-max-nesting" => wasm_max_nesting: u32 = 256, Integer::new(1, 900), AtRunTime;
+    /// Bytes of the interpreter's value stack.
+    "wasm-max-stack" => wasm_max_stack: u64 = MIB, Size::new(64 * KIB, 8 * MIB), AtRunTime;
     /// Elements of a table.
     "wasm-max-table-size" => wasm_max_table_size: u32 = 10_000, Integer::new(0, 1_000_000), AtRunTime;
     /// Bytes of the reply of one call.
     "wasm-max-reply-size" => wasm_max_reply_size: u64 = 64 * MIB, Size::new(KIB, GIB), AtRunTime;
     /// Bytes that one call may log.
-    "wasm-max-log-size" => wasm_max_log_size: u64 = 16 * KIB, Size::new(0, 16 * MIB), AtRunTime;
+    "wasm-max-log-size" => wasm_max_log_size: u64 = 64 * KIB, Size::new(0, 16 * MIB), AtRunTime;
     /// Entries that FUNCTION LOG keeps.
     "wasm-log-ring-len" => wasm_log_ring_len: u32 = 128, Integer::new(0, 1_000_000), AtRunTime;
     /// Modules that the cache of EVALWASM keeps.

@@ -21,9 +21,9 @@ pub fn module_limits(options: &Options) -> Limits {
         max_locals: options.wasm_max_locals,
         max_nesting: options.wasm_max_nesting,
         max_table_elements: options.wasm_max_table_size,
+        max_stack_bytes: options.wasm_max_stack as u32,
         max_reply_bytes: options.wasm_max_reply_size,
         max_log_bytes: options.wasm_max_log_size,
-        ..Limits::default()
     }
 }
 

@@ -11,8 +11,9 @@ use redb::{Builder, Database, ReadableDatabase, ReadableTable, ReadableTableMeta
 
 use super::databases::Databases;
 use super::error::StoreError;
-use super::file::{damaged, no_panic, open_database};
+use super::file::damaged;
 use super::limits::{FORMAT_VERSION, LOG_CACHE_BYTES};
+use super::overlay;
 use super::row::{self, meta};
 
 /// A locked directory with both files, checked but not open.
@@ -40,31 +41,23 @@ impl Directory {
         Ok(directory)
     }
 
-    /// Opens `data.redb` for reading only, which changes nothing in it, and reads the version.
+    /// Looks into `data.redb`, whose version is that of both files.
     fn check(&self) -> Result<(), StoreError> {
-        let fail = |error| StoreError::redb(&self.data, error);
-        let database = no_panic(|| Builder::new().set_cache_size(LOG_CACHE_BYTES).open_read_only(&self.data))
-            .map_err(|error| fail(error.into()))?;
-        let format = read_meta(&database, meta::FORMAT).map_err(fail)?;
-        if format > u128::from(FORMAT_VERSION) {
-            return Err(StoreError::NewerFormat { file: self.data.clone(), found: format as u64 });
+        let format = overlay::look(&self.data, |database| {
+            get_meta(&database.begin_read()?.open_table(row::META)?, meta::FORMAT)
+        });
+        match format.map_err(|error| StoreError::redb(&self.data, error))? {
+            0 => Err(StoreError::damaged(&self.data, "it has no format version")),
+            format if format > u128::from(FORMAT_VERSION) => {
+                Err(StoreError::NewerFormat { file: self.data.clone(), found: format as u64 })
+            }
+            _ => Ok(()),
         }
-        if format == 0 {
-            return Err(StoreError::damaged(&self.data, "it has no format version"));
-        }
-        Ok(())
     }
 
     fn log_is_empty(&self) -> Result<bool, StoreError> {
-        let read = || -> Result<bool, redb::Error> {
-            let transaction = open_database(&self.log, LOG_CACHE_BYTES)?.begin_read()?;
-            match transaction.open_table(row::LOG) {
-                Ok(table) => Ok(table.is_empty()?),
-                Err(redb::TableError::TableDoesNotExist(_)) => Ok(true),
-                Err(error) => Err(error.into()),
-            }
-        };
-        read().map_err(|error| StoreError::redb(&self.log, error))
+        overlay::look(&self.log, |database| Ok(database.begin_read()?.open_table(row::LOG)?.is_empty()?))
+            .map_err(|error| StoreError::redb(&self.log, error))
     }
 
     fn create(&self, directory: &Path) -> Result<(), StoreError> {
@@ -133,11 +126,6 @@ fn create_data(database: &Database, seed: u128) -> Result<(), redb::Error> {
         }
     }
     Ok(transaction.commit()?)
-}
-
-/// A value of the table `meta`.
-pub(super) fn read_meta(database: &impl ReadableDatabase, name: &str) -> Result<u128, redb::Error> {
-    get_meta(&database.begin_read()?.open_table(row::META)?, name)
 }
 
 /// A value of the open table `meta`.

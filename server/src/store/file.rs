@@ -6,10 +6,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
-use redb::{Builder, Database, DatabaseError, ReadTransaction, ReadableDatabase, WriteTransaction};
+use redb::{Builder, Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 
 /// Opens an existing file with a cache of so many bytes.
-pub(super) type Opener = Box<dyn Fn(&Path, usize) -> Result<Database, DatabaseError> + Send + Sync>;
+pub(super) type Opener = Box<dyn Fn(&Path, usize) -> Result<Database, redb::Error> + Send + Sync>;
 
 /// A redb file and how to open it.
 pub(super) struct DatabaseFile {
@@ -73,17 +73,16 @@ impl DatabaseFile {
     }
 }
 
-/// The ordinary [`Opener`]. redb may panic on a file that was changed behind its back; here that is damage.
-pub(super) fn open_database(path: &Path, cache_bytes: usize) -> Result<Database, DatabaseError> {
-    no_panic(|| Builder::new().set_cache_size(cache_bytes).open(path))
+/// The ordinary [`Opener`].
+pub(super) fn open_database(path: &Path, cache_bytes: usize) -> Result<Database, redb::Error> {
+    no_panic(|| Ok(Builder::new().set_cache_size(cache_bytes).open(path)?))
 }
 
-/// Runs something that reads a file which may be damaged in ways that redb does not expect.
-pub(super) fn no_panic<T>(read: impl FnOnce() -> Result<T, DatabaseError>) -> Result<T, DatabaseError> {
-    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).unwrap_or_else(|_| {
-        let reason = "its structure makes no sense".to_owned();
-        Err(DatabaseError::Storage(redb::StorageError::Corrupted(reason)))
-    })
+/// Runs something that reads a file which may be damaged in ways that redb does not expect: it may panic on a
+/// file that was changed behind its back, and here that is damage.
+pub(super) fn no_panic<T>(read: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, redb::Error> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read))
+        .unwrap_or_else(|_| Err(damaged("its structure makes no sense")))
 }
 
 /// The error for rows that are not what the store wrote.

@@ -23,6 +23,7 @@ mod file;
 mod filter;
 pub mod limits;
 mod log;
+mod overlay;
 mod position;
 mod reader;
 pub mod record;
@@ -32,6 +33,10 @@ mod shared;
 mod sweep;
 mod write;
 
+#[cfg(test)]
+mod format_tests;
+#[cfg(test)]
+mod test_support;
 #[cfg(test)]
 mod tests;
 
@@ -217,7 +222,7 @@ impl Store {
     /// Opens a directory, or makes a new one, and starts the threads. Takes as long as the log is; the number
     /// of keys does not matter.
     pub fn open(
-        options: StoreOptions,
+        options: &StoreOptions,
         on_event: Box<dyn Fn(StoreEvent) + Send + Sync>,
     ) -> Result<(Self, Recovery), StoreError> {
         Self::open_with(options, on_event, Box::new(open_database), Box::new(open_database))
@@ -225,16 +230,17 @@ impl Store {
 
     /// [`Store::open`] with other ways to open the two files.
     fn open_with(
-        options: StoreOptions,
+        options: &StoreOptions,
         on_event: Box<dyn Fn(StoreEvent) + Send + Sync>,
         open_log: Opener,
         open_data: Opener,
     ) -> Result<(Self, Recovery), StoreError> {
         let directory = Directory::open(&options.directory)?;
-        let data = DatabaseFile::open(directory.data.clone(), options.cache_bytes, open_data)
-            .map_err(|error| StoreError::redb(&directory.data, error))?;
+        // The log first: if it is damaged, data.redb was not even marked as open.
         let log = DatabaseFile::open(directory.log.clone(), LOG_CACHE_BYTES, open_log)
             .map_err(|error| StoreError::redb(&directory.log, error))?;
+        let data = DatabaseFile::open(directory.data.clone(), options.cache_bytes, open_data)
+            .map_err(|error| StoreError::redb(&directory.data, error))?;
         let (recovery, log_bytes) = recover(&log, &data)?;
         let shared = Arc::new(Shared {
             log,

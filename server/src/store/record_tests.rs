@@ -80,7 +80,9 @@ fn encode(transactions: &[Vec<Owned>]) -> Vec<u8> {
     let mut encoder = Encoder::new(Vec::new());
     for transaction in transactions {
         encoder.begin();
-        transaction.iter().for_each(|change| encoder.push(&change.borrow()));
+        for change in transaction {
+            encoder.push(&change.borrow());
+        }
         encoder.end();
     }
     encoder.finish()

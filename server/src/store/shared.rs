@@ -182,27 +182,27 @@ impl Counter {
     }
 }
 
-/// How long something took: the last time, the longest time, and all together.
+/// How long something took: the last time, the longest time, and all together, in microseconds.
 #[derive(Default)]
 pub(super) struct Timer {
-    last_us: AtomicU64,
-    longest_us: AtomicU64,
-    total_us: AtomicU64,
+    last: AtomicU64,
+    longest: AtomicU64,
+    total: AtomicU64,
 }
 
 impl Timer {
     pub fn record(&self, duration: Duration) {
         let us = duration.as_micros() as u64;
-        self.last_us.store(us, Relaxed);
-        self.longest_us.fetch_max(us, Relaxed);
-        self.total_us.fetch_add(us, Relaxed);
+        self.last.store(us, Relaxed);
+        self.longest.fetch_max(us, Relaxed);
+        self.total.fetch_add(us, Relaxed);
     }
 
     pub fn read(&self) -> super::Times {
         super::Times {
-            last_us: self.last_us.load(Relaxed),
-            longest_us: self.longest_us.load(Relaxed),
-            total_us: self.total_us.load(Relaxed),
+            last_us: self.last.load(Relaxed),
+            longest_us: self.longest.load(Relaxed),
+            total_us: self.total.load(Relaxed),
         }
     }
 }

@@ -103,11 +103,11 @@ fn memory(ctx: &Context<'_>, fields: &mut Fields) {
 fn persistence(ctx: &Context<'_>, fields: &mut Fields) {
     let store = &ctx.server.store;
     let status = if store.failure.is_none() { "ok" } else { "err" };
-    let sequence = ctx.keyspace.journal().sequence();
+    let last_group = ctx.keyspace.journal().last_group();
     fields.add("loading", 0);
     fields.add("async_loading", 0);
-    // Transactions that a crash could still take back.
-    fields.add("rdb_changes_since_last_save", sequence.saturating_sub(store.durable));
+    // Groups of changes that a crash could still take back.
+    fields.add("rdb_changes_since_last_save", last_group.saturating_sub(store.durable));
     fields.add("rdb_bgsave_in_progress", 0);
     fields.add("rdb_last_save_time", store.last_commit_s);
     fields.add("rdb_last_bgsave_status", status);
@@ -117,9 +117,9 @@ fn persistence(ctx: &Context<'_>, fields: &mut Fields) {
     fields.add("aof_last_bgrewrite_status", "ok");
     fields.add("aof_last_write_status", status);
     fields.add("kvasm_last_error", store.failure.as_deref().unwrap_or_default());
-    fields.add("kvasm_sequence", sequence);
-    fields.add("kvasm_durable_sequence", store.durable);
-    fields.add("kvasm_applied_sequence", store.applied);
+    fields.add("kvasm_last_group", last_group);
+    fields.add("kvasm_durable_group", store.durable);
+    fields.add("kvasm_applied_group", store.applied);
     fields.add("kvasm_log_bytes", store.log_bytes);
     fields.add("kvasm_commits", store.commits);
     fields.add("kvasm_last_commit_usec", store.last_commit_us);
