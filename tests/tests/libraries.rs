@@ -34,7 +34,7 @@ fn modules_are_cached_by_the_hash_of_their_bytes() {
     check(
         &mut connection,
         &[
-            (&["EVALWASMSHA", EMPTY_SHA, "0"], "-NOSCRIPT No matching script. Please use EVAL"),
+            (&["EVALWASMSHA", EMPTY_SHA, "0"], "-NOSCRIPT "),
             (&["WASM", "LOAD", EMPTY], &format!("\"{EMPTY_SHA}\"")),
             (&["EVALWASMSHA", EMPTY_SHA, "0"], "$-1"),
             (&["EVALWASMSHA_RO", EMPTY_SHA, "0"], "$-1"),
