@@ -121,11 +121,14 @@ fn rename(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
 
 fn renamenx(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let database = ctx.session.database;
-    let taken = ctx.keyspace.peek(database, args[2])?.is_some();
-    if !taken || ctx.keyspace.peek(database, args[1])?.is_none() {
-        rename_key(ctx, args[1], args[2])?;
+    if ctx.keyspace.peek(database, args[1])?.is_none() {
+        return Err(Error::NO_SUCH_KEY);
     }
-    Ok(Reply::flag(!taken))
+    if ctx.keyspace.peek(database, args[2])?.is_some() {
+        return Ok(Reply::Integer(0));
+    }
+    rename_key(ctx, args[1], args[2])?;
+    Ok(Reply::Integer(1))
 }
 
 /// Renames a key that must exist; its own name is no change.

@@ -6,11 +6,14 @@
 //! documentation. Dispatch, `COMMAND`, key loading, MULTI, procedures and the documentation page all read the rows.
 
 mod arguments;
+mod assign;
+mod bitfield;
 mod bits;
 mod categories;
 mod client;
 mod config;
 mod connection;
+mod counters;
 mod documentation;
 mod expiry;
 mod function;
@@ -19,6 +22,7 @@ mod help;
 mod info;
 mod introspection;
 mod key_use;
+mod object;
 mod procedure;
 mod pubsub;
 mod scan;
@@ -26,6 +30,8 @@ mod server;
 mod strings;
 mod syntax;
 mod table;
+#[cfg(test)]
+mod testing;
 mod transaction;
 mod trigger;
 

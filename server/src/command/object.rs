@@ -30,11 +30,11 @@ const SUBCOMMANDS: &[Command] = &[
         "Would return how often a key is used, which is not counted.",
         "key",
     ),
-    Command::new("help", 2, help).flags(&[Flags::LOADING, Flags::STALE]).docs(
+    Command::new("help", 2, super::help::help).flags(&[Flags::LOADING, Flags::STALE]).docs(
         Group::Generic,
         "6.2.0",
         "O(1)",
-        "Returns a text about the subcommands.",
+        "Returns what subcommands there are.",
         "",
     ),
     Command::new("idletime", 3, idletime).flags(&[Flags::READONLY]).keys(2, 2, 1).docs(
@@ -69,23 +69,6 @@ fn freq(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
              switching between policies at runtime LRU and LFU data will take some time to adjust.",
         ))
     })
-}
-
-fn help(_ctx: &mut Context<'_>, _args: &[&[u8]]) -> Result {
-    const TEXT: &[&str] = &[
-        "OBJECT <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-        "ENCODING <key>",
-        "    Return the form in which the value of <key> is kept.",
-        "FREQ <key>",
-        "    Return an error: how often a key is used is not counted.",
-        "IDLETIME <key>",
-        "    Return for how many seconds <key> was not used.",
-        "REFCOUNT <key>",
-        "    Return how many references there are to the value of <key>.",
-        "HELP",
-        "    Print this help.",
-    ];
-    Ok(Reply::Array(TEXT.iter().map(|line| Reply::simple(line)).collect()))
 }
 
 fn idletime(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {

@@ -323,8 +323,12 @@ impl Command {
 /// The rows of all groups.
 const GROUPS: &[&[Command]] = &[
     super::strings::COMMANDS,
+    super::assign::COMMANDS,
+    super::counters::COMMANDS,
     super::bits::COMMANDS,
+    super::bitfield::COMMANDS,
     super::generic::COMMANDS,
+    super::object::COMMANDS,
     super::expiry::COMMANDS,
     super::scan::COMMANDS,
     super::connection::COMMANDS,

@@ -58,7 +58,7 @@ pub fn open(
     };
     // The receiver goes when the server stops, and then nobody needs to know.
     let on_event = Box::new(move |event| drop(sender.send(event)));
-    let (store, recovery) = Store::open(store_options, on_event)?;
+    let (store, recovery) = Store::open(&store_options, on_event)?;
     let (last_group, applied) = (recovery.last_sequence, recovery.applied);
     let keyspace = recover(&store, recovery)?;
     store.start_applying();
