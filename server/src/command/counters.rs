@@ -1,7 +1,6 @@
 //! Arithmetic on strings that are numbers.
 
-use super::Flags;
-use super::{Command, Context, Error, Group, Result, integer};
+use super::{Command, Context, Error, Flags, Group, Result, integer};
 use crate::keyspace::{Edit, events};
 use crate::protocol::Reply;
 use crate::types::{LongDouble, StringValue, Value};
