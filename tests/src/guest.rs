@@ -14,7 +14,7 @@ pub fn module(imports: &str, fields: &str) -> String {
     for name in imports.split_whitespace() {
         let (_, signature) =
             IMPORTS.iter().find(|(known, _)| *known == name).unwrap_or_else(|| panic!("no import {name}"));
-        text.push_str(&format!("  (import \"kvasm_1\" \"{name}\" (func ${name} {signature}))\n"));
+        text.extend(["  (import \"kvasm_1\" \"", name, "\" (func $", name, " ", signature, "))\n"]);
     }
     text.push_str("  (memory (export \"memory\") 1)\n");
     text.push_str(fields);
@@ -37,8 +37,15 @@ pub fn library(name: &str, module: &str) -> String {
 /// A data segment at `offset`.
 #[must_use]
 pub fn data(offset: u32, bytes: impl AsRef<[u8]>) -> String {
-    let escaped: String = bytes.as_ref().iter().map(|byte| format!("\\{byte:02x}")).collect();
+    let escaped = escape(bytes);
     format!("  (data (i32.const {offset}) \"{escaped}\")\n")
+}
+
+/// Bytes as WebAssembly's text form writes them between double quotes.
+#[must_use]
+pub fn escape(bytes: impl AsRef<[u8]>) -> String {
+    let escaped: Vec<String> = bytes.as_ref().iter().map(|byte| format!("\\{byte:02x}")).collect();
+    escaped.concat()
 }
 
 /// Pointer and length, as instructions, of `text` in the data segment at `offset`.

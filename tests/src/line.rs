@@ -60,7 +60,7 @@ pub fn print(arguments: &[Vec<u8>]) -> String {
                     b'"' => line.push_str("\\\""),
                     b'\\' => line.push_str("\\\\"),
                     b' '..=b'~' => line.push(char::from(*byte)),
-                    _ => line.push_str(&format!("\\x{byte:02x}")),
+                    _ => line.extend(["\\x", &format!("{byte:02x}")]),
                 }
             }
             line.push('"');

@@ -9,6 +9,9 @@ use std::time::Duration;
 /// How long a reply may take before the test fails.
 const REPLY_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How much is taken from the socket at once.
+const RECEIVE_BYTES: usize = 16 * 1024;
+
 /// A raw connection. Methods that return no `Result` panic with what went wrong, as a test would.
 pub struct Raw {
     stream: TcpStream,
@@ -160,7 +163,7 @@ impl Raw {
     }
 
     fn receive(&mut self) -> Result<()> {
-        let mut buffer = [0; 64 * 1024];
+        let mut buffer = [0; RECEIVE_BYTES];
         let length = self.stream.read(&mut buffer)?;
         if length == 0 {
             return Err(Error::new(ErrorKind::UnexpectedEof, "the server closed the connection"));

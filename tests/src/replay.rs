@@ -93,6 +93,7 @@ fn compare_keyspaces(sides: &mut [Side; 2], index: usize) -> Result<(), Differen
 }
 
 /// The fewest steps found, of those up to `difference`, that show a difference too, and that difference.
+#[must_use]
 pub fn reduce(
     kvasm: &Server,
     redis: &Server,
@@ -138,16 +139,22 @@ fn play(sides: &mut [Side; 2], step: &Step) -> Option<(String, String)> {
         }
         // Their replies are collected with their messages.
         Step::Command(connection, arguments) if SUBSCRIBERS.contains(connection) => {
-            sides.iter_mut().for_each(|side| side.send(*connection, arguments));
+            send(sides, *connection, arguments);
             None
         }
         Step::Command(connection, arguments) => play_command(sides, *connection, arguments),
     }
 }
 
+/// Sends to both before either is read, so that the command happens at nearly the same time.
+fn send(sides: &mut [Side; 2], connection: usize, arguments: &[Vec<u8>]) {
+    for side in sides {
+        side.send(connection, arguments);
+    }
+}
+
 fn play_command(sides: &mut [Side; 2], connection: usize, arguments: &[Vec<u8>]) -> Option<(String, String)> {
-    // Both are sent before either is read, so that they happen at nearly the same time.
-    sides.iter_mut().for_each(|side| side.send(connection, arguments));
+    send(sides, connection, arguments);
     let [left, right] = sides.each_mut().map(|side| side.read(connection));
     let same = match sides[1].note(connection, arguments, &right) {
         Some(queued) => compare::same_exec(&queued, &left, &right),

@@ -91,7 +91,7 @@ impl Server {
     /// # Panics
     /// When it does not start.
     #[must_use]
-    pub fn kvasm(options: Options) -> Server {
+    pub fn kvasm(options: &Options) -> Server {
         let binary = binary::kvasm();
         let is_redis =
             binary.file_name().is_some_and(|name| name.to_string_lossy().starts_with("redis-server"));
@@ -103,7 +103,7 @@ impl Server {
     /// # Panics
     /// When it does not start.
     #[must_use]
-    pub fn redis(options: Options) -> Server {
+    pub fn redis(options: &Options) -> Server {
         Server::start(Program::Redis, Path::new("redis-server"), options)
     }
 
@@ -112,11 +112,11 @@ impl Server {
     /// # Panics
     /// When it starts.
     #[must_use]
-    pub fn refused(options: Options) -> (String, ExitStatus) {
+    pub fn refused(options: &Options) -> (String, ExitStatus) {
         let directory = options.directory.clone().unwrap_or_else(new_directory);
         let binary = binary::kvasm();
         let program = Program::Kvasm;
-        let mut child = spawn(program, binary, &options, &directory, free_port(), "refused.log");
+        let mut child = spawn(program, binary, options, &directory, free_port(), "refused.log");
         let deadline = Instant::now() + PROCESS_TIMEOUT;
         let status = loop {
             if let Some(status) = child.try_wait().expect("wait for the server") {
@@ -131,11 +131,11 @@ impl Server {
         (fs::read_to_string(directory.path().join("refused.log")).expect("read the log"), status)
     }
 
-    fn start(program: Program, binary: &Path, options: Options) -> Server {
+    fn start(program: Program, binary: &Path, options: &Options) -> Server {
         let directory = options.directory.clone().unwrap_or_else(new_directory);
         for attempt in 1.. {
             let port = free_port();
-            let child = spawn(program, binary, &options, &directory, port, "log");
+            let child = spawn(program, binary, options, &directory, port, "log");
             let binary = binary.to_owned();
             let (options, directory) = (options.clone(), directory.clone());
             let mut server = Server { program, binary, options, directory, port, child };
@@ -259,7 +259,7 @@ impl Server {
     pub fn restart(&mut self) {
         assert!(self.child.try_wait().expect("wait for the server").is_some(), "it still runs");
         let options = Options { directory: Some(self.directory.clone()), ..self.options.clone() };
-        *self = Server::start(self.program, &self.binary, options);
+        *self = Server::start(self.program, &self.binary, &options);
     }
 }
 

@@ -4,10 +4,7 @@ use kvasm_tests::{Options, Server, line};
 use redis::{Client, Commands, Connection, PushKind, RedisResult};
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
-use std::sync::LazyLock;
 use std::time::Duration;
-
-static SERVER: LazyLock<Server> = LazyLock::new(|| Server::kvasm(Options::new()));
 
 const TIMEOUT: Duration = Duration::from_secs(20);
 
@@ -31,6 +28,7 @@ fn redis_cli(server: &Server, arguments: &[&str], input: &[u8]) -> String {
 
 #[test]
 fn redis_cli_prints_replies() {
+    let server = Server::kvasm(&Options::new());
     let table: &[(&[&str], &str)] = &[
         (&["ping"], "PONG\n"),
         (&["-n", "1", "set", "cli", "a b"], "OK\n"),
@@ -51,13 +49,13 @@ fn redis_cli_prints_replies() {
         } else {
             b""
         };
-        assert_eq!(redis_cli(&SERVER, arguments, input), *printed, "{arguments:?}");
+        assert_eq!(redis_cli(&server, arguments, input), *printed, "{arguments:?}");
     }
 }
 
 #[test]
 fn redis_cli_scans_loads_and_measures() {
-    let server = Server::kvasm(Options::new());
+    let server = Server::kvasm(&Options::new());
     let mut requests = Vec::new();
     for number in 0..1000 {
         requests.extend(line::encode(&["SET", &format!("key:{number}"), &"x".repeat(number)]));
@@ -76,8 +74,9 @@ fn redis_cli_scans_loads_and_measures() {
 
 #[test]
 fn redis_cli_shows_statistics() {
+    let server = Server::kvasm(&Options::new());
     let mut child = Command::new("redis-cli")
-        .args(["-p", &SERVER.port().to_string(), "--stat", "-i", "0.05"])
+        .args(["-p", &server.port().to_string(), "--stat", "-i", "0.05"])
         .stdout(Stdio::piped())
         .spawn()
         .expect("start redis-cli");
@@ -85,7 +84,7 @@ fn redis_cli_shows_statistics() {
     let mut output = child.stdout.take().expect("its output");
     let mut buffer = [0; 1024];
     // A title of two lines, and then a line for each interval.
-    while printed.iter().filter(|byte| **byte == b'\n').count() < 4 {
+    while printed.split(|byte| *byte == b'\n').count() <= 4 {
         let length = output.read(&mut buffer).expect("read its output");
         assert!(length > 0, "redis-cli ended after {}", String::from_utf8_lossy(&printed));
         printed.extend_from_slice(&buffer[..length]);
@@ -100,7 +99,8 @@ fn redis_cli_shows_statistics() {
 
 #[test]
 fn redis_cli_completes_commands_from_their_description() {
-    let mut connection = SERVER.connect();
+    let server = Server::kvasm(&Options::new());
+    let mut connection = server.connect();
     connection.run("HELLO 3");
     for name in ["set", "getex", "client", "bitfield", "expire", "publish"] {
         let documents = connection.command(&["COMMAND", "DOCS", name]);
@@ -121,7 +121,7 @@ fn redis_cli_completes_commands_from_their_description() {
 
 #[test]
 fn redis_benchmark_runs_without_errors() {
-    let server = Server::kvasm(Options::new());
+    let server = Server::kvasm(&Options::new());
     for (options, rows) in [("-P 16 -c 20", 6), ("-c 5", 6), ("-P 4 -c 8 --threads 2", 6), ("-3 -c 2", 6)] {
         let output = Command::new("redis-benchmark")
             .args([
@@ -150,8 +150,8 @@ fn redis_benchmark_runs_without_errors() {
     }
 }
 
-fn connect(protocol: &str) -> Connection {
-    let url = format!("redis://127.0.0.1:{}/?protocol={protocol}", SERVER.port());
+fn connect(server: &Server, protocol: &str) -> Connection {
+    let url = format!("redis://127.0.0.1:{}/?protocol={protocol}", server.port());
     let connection = Client::open(url).expect("a URL").get_connection_with_timeout(TIMEOUT).expect("connect");
     connection.set_read_timeout(Some(TIMEOUT)).expect("set the time limit");
     connection
@@ -159,8 +159,9 @@ fn connect(protocol: &str) -> Connection {
 
 #[test]
 fn the_redis_crate_pipelines_and_transacts() -> RedisResult<()> {
+    let server = Server::kvasm(&Options::new());
     for protocol in ["resp2", "resp3"] {
-        let mut connection = connect(protocol);
+        let mut connection = connect(&server, protocol);
         let [count, list] = ["count", "list"].map(|name| format!("crate:{protocol}:{name}"));
         let (set, value, missing): (String, i64, Option<i64>) =
             redis::pipe().set(&count, 41).get(&count).get("crate:nokey").query(&mut connection)?;
@@ -185,7 +186,8 @@ fn the_redis_crate_pipelines_and_transacts() -> RedisResult<()> {
 
 #[test]
 fn the_redis_crate_scans() -> RedisResult<()> {
-    let mut connection = connect("resp3");
+    let server = Server::kvasm(&Options::new());
+    let mut connection = connect(&server, "resp3");
     for number in 0..100 {
         connection.set::<_, _, ()>(format!("crate:scan:{number}"), number)?;
     }
@@ -198,11 +200,12 @@ fn the_redis_crate_scans() -> RedisResult<()> {
 
 #[test]
 fn the_redis_crate_subscribes_in_resp2() -> RedisResult<()> {
-    let mut subscriber = connect("resp2");
+    let server = Server::kvasm(&Options::new());
+    let mut subscriber = connect(&server, "resp2");
     let mut messages = subscriber.as_pubsub();
     messages.subscribe("crate:news")?;
     messages.psubscribe("crate:n*")?;
-    assert_eq!(connect("resp2").publish::<_, _, i64>("crate:news", "hello")?, 2);
+    assert_eq!(connect(&server, "resp2").publish::<_, _, i64>("crate:news", "hello")?, 2);
     let (first, second) = (messages.get_message()?, messages.get_message()?);
     assert_eq!((first.get_channel_name(), first.get_payload::<String>()?.as_str()), ("crate:news", "hello"));
     assert_eq!(second.get_pattern::<String>()?, "crate:n*");
@@ -211,7 +214,8 @@ fn the_redis_crate_subscribes_in_resp2() -> RedisResult<()> {
 
 #[test]
 fn the_redis_crate_gets_pushes_in_resp3() -> RedisResult<()> {
-    let mut subscriber = connect("resp3");
+    let server = Server::kvasm(&Options::new());
+    let mut subscriber = connect(&server, "resp3");
     let (sender, pushed) = std::sync::mpsc::channel();
     subscriber.set_push_sender(sender);
     subscriber.subscribe_resp3("crate:resp3")?;

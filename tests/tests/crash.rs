@@ -25,7 +25,7 @@ fn server(appendfsync: &str) -> Server {
     let options = Options::new().with("appendfsync", appendfsync);
     // Small enough that `no` writes something in the short life of a server.
     let options = if appendfsync == "no" { options.with("log-buffer-size", "64kb") } else { options };
-    Server::kvasm(options)
+    Server::kvasm(&options)
 }
 
 fn writers(server: &Server) -> Vec<Writer> {

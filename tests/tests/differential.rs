@@ -12,7 +12,7 @@ const FIRST_SEED: u64 = 20_261_123;
 
 fn check(events: &str) {
     let options = || Options::new().with("notify-keyspace-events", events);
-    let (kvasm, redis) = (Server::kvasm(options()), Server::redis(options()));
+    let (kvasm, redis) = (Server::kvasm(&options()), Server::redis(&options()));
     let steps = rounds("KVASM_STEPS", 1500) as usize;
     let seeds = match std::env::var("KVASM_SEED") {
         Ok(seed) => vec![seed.parse().expect("KVASM_SEED is a number")],

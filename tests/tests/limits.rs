@@ -9,7 +9,7 @@ const MEBIBYTE: usize = 1 << 20;
 
 /// Runs `test` on kvasm and on redis-server with these options.
 fn check(options: &Options, test: impl Fn(&Server)) {
-    for server in [Server::kvasm(options.clone()), Server::redis(options.clone())] {
+    for server in [Server::kvasm(options), Server::redis(options)] {
         test(&server);
         assert_eq!(server.connect().run("PING").to_string(), "+PONG", "{:?}", server.program());
     }

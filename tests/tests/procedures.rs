@@ -3,14 +3,6 @@
 
 use kvasm_tests::guest::{call, data, eval, module, procedure, put_then, slice};
 use kvasm_tests::{Options, Raw, Server, line};
-use std::sync::LazyLock;
-
-static SERVER: LazyLock<Server> = LazyLock::new(|| Server::kvasm(Options::new()));
-
-/// Starts a server of its own, for tests that change settings or empty the database.
-fn server(option: &str, value: &str) -> Server {
-    Server::kvasm(Options::new().with(option, value))
-}
 
 /// Runs a module with keys and arguments, and compares the reply.
 fn check(connection: &mut Raw, module: &str, keys: &str, arguments: &str, reply: &str) {
@@ -20,7 +12,8 @@ fn check(connection: &mut Raw, module: &str, keys: &str, arguments: &str, reply:
 
 #[test]
 fn the_guest_interface_does_what_it_says() {
-    let mut connection = SERVER.connect();
+    let server = Server::kvasm(&Options::new());
+    let mut connection = server.connect();
     connection.run("SET abi:text hello");
     connection.run("SET abi:number 40");
     // The name of the first key is put at 0, and its length is left on the stack.
@@ -112,7 +105,8 @@ fn the_guest_interface_does_what_it_says() {
 
 #[test]
 fn a_reply_may_be_any_value_of_the_protocol() {
-    let mut connection = SERVER.connect();
+    let server = Server::kvasm(&Options::new());
+    let mut connection = server.connect();
     let table = [
         ("*2\r\n:1\r\n$1\r\nx\r\n", "[:1, \"x\"]", "[:1, \"x\"]"),
         ("+FINE\r\n", "+FINE", "+FINE"),
@@ -151,7 +145,8 @@ fn running(import: &str, request: &[&str]) -> String {
 
 #[test]
 fn procedures_run_commands_and_get_their_errors_as_replies() {
-    let mut connection = SERVER.connect();
+    let server = Server::kvasm(&Options::new());
+    let mut connection = server.connect();
     let not_allowed = "-ERR This Redis command is not allowed from script";
     let table: &[(&str, &[&str], &str)] = &[
         ("command", &["SET", "cmd:a", "1", "EX", "100"], "+OK"),
@@ -199,7 +194,7 @@ const FAILURES: &[(&str, &str, &str, &str)] = &[
 
 #[test]
 fn a_failed_procedure_leaves_nothing_behind() {
-    let server = server("notify-keyspace-events", "KEA");
+    let server = Server::kvasm(&Options::new().with("notify-keyspace-events", "KEA"));
     let (mut connection, mut subscriber) = (server.connect(), server.connect());
     subscriber.run("PSUBSCRIBE *");
     for (imports, text, body, error) in FAILURES {
@@ -228,7 +223,8 @@ fn a_failed_procedure_leaves_nothing_behind() {
 
 #[test]
 fn inside_multi_a_failed_procedure_undoes_itself_alone() {
-    let mut connection = SERVER.connect();
+    let server = Server::kvasm(&Options::new());
+    let mut connection = server.connect();
     connection.run("DEL written");
     connection.run("MULTI");
     connection.run("SET multi:a 1");
@@ -246,7 +242,8 @@ fn inside_multi_a_failed_procedure_undoes_itself_alone() {
 
 #[test]
 fn read_only_calls_cannot_write() {
-    let mut connection = SERVER.connect();
+    let server = Server::kvasm(&Options::new());
+    let mut connection = server.connect();
     connection.run("SET written before");
     for module in [
         put_then("", "", ""),
@@ -263,7 +260,8 @@ fn read_only_calls_cannot_write() {
 
 #[test]
 fn no_call_sees_what_an_earlier_one_left() {
-    let mut connection = SERVER.connect();
+    let server = Server::kvasm(&Options::new());
+    let mut connection = server.connect();
     let module = module(
         "reply_integer",
         "(global $count (mut i64) (i64.const 5))
@@ -285,7 +283,8 @@ fn no_call_sees_what_an_earlier_one_left() {
 
 #[test]
 fn wrong_calls_are_refused_as_eval_refuses_them() {
-    let mut connection = SERVER.connect();
+    let server = Server::kvasm(&Options::new());
+    let mut connection = server.connect();
     let module = procedure("", "");
     let table: &[(&[&str], &str)] = &[
         (&["EVALWASM", &module], "-ERR wrong number of arguments for 'evalwasm' command"),
@@ -311,7 +310,7 @@ fn wrong_calls_are_refused_as_eval_refuses_them() {
 
 #[test]
 fn every_limit_names_itself() {
-    let server = server("wasm-fuel", "100000");
+    let server = Server::kvasm(&Options::new().with("wasm-fuel", "100000"));
     let mut connection = server.connect();
     let deep = "(func $deep (export \"deep\") (call $deep)) (func (export \"run\") (call $deep))";
     let reply = format!("(call $reply_bulk (i32.const 0) (i32.const {}))", 65536);

@@ -2,7 +2,6 @@
 //! redis-server too, and must give the same bytes there.
 
 use kvasm_tests::{Options, Server, line};
-use std::sync::LazyLock;
 
 /// What becomes of the connection after a row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,7 +16,7 @@ struct Servers([Server; 2]);
 
 impl Servers {
     fn start(options: &Options) -> Servers {
-        Servers([Server::kvasm(options.clone()), Server::redis(options.clone())])
+        Servers([Server::kvasm(options), Server::redis(options)])
     }
 
     /// Sends `request` on a new connection after the handshake `before`, and compares all that comes back.
@@ -45,10 +44,9 @@ impl Servers {
     }
 }
 
-static PLAIN: LazyLock<Servers> = LazyLock::new(|| Servers::start(&Options::new()));
-
 #[test]
 fn requests_are_read_as_redis_reads_them() {
+    let servers = Servers::start(&Options::new());
     let table: &[(&str, &str)] = &[
         ("PING\r\n", "+PONG\r\n"),
         ("PING\n", "+PONG\r\n"),
@@ -101,12 +99,13 @@ fn requests_are_read_as_redis_reads_them() {
         ("UNSUBSCRIBE\r\n", "*3\r\n$11\r\nunsubscribe\r\n$-1\r\n:0\r\n"),
     ];
     for (request, reply) in table {
-        PLAIN.check("", request.as_bytes(), reply, Open);
+        servers.check("", request.as_bytes(), reply, Open);
     }
 }
 
 #[test]
 fn protocol_errors_are_those_of_redis_and_close_the_connection() {
+    let servers = Servers::start(&Options::new());
     let long = "1".repeat(70_000);
     let table: &[(String, &str)] = &[
         ("PING \"a\r\n".into(), "-ERR Protocol error: unbalanced quotes in request\r\n"),
@@ -132,12 +131,13 @@ fn protocol_errors_are_those_of_redis_and_close_the_connection() {
         ("Host: x\r\nPING\r\n".into(), ""),
     ];
     for (request, reply) in table {
-        PLAIN.check("", request.as_bytes(), reply, Closed);
+        servers.check("", request.as_bytes(), reply, Closed);
     }
 }
 
 #[test]
 fn subscribers_get_the_bytes_that_redis_sends() {
+    let servers = Servers::start(&Options::new());
     let refused = "-ERR Can't execute 'get': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed \
                    in this context\r\n";
     let pong = "*2\r\n$4\r\npong\r\n$0\r\n\r\n";
@@ -146,9 +146,9 @@ fn subscribers_get_the_bytes_that_redis_sends() {
         ("HELLO 3", ">3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n_\r\n+PONG\r\n+RESET\r\n$-1\r\n".into(), Open),
     ];
     for (before, reply, then) in table {
-        PLAIN.check(before, b"SUBSCRIBE a\r\nGET nokey\r\nPING\r\nRESET\r\nGET nokey\r\n", reply, *then);
+        servers.check(before, b"SUBSCRIBE a\r\nGET nokey\r\nPING\r\nRESET\r\nGET nokey\r\n", reply, *then);
     }
-    PLAIN.check(
+    servers.check(
         "",
         b"PSUBSCRIBE a*\r\nQUIT\r\n",
         "*3\r\n$10\r\npsubscribe\r\n$2\r\na*\r\n:1\r\n+OK\r\n",
@@ -158,6 +158,7 @@ fn subscribers_get_the_bytes_that_redis_sends() {
 
 #[test]
 fn resp3_has_its_own_bytes() {
+    let servers = Servers::start(&Options::new());
     let table: &[(&str, &str)] = &[
         ("GET nokey", "_\r\n"),
         ("MGET nokey nokey", "*2\r\n_\r\n_\r\n"),
@@ -175,13 +176,14 @@ fn resp3_has_its_own_bytes() {
         ("OBJECT ENCODING nokey", "_\r\n"),
     ];
     for (request, reply) in table {
-        PLAIN.check("HELLO 3;SELECT 9;FLUSHDB", format!("{request}\r\n").as_bytes(), reply, Open);
+        servers.check("HELLO 3;SELECT 9;FLUSHDB", format!("{request}\r\n").as_bytes(), reply, Open);
     }
 }
 
 #[test]
 fn a_watched_change_makes_exec_the_null_of_the_protocol() {
-    for server in &PLAIN.0 {
+    let servers = Servers::start(&Options::new());
+    for server in &servers.0 {
         for (hello, null) in [("HELLO 2", "*-1"), ("HELLO 3", "_")] {
             let mut connection = server.connect();
             connection.run(hello);
@@ -195,10 +197,11 @@ fn a_watched_change_makes_exec_the_null_of_the_protocol() {
 
 #[test]
 fn commands_may_arrive_in_any_pieces() {
+    let server = Server::kvasm(&Options::new());
     let request = b"*3\r\n$3\r\nSET\r\n$5\r\nsplit\r\n$6\r\nva\r\nue\r\nECHO \"in line\"\r\n*2\r\n$3\r\nGET\r\n$5\r\nsplit\r\n";
     let reply = b"+OK\r\n$7\r\nin line\r\n$6\r\nva\r\nue\r\n";
     let check = |pieces: &mut dyn Iterator<Item = &[u8]>| {
-        let mut connection = PLAIN.0[0].connect();
+        let mut connection = server.connect();
         for piece in pieces {
             connection.send(piece);
             // So that the pieces do not meet in the server's socket.
@@ -215,8 +218,9 @@ fn commands_may_arrive_in_any_pieces() {
 
 #[test]
 fn many_commands_in_one_packet_are_answered_in_order() {
+    let server = Server::kvasm(&Options::new());
     const COUNT: i64 = 20_000;
-    let mut connection = PLAIN.0[0].connect();
+    let mut connection = server.connect();
     connection.run("DEL pipelined");
     connection.send(&line::encode(&["INCR", "pipelined"]).repeat(COUNT as usize));
     for number in 1..=COUNT {

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 const DURABLE: &str = "always";
 
 fn server() -> Server {
-    Server::kvasm(Options::new().with("appendfsync", DURABLE).with("notify-keyspace-events", "KEA"))
+    Server::kvasm(&Options::new().with("appendfsync", DURABLE).with("notify-keyspace-events", "KEA"))
 }
 
 /// How a server ends, and must be as it was after its next start.
@@ -249,7 +249,7 @@ fn a_second_server_on_the_same_directory_is_refused() {
         return;
     }
     server.connect().run("SET here x");
-    let (printed, status) = Server::refused(Options::new().in_directory_of(&server));
+    let (printed, status) = Server::refused(&Options::new().in_directory_of(&server));
     assert!(!status.success(), "{printed}");
     assert!(printed.to_lowercase().contains("another") || printed.contains("lock"), "it says why: {printed}");
     assert_eq!(server.connect().run("GET here").to_string(), "\"x\"", "the first goes on");
@@ -271,7 +271,7 @@ fn a_damaged_file_is_refused_and_left_as_it_is() {
             bytes[damage..end].fill(0xA5);
             fs::write(&path, &bytes).expect("damage the file");
             let before = contents(&server.data_directory());
-            let (printed, status) = Server::refused(Options::new().in_directory_of(&server));
+            let (printed, status) = Server::refused(&Options::new().in_directory_of(&server));
             assert!(
                 !status.success() && printed.contains(name),
                 "{name} with bytes {damage}.. damaged: {printed}"

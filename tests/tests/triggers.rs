@@ -1,12 +1,12 @@
 //! Triggers as a client sees them: what their procedures are given, that they belong to the transaction that fired
 //! them, that a failing one guards the data, and that they last.
 
-use kvasm_tests::guest::{data, eval, fcall, library, load, module, put_then, slice};
+use kvasm_tests::guest::{data, escape, eval, fcall, library, load, module, put_then, slice};
 use kvasm_tests::server::wait_for;
 use kvasm_tests::{Options, Raw, Server};
 
 fn server() -> Server {
-    Server::kvasm(Options::new().with("appendfsync", "always"))
+    Server::kvasm(&Options::new().with("appendfsync", "always"))
 }
 
 /// The library of these tests.
@@ -31,17 +31,15 @@ fn rules() -> String {
     ];
     let offset = |name: &str| names.iter().position(|other| *other == name).expect("a name") as u32 * 32;
     let segments: String = names.iter().map(|name| data(offset(name), name)).collect();
-    let named = |name: &str| slice(offset(name), name);
-    let save_arguments: String = ["seen:event", "seen:before", "seen:after", "seen:db"]
-        .iter()
-        .enumerate()
-        .map(|(index, name)| {
-            format!(
-                "(call $save {} (call $arg (i32.const {index}) (i32.const 1000) (i32.const 1000)))\n",
-                named(name)
-            )
-        })
-        .collect();
+    let text = |name: &str| slice(offset(name), name);
+    let save = |index: usize, name: &str| {
+        format!(
+            "(call $save {} (call $arg (i32.const {index}) (i32.const 1000) (i32.const 1000)))\n",
+            text(name)
+        )
+    };
+    let save_arguments =
+        [save(0, "seen:event"), save(1, "seen:before"), save(2, "seen:after"), save(3, "seen:db")].concat();
     let key = "(call $key (i32.const 0) (i32.const 1000) (i32.const 1000))";
     module(
         "key arg get put delete increment abort",
@@ -66,11 +64,11 @@ fn rules() -> String {
                (if (i32.eq (i32.load8_u (i32.const 1000)) (i32.const 45)) (then (call $abort {}))))
              (func (export \"forever\") (drop (call $increment (i32.const 1000) {key} (i64.const 1))))
              (func (export \"trap\") (call $put {} (i32.const 0) (i32.const 1)) (unreachable))",
-            named("seen:key"),
-            named("seen:now"),
-            named("INVALID negative"),
-            named("trapped"),
-            trace = named("trace"),
+            text("seen:key"),
+            text("seen:now"),
+            text("INVALID negative"),
+            text("trapped"),
+            trace = text("trace"),
         ),
     )
 }
@@ -274,7 +272,7 @@ fn a_library_brings_its_triggers_and_takes_them_along() {
     let server = server();
     let mut connection = server.connect();
     let declaring = |declarations: &str| {
-        let escaped: String = declarations.bytes().map(|byte| format!("\\{byte:02x}")).collect();
+        let escaped = escape(declarations);
         let module = rules();
         format!(
             "{}(@custom \"kvasm.triggers\" \"{escaped}\"))",

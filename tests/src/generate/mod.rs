@@ -84,7 +84,7 @@ impl Generator {
         match arguments[0].as_slice() {
             b"MULTI" | b"multi" => self.in_transaction[connection] = true,
             b"EXEC" | b"DISCARD" | b"RESET" if arguments.len() == 1 => {
-                self.in_transaction[connection] = false
+                self.in_transaction[connection] = false;
             }
             _ => {}
         }
