@@ -305,24 +305,24 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_shutdown(options: &[&str], expected: Result<bool>) {
+    fn check_shutdown(options: &[&str], expected: &Result<bool>) {
         let mut fixture = Fixture::new();
         let words: Vec<&[u8]> = ["shutdown"].iter().chain(options).map(|word| word.as_bytes()).collect();
         let outcome = fixture.with_context(|ctx| shutdown(ctx, &words));
         let force = outcome.map(|outcome| matches!(outcome, Outcome::Shutdown { force: true }));
-        assert_eq!(force, expected, "{options:?}");
+        assert_eq!(&force, expected, "{options:?}");
     }
 
     #[test]
     fn a_shutdown_is_forced_only_when_asked() {
-        check_shutdown(&[], Ok(false));
-        check_shutdown(&["save", "now"], Ok(false));
-        check_shutdown(&["NOSAVE"], Ok(true));
-        check_shutdown(&["NOW", "FORCE"], Ok(true));
-        check_shutdown(&["SAVE", "NOSAVE"], Err(Error::SYNTAX));
-        check_shutdown(&["ABORT", "NOW"], Err(Error::SYNTAX));
-        check_shutdown(&["soon"], Err(Error::SYNTAX));
-        check_shutdown(&["ABORT"], Err(Error::text("ERR No shutdown in progress.")));
+        check_shutdown(&[], &Ok(false));
+        check_shutdown(&["save", "now"], &Ok(false));
+        check_shutdown(&["NOSAVE"], &Ok(true));
+        check_shutdown(&["NOW", "FORCE"], &Ok(true));
+        check_shutdown(&["SAVE", "NOSAVE"], &Err(Error::SYNTAX));
+        check_shutdown(&["ABORT", "NOW"], &Err(Error::SYNTAX));
+        check_shutdown(&["soon"], &Err(Error::SYNTAX));
+        check_shutdown(&["ABORT"], &Err(Error::text("ERR No shutdown in progress.")));
     }
 
     #[test]
