@@ -28,6 +28,7 @@ mod object;
 mod procedure;
 mod pubsub;
 mod scan;
+mod secrets;
 mod server;
 mod strings;
 mod syntax;
@@ -39,6 +40,7 @@ mod trigger;
 
 pub use arguments::{ExpiryOption, flag, integer, unsigned};
 pub use documentation::markdown;
+pub use secrets::redact;
 pub use table::{Command, Flags, Group, Keys, Run, all, lookup, subcommand};
 
 use std::borrow::Cow;

@@ -90,6 +90,7 @@ fn unwatch(ctx: &mut Context<'_>, _: &[&[u8]]) -> Result {
 /// Forgets the transaction and the watched keys of the client.
 pub(super) fn leave(ctx: &mut Context<'_>) {
     ctx.session.transaction = None;
+    ctx.session.queued_bytes = 0;
     forget_watched(ctx);
 }
 
