@@ -33,7 +33,7 @@ pub const SCENARIOS: &[Scenario] = &[
                 "texts",
                 &["é", "\0\r\n"],
                 &["", LONG],
-                Array(&[Integer(1), Integer(3), Integer(0), Integer(130)]),
+                Array(&[Integer(1), Integer(3), Bulk(""), Bulk(LONG)]),
             ),
         ],
     },
