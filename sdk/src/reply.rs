@@ -181,7 +181,7 @@ impl IntoReply for String {
     }
 }
 
-/// A list, and of bytes a bulk string: see [`Item`].
+/// A list, and of bytes a bulk string.
 impl<T: Item> IntoReply for Vec<T> {
     fn into_reply(self) -> Result<Reply> {
         T::list(self)

@@ -237,6 +237,19 @@ pub const SCENARIOS: &[Scenario] = &[
     },
 ];
 
+/// The procedures that the server must prove to be read-only, out of all; the others write.
+pub const READ_ONLY: &[&str] = &[
+    "numbers",
+    "texts",
+    "rest",
+    "renamed-function",
+    "result",
+    "part",
+    "command_ro",
+    "constant_time",
+    "allocate",
+];
+
 /// More than the room that is first offered for an argument.
 const LONG: &str = "0123456789012345678901234567890123456789012345678901234567890123456789\
                     012345678901234567890123456789012345678901234567890123456789";
