@@ -47,8 +47,9 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Plays `steps` to both servers, from empty databases and new connections.
-pub fn replay(kvasm: &Server, redis: &Server, steps: &[Step]) -> Result<(), Difference> {
+/// Plays `steps` to both servers, from empty databases and new connections. A server that does not serve any more,
+/// because of what was played before, is started again.
+pub fn replay(kvasm: &mut Server, redis: &mut Server, steps: &[Step]) -> Result<(), Difference> {
     let mut sides = [Side::new(kvasm), Side::new(redis)];
     let result = play_all(&mut sides, steps).and_then(|()| compare_keyspaces(&mut sides, steps.len()));
     sides.into_iter().for_each(Side::close);
@@ -95,8 +96,8 @@ fn compare_keyspaces(sides: &mut [Side; 2], index: usize) -> Result<(), Differen
 /// The fewest steps found, of those up to `difference`, that show a difference too, and that difference.
 #[must_use]
 pub fn reduce(
-    kvasm: &Server,
-    redis: &Server,
+    kvasm: &mut Server,
+    redis: &mut Server,
     steps: &[Step],
     difference: Difference,
 ) -> (Vec<Step>, Difference) {
@@ -177,9 +178,13 @@ struct Side {
 }
 
 impl Side {
-    fn new(server: &Server) -> Side {
+    fn new(server: &mut Server) -> Side {
+        if !server.connect().try_command(&["FLUSHALL"]).is_ok_and(|reply| !reply.is_error()) {
+            server.kill_nine();
+            server.restart();
+            server.connect().run("FLUSHALL");
+        }
         let mut connections: Vec<Raw> = (0..SUBSCRIBERS.end).map(|_| server.connect()).collect();
-        connections[0].run("FLUSHALL");
         for index in [ORDINARY.end - 1, SUBSCRIBERS.end - 1] {
             connections[index].run("HELLO 3");
         }

@@ -114,7 +114,7 @@ pub const SESSION: &[&str] = &[
     "CONFIG GET option",
     "CONFIG GET option option",
     "COMMAND GETKEYS command",
-    "COMMAND GETKEYSANDFLAGS command",
+    "COMMAND GETKEYSANDFLAGS command-with-arguments",
     "COMMAND INFO value",
     "COMMAND INFO command-name command-name",
     "COMMAND LIST FILTERBY MODULE value",

@@ -209,6 +209,12 @@ impl<'a> Words<'a> {
                 return;
             }
             "value" => return arguments.push(self.value()),
+            // Redis 7.0 wants at least one argument there, Redis 7.2 none.
+            "command-with-arguments" => {
+                let command = self.pick(COMMANDS);
+                let command = if command.contains(' ') { command } else { COMMANDS[0] };
+                return arguments.extend(line::arguments(command));
+            }
             "command" => return arguments.extend(line::arguments(self.pick(COMMANDS))),
             "number" if self.random.bool() => {
                 return arguments.push(self.random.i32(-300..300).to_string().into_bytes());
