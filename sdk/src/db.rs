@@ -24,6 +24,7 @@ pub struct Db {
 impl Db {
     /// The value of a key; `None` when it does not exist.
     #[must_use]
+    #[inline]
     pub fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
         read_whole(|buffer| self.host.get(key, buffer))
     }
@@ -40,34 +41,40 @@ impl Db {
 
     /// Fills `buffer` with the value's bytes from `offset`, as far as they reach, without allocating. The length of the
     /// whole value; `None` when the key does not exist.
+    #[inline]
     pub fn read(&self, key: &[u8], offset: u64, buffer: &mut [u8]) -> Option<u64> {
         self.host.get_range(key, offset, buffer)
     }
 
     /// The length of a value in bytes; `None` when the key does not exist.
     #[must_use]
+    #[inline]
     pub fn length(&self, key: &[u8]) -> Option<u64> {
         self.host.get(key, &mut [])
     }
 
     /// Whether a key exists, with a value of any type.
     #[must_use]
+    #[inline]
     pub fn exists(&self, key: &[u8]) -> bool {
         self.host.exists(key)
     }
 
     /// Sets the value of a key, as `SET` without options: whatever it was before, and without expiry.
+    #[inline]
     pub fn put(&mut self, key: &[u8], value: &[u8]) {
         self.host.put(key, value);
     }
 
     /// Deletes a key. Whether it existed.
+    #[inline]
     pub fn delete(&mut self, key: &[u8]) -> bool {
         self.host.delete(key)
     }
 
     /// Adds to the integer that a key holds, 0 when it does not exist. The sum. Ends the procedure when the value is
     /// not an integer or the sum does not fit.
+    #[inline]
     pub fn increment(&mut self, key: &[u8], delta: i64) -> i64 {
         self.host.increment(key, delta)
     }
@@ -101,12 +108,14 @@ impl Db {
 
     /// Unix time in microseconds: the moment when the call began, all through the call.
     #[must_use]
+    #[inline]
     pub fn time_us(&self) -> u64 {
         self.host.time_us()
     }
 
     /// 64 random bits.
     #[must_use]
+    #[inline]
     pub fn random(&self) -> u64 {
         self.host.random()
     }

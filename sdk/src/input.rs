@@ -21,6 +21,7 @@ impl<'a> Input<'a> {
     }
 
     /// The next as the parameter called `parameter`. `Err` when it is missing or cannot be parsed.
+    #[inline]
     pub fn take<T: Parameter<'a>>(&mut self, parameter: &'static str) -> Result<T> {
         match T::take(self) {
             Ok(value) => Ok(value),
@@ -32,10 +33,12 @@ impl<'a> Input<'a> {
     }
 
     /// `Err` when not all has been taken.
+    #[inline]
     pub fn finish(&self) -> Result<()> {
         if self.taken == self.values.len() { Ok(()) } else { Err(self.wrong_count()) }
     }
 
+    #[inline]
     fn next(&mut self) -> Option<&'a [u8]> {
         let value = self.values.get(self.taken)?;
         self.taken += 1;

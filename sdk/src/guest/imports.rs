@@ -58,12 +58,14 @@ impl Host {
         Self(())
     }
 
+    #[inline]
     pub fn get(&self, key: &[u8], buffer: &mut [u8]) -> Option<u64> {
         // SAFETY: both slices are valid for the call.
         let length = unsafe { host_get(key.as_ptr(), key.len(), buffer.as_mut_ptr(), buffer.len()) };
         u64::try_from(length).ok()
     }
 
+    #[inline]
     pub fn get_range(&self, key: &[u8], offset: u64, buffer: &mut [u8]) -> Option<u64> {
         let offset = i64::try_from(offset).unwrap_or(i64::MAX);
         // SAFETY: both slices are valid for the call.
@@ -72,11 +74,13 @@ impl Host {
         u64::try_from(length).ok()
     }
 
+    #[inline]
     pub fn exists(&self, key: &[u8]) -> bool {
         // SAFETY: the slice is valid for the call.
         unsafe { host_exists(key.as_ptr(), key.len()) != 0 }
     }
 
+    #[inline]
     pub fn command_ro(&self, request: &[u8], buffer: &mut [u8]) -> usize {
         // SAFETY: both slices are valid for the call.
         unsafe {
@@ -84,6 +88,7 @@ impl Host {
         }
     }
 
+    #[inline]
     pub fn command_reply(&self, offset: usize, buffer: &mut [u8]) {
         // SAFETY: the slice is valid for the call.
         unsafe { host_command_reply(offset, buffer.as_mut_ptr(), buffer.len()) };
@@ -91,21 +96,25 @@ impl Host {
 
     // From here to `command`: what changes data. Nothing on `&Db` may reach these.
 
+    #[inline]
     pub fn put(&mut self, key: &[u8], value: &[u8]) {
         // SAFETY: both slices are valid for the call.
         unsafe { host_put(key.as_ptr(), key.len(), value.as_ptr(), value.len()) }
     }
 
+    #[inline]
     pub fn delete(&mut self, key: &[u8]) -> bool {
         // SAFETY: the slice is valid for the call.
         unsafe { host_delete(key.as_ptr(), key.len()) != 0 }
     }
 
+    #[inline]
     pub fn increment(&mut self, key: &[u8], delta: i64) -> i64 {
         // SAFETY: the slice is valid for the call.
         unsafe { host_increment(key.as_ptr(), key.len(), delta) }
     }
 
+    #[inline]
     pub fn command(&mut self, request: &[u8], buffer: &mut [u8]) -> usize {
         // SAFETY: both slices are valid for the call.
         unsafe { host_command(request.as_ptr(), request.len(), buffer.as_mut_ptr(), buffer.len()) as usize }
@@ -115,58 +124,70 @@ impl Host {
         abort(error.text().as_bytes())
     }
 
+    #[inline]
     pub fn log(&self, level: LogLevel, message: &str) {
         // SAFETY: the slice is valid for the call.
         unsafe { host_log(level as i32, message.as_ptr(), message.len()) }
     }
 
+    #[inline]
     pub fn time_us(&self) -> u64 {
         host_time_us() as u64
     }
 
+    #[inline]
     pub fn random(&self) -> u64 {
         host_random() as u64
     }
 }
 
+#[inline]
 pub fn key_count() -> usize {
     host_key_count() as usize
 }
 
+#[inline]
 pub fn arg_count() -> usize {
     host_arg_count() as usize
 }
 
+#[inline]
 pub fn key(index: usize, buffer: &mut [u8]) -> Option<u64> {
     // SAFETY: the slice is valid for the call.
     length(unsafe { host_key(index as u32, buffer.as_mut_ptr(), buffer.len()) })
 }
 
+#[inline]
 pub fn arg(index: usize, buffer: &mut [u8]) -> Option<u64> {
     // SAFETY: the slice is valid for the call.
     length(unsafe { host_arg(index as u32, buffer.as_mut_ptr(), buffer.len()) })
 }
 
+#[inline]
 pub fn reply_integer(number: i64) {
     host_reply_integer(number);
 }
 
+#[inline]
 pub fn reply_bulk(bytes: &[u8]) {
     // SAFETY: the slice is valid for the call.
     unsafe { host_reply_bulk(bytes.as_ptr(), bytes.len()) }
 }
 
+#[inline]
 pub fn reply_resp(bytes: &[u8]) {
     // SAFETY: the slice is valid for the call.
     unsafe { host_reply_resp(bytes.as_ptr(), bytes.len()) }
 }
 
+#[inline]
 pub fn abort(text: &[u8]) -> ! {
     // SAFETY: the slice is valid for the call.
     unsafe { host_abort(text.as_ptr(), text.len()) }
 }
 
 /// A length, or -1 for absent. Only -1 is negative: a length of 2 GiB and more is unsigned in these 32 bits.
+#[inline]
 fn length(returned: i32) -> Option<u64> {
     if returned == -1 { None } else { Some(u64::from(returned.cast_unsigned())) }
 }

@@ -5,7 +5,9 @@ mod imports;
 mod runtime;
 
 use alloc::string::String;
+use alloc::vec;
 use alloc::vec::Vec;
+use core::mem::ManuallyDrop;
 
 pub use imports::Host;
 
@@ -34,15 +36,47 @@ impl Values {
     }
 }
 
+/// Keys and arguments that need no allocation: their number and their bytes in all.
+const INLINE_VALUES: usize = 8;
+const INLINE_BYTES: usize = 512;
+
 /// The body of a procedure's export.
+///
+/// Nothing is freed when it ends: the server gives the next call a fresh memory.
 pub fn run<P: Procedure>() {
-    let stored = StoredInput::load();
-    let values: Vec<&[u8]> = stored.values().collect();
+    let (keys, args) = (imports::key_count(), imports::arg_count());
+    let mut inline_values = [[].as_slice(); INLINE_VALUES];
+    let values = match inline_values.get_mut(..keys + args) {
+        Some(values) => values,
+        None => vec![[].as_slice(); keys + args].leak(),
+    };
+    let mut inline_bytes = [0; INLINE_BYTES];
+    let mut room = inline_bytes.as_mut_slice();
+    for (index, value) in values.iter_mut().enumerate() {
+        (*value, room) = match index.checked_sub(keys) {
+            None => input(room, |buffer| imports::key(index, buffer)),
+            Some(index) => input(room, |buffer| imports::arg(index, buffer)),
+        };
+    }
     let mut db = Db { host: Host::new() };
-    match P::invoke(&mut db, &mut Input::new(P::NAME, P::USAGE, &values)) {
-        Ok(reply) => send(&reply),
+    match P::invoke(&mut db, &mut Input::new(P::NAME, P::USAGE, values)) {
+        Ok(reply) => send(&ManuallyDrop::new(reply)),
         Err(error) => db.abort(error),
     }
+}
+
+/// Reads a key or argument into the start of `room`, if it fits, or else into memory of its own. The bytes and the room
+/// that is left.
+fn input<'a>(room: &'a mut [u8], read: impl Fn(&mut [u8]) -> Option<u64>) -> (&'a [u8], &'a mut [u8]) {
+    // Absent counts as empty: no call by a client has absent arguments.
+    let length = read(room).unwrap_or(0) as usize;
+    if length <= room.len() {
+        let (value, room) = room.split_at_mut(length);
+        return (value, room);
+    }
+    let value = vec![0; length].leak();
+    read(value);
+    (value, room)
 }
 
 /// The body of a trigger's export.
@@ -85,45 +119,4 @@ fn event() -> Result<Event> {
         })
     };
     read().ok_or_else(not_called_by_a_trigger)
-}
-
-/// The keys and arguments of the call, copied one after the other into one buffer.
-struct StoredInput {
-    bytes: Vec<u8>,
-    /// Where each ends.
-    ends: Vec<usize>,
-}
-
-/// Room that is offered for each key and argument before its length is known.
-const FIRST_INPUT_BYTES: usize = 64;
-
-impl StoredInput {
-    fn load() -> Self {
-        let (keys, args) = (imports::key_count(), imports::arg_count());
-        let mut stored = Self { bytes: Vec::new(), ends: Vec::with_capacity(keys + args) };
-        for index in 0..keys {
-            stored.append(|buffer| imports::key(index, buffer));
-        }
-        for index in 0..args {
-            stored.append(|buffer| imports::arg(index, buffer));
-        }
-        stored
-    }
-
-    fn append(&mut self, read: impl Fn(&mut [u8]) -> Option<u64>) {
-        let start = self.bytes.len();
-        self.bytes.resize(start + FIRST_INPUT_BYTES, 0);
-        // Absent counts as empty: no call by a client has absent arguments.
-        let length = read(&mut self.bytes[start..]).unwrap_or(0) as usize;
-        self.bytes.resize(start + length, 0);
-        if length > FIRST_INPUT_BYTES {
-            read(&mut self.bytes[start..]);
-        }
-        self.ends.push(start + length);
-    }
-
-    fn values(&self) -> impl Iterator<Item = &[u8]> {
-        let starts = core::iter::once(0).chain(self.ends.iter().copied());
-        starts.zip(&self.ends).map(|(start, &end)| &self.bytes[start..end])
-    }
 }

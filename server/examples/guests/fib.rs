@@ -9,5 +9,5 @@ fn fib(n: u32) -> i64 {
 }
 
 fn work() -> i64 {
-    fib(core::hint::black_box(24))
+    fib(core::hint::black_box(16))
 }

@@ -1,11 +1,11 @@
-//! Counts the primes below 60,000.
+//! Counts the primes below 8,000.
 #![no_std]
 #![no_main]
 
 include!("prelude.rs");
 
 fn work() -> i64 {
-    let mut composite = [false; 60_000];
+    let mut composite = [false; 8_000];
     let mut count = 0;
     for number in 2..composite.len() {
         if composite[number] {

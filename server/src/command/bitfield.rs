@@ -20,16 +20,13 @@ pub const COMMANDS: &[Command] = &[
         "key [GET encoding offset | [OVERFLOW <WRAP | SAT | FAIL>] \
          <SET encoding offset value | INCRBY encoding offset increment> ...]",
     ),
-    Command::new("bitfield_ro", -2, bitfield_ro)
-        .flags(&[Flags::READONLY, Flags::FAST])
-        .keys(1, 1, 1)
-        .docs(
-            Group::Bitmap,
-            "6.0.0",
-            "O(1) for each operation",
-            "Reads integers of any width within a string.",
-            "key [GET encoding offset [GET encoding offset ...]]",
-        ),
+    Command::new("bitfield_ro", -2, bitfield_ro).flags(&[Flags::READONLY, Flags::FAST]).keys(1, 1, 1).docs(
+        Group::Bitmap,
+        "6.0.0",
+        "O(1) for each operation",
+        "Reads integers of any width within a string.",
+        "key [GET encoding offset [GET encoding offset ...]]",
+    ),
 ];
 
 /// What to do with a field.
@@ -124,9 +121,8 @@ fn parse_field(ctx: &Context<'_>, field: &[u8], place: &[u8], action: Action) ->
 fn bitfield(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let operations = parse(ctx, &args[2..])?;
     let written = operations.iter().filter(|operation| operation.action != Action::Get);
-    let written = written
-        .map(Operation::bytes)
-        .reduce(|one, other| one.start.min(other.start)..one.end.max(other.end));
+    let written =
+        written.map(Operation::bytes).reduce(|one, other| one.start.min(other.start)..one.end.max(other.end));
     let Some(written) = written else { return read_all(ctx, args[1], &operations) };
     let empty = Value::String(StringValue::raw(b""));
     let edit = |value: &mut Value| {
@@ -178,8 +174,7 @@ mod tests {
 
     #[test]
     fn wrong_operations_are_refused_before_any_is_run() {
-        const BAD_TYPE: &str =
-            "-ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is.";
+        const BAD_TYPE: &str = "-ERR Invalid bitfield type. Use something like i16 u8. Note that u64 is not supported but i64 is.";
         Fixture::new().check(&[
             ("bitfield k set u8 0 1 set u64 0 1", BAD_TYPE),
             ("bitfield k set u8 0 1 get u8 #-1", "-ERR bit offset is not an integer or out of range"),

@@ -69,8 +69,7 @@ fn setbit(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
         let changed = grown || before != bit;
         (before, if changed { Edit::Bytes(byte..byte + 1) } else { Edit::Unchanged })
     };
-    let before =
-        ctx.keyspace.edit_or_create(ctx.session.database, args[1], events::SETBIT, empty, edit)?;
+    let before = ctx.keyspace.edit_or_create(ctx.session.database, args[1], events::SETBIT, empty, edit)?;
     Ok(Reply::flag(before))
 }
 

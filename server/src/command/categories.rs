@@ -4,8 +4,20 @@ use super::{Flags, Group, introspection::Found};
 
 /// All categories, in the order in which Redis lists them.
 const CATEGORIES: &[&str] = &[
-    "keyspace", "read", "write", "string", "bitmap", "pubsub", "admin", "fast", "slow", "blocking", "dangerous",
-    "connection", "transaction", "scripting",
+    "keyspace",
+    "read",
+    "write",
+    "string",
+    "bitmap",
+    "pubsub",
+    "admin",
+    "fast",
+    "slow",
+    "blocking",
+    "dangerous",
+    "connection",
+    "transaction",
+    "scripting",
 ];
 
 /// Categories of commands whose group and flags do not tell.
@@ -47,12 +59,14 @@ pub(super) fn is_in(command: &Found, category: &str) -> bool {
 
 fn of_group(group: Group, top_name: &str) -> Option<&'static str> {
     match group {
+        Group::Generic if top_name == "wait" => Some("connection"),
         Group::Generic => Some("keyspace"),
         Group::String => Some("string"),
         Group::Bitmap => Some("bitmap"),
         Group::Connection => Some("connection"),
         Group::Transactions => Some("transaction"),
         Group::Scripting => Some("scripting"),
+        // As in Redis, these are everybody's, wherever they are documented.
         Group::Server if top_name == "command" => Some("connection"),
         Group::Server | Group::PubSub => None,
     }

@@ -56,9 +56,8 @@ const CONFIG: &[Command] = &[
 ];
 
 fn get(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    let is_wanted = |name: &str| {
-        args[2..].iter().any(|pattern| glob::matches_ignoring_case(pattern, name.as_bytes()))
-    };
+    let is_wanted =
+        |name: &str| args[2..].iter().any(|pattern| glob::matches_ignoring_case(pattern, name.as_bytes()));
     let pairs = ctx.server.options.get_matching(is_wanted);
     Ok(Reply::Map(pairs.into_iter().map(|(name, value)| (Reply::text(name), value.into())).collect()))
 }

@@ -23,13 +23,14 @@ pub fn markdown() -> String {
         "# Commands\n\
          \n\
          Generated from the command table (`server/src/command`): change a row there, then run\n\
-         `KVASM_WRITE_DOCS=1 cargo test -p kvasm documentation`.\n\
+         `UPDATE_DOCS=1 cargo test -p kvasm documentation`.\n\
          \n\
          A command does what Redis' command of that name does, in the version of Redis that \"since\" names or in a\n\
          later one; `kvasm` there marks what Redis does not have.\n",
     );
     for (group, title) in GROUPS {
-        let _ = write!(text, "\n## {title}\n\n| command | what it does | time | since |\n|---|---|---|---|\n");
+        let _ =
+            write!(text, "\n## {title}\n\n| command | what it does | time | since |\n|---|---|---|---|\n");
         for row in all().filter(|row| row.group == *group) {
             if !matches!(row.run, Run::Container) {
                 add_row(&mut text, None, row);
@@ -71,10 +72,10 @@ mod tests {
     #[test]
     fn the_page_in_the_repository_is_up_to_date() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/commands.md");
-        if std::env::var_os("KVASM_WRITE_DOCS").is_some() {
+        if std::env::var_os("UPDATE_DOCS").is_some() {
             std::fs::write(path, markdown()).expect("docs/commands.md can be written");
         }
         let text = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(text == markdown(), "run: KVASM_WRITE_DOCS=1 cargo test -p kvasm documentation");
+        assert!(text == markdown(), "run: UPDATE_DOCS=1 cargo test -p kvasm documentation");
     }
 }

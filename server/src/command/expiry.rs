@@ -100,9 +100,7 @@ impl Conditions {
             }
         }
         if parsed.if_none && (parsed.if_any || parsed.if_later || parsed.if_earlier) {
-            return Err(Error::text(
-                "ERR NX and XX, GT or LT options at the same time are not compatible",
-            ));
+            return Err(Error::text("ERR NX and XX, GT or LT options at the same time are not compatible"));
         }
         if parsed.if_later && parsed.if_earlier {
             return Err(Error::text("ERR GT and LT options at the same time are not compatible"));

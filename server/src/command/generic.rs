@@ -264,7 +264,10 @@ mod tests {
             ("copy a a db 1", ":1"),
             ("copy a b db", "-ERR syntax error"),
             ("copy a b db 16", "-ERR DB index is out of range"),
-            ("copy a b db 2147483648", "-ERR value is out of range, value must between -2147483648 and 2147483647"),
+            (
+                "copy a b db 2147483648",
+                "-ERR value is out of range, value must between -2147483648 and 2147483647",
+            ),
             ("move a 1", ":0"),
             ("move b 1", ":1"),
             ("move b 1", ":0"),

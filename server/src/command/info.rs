@@ -13,13 +13,14 @@ use crate::protocol::Reply;
 pub const REDIS_VERSION: &str = "7.2.0";
 
 /// The rows of this file.
-pub const COMMANDS: &[Command] = &[Command::new("info", -1, info).flags(&[Flags::LOADING, Flags::STALE]).docs(
-    Group::Server,
-    "1.0.0",
-    "O(1)",
-    "Returns what the server tells of itself; one may name sections, `default`, `all` or `everything`.",
-    "[section [section ...]]",
-)];
+pub const COMMANDS: &[Command] =
+    &[Command::new("info", -1, info).flags(&[Flags::LOADING, Flags::STALE]).docs(
+        Group::Server,
+        "1.0.0",
+        "O(1)",
+        "Returns what the server tells of itself; one may name sections, `default`, `all` or `everything`.",
+        "[section [section ...]]",
+    )];
 
 /// A part of the report.
 struct Section {
@@ -55,8 +56,7 @@ fn info(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let is_named = |word: &str| names.iter().any(|name| flag(name, word));
     let all = is_named("all") || is_named("everything");
     let default = names.is_empty() || is_named("default");
-    let is_wanted =
-        |section: &&Section| all || (default && section.is_default) || is_named(section.title);
+    let is_wanted = |section: &&Section| all || (default && section.is_default) || is_named(section.title);
     let mut report = Fields::default();
     for section in SECTIONS.iter().filter(is_wanted) {
         let gap = if report.0.is_empty() { "" } else { "\r\n" };

@@ -11,14 +11,10 @@ use crate::types::glob;
 const ANY_TIME: &[Flags] = &[Flags::LOADING, Flags::STALE];
 
 /// The rows of this file.
-pub const COMMANDS: &[Command] =
-    &[Command::new("command", -1, every_command).subcommands(COMMAND).flags(ANY_TIME).docs(
-        Group::Server,
-        "2.8.13",
-        "O(N) where N is the number of commands",
-        "Describes all commands.",
-        "",
-    )];
+pub const COMMANDS: &[Command] = &[Command::new("command", -1, every_command)
+    .subcommands(COMMAND)
+    .flags(ANY_TIME)
+    .docs(Group::Server, "2.8.13", "O(N) where N is the number of commands", "Describes all commands.", "")];
 
 const COMMAND: &[Command] = &[
     Command::new("count", 2, count).flags(ANY_TIME).docs(
@@ -242,7 +238,10 @@ fn document(command: Found) -> (Reply, Reply) {
     ];
     let arguments = syntax::parse(row.syntax);
     if !arguments.is_empty() {
-        fields.push((Reply::text("arguments"), Reply::Array(arguments.iter().map(document_argument).collect())));
+        fields.push((
+            Reply::text("arguments"),
+            Reply::Array(arguments.iter().map(document_argument).collect()),
+        ));
     }
     if !row.subcommands.is_empty() {
         fields.push((Reply::text("subcommands"), Reply::Map(command.subcommands().map(document).collect())));

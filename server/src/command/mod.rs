@@ -5,6 +5,8 @@
 //! [`Outcome`]. Its row says everything else that is known of the command: name, arity, key positions, flags and
 //! documentation. Dispatch, `COMMAND`, key loading, MULTI, procedures and the documentation page all read the rows.
 
+#![expect(clippy::unnecessary_wraps, reason = "handlers have one signature, whether they can fail or not")]
+
 mod arguments;
 mod assign;
 mod bitfield;

@@ -81,7 +81,9 @@ fn refcount(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     const SHARED_INTEGERS: std::ops::Range<i64> = 0..10_000;
     describe(ctx, args, |entry| {
         Ok(Reply::Integer(match &entry.value {
-            Value::String(StringValue::Integer(number)) if SHARED_INTEGERS.contains(number) => i32::MAX.into(),
+            Value::String(StringValue::Integer(number)) if SHARED_INTEGERS.contains(number) => {
+                i32::MAX.into()
+            }
             Value::String(_) => 1,
         }))
     })

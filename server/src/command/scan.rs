@@ -91,7 +91,8 @@ struct Filter<'a> {
 impl Filter<'_> {
     fn accepts(&self, scanned: &Scanned) -> bool {
         // A lone star also stands for the empty key, which the matcher says no pattern but the empty one matches.
-        let matches = self.pattern.is_none_or(|pattern| pattern == b"*" || glob::matches(pattern, &scanned.key));
+        let matches =
+            self.pattern.is_none_or(|pattern| pattern == b"*" || glob::matches(pattern, &scanned.key));
         matches && self.kind.is_none_or(|kind| flag(kind, scanned.kind.name()))
     }
 
@@ -133,7 +134,9 @@ mod tests {
         }
         let (mut cursor, mut found) = ("0".to_owned(), Vec::new());
         loop {
-            let Reply::Array(parts) = fixture.run(&format!("scan {cursor} count 7")) else { panic!("no array") };
+            let Reply::Array(parts) = fixture.run(&format!("scan {cursor} count 7")) else {
+                panic!("no array")
+            };
             let [Reply::Text(next), Reply::Array(keys)] = &parts[..] else { panic!("{parts:?}") };
             found.extend(keys.iter().map(|key| format!("{key:?}")));
             cursor = next.clone().into_owned();

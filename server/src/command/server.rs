@@ -18,77 +18,78 @@ const SLOWLOG_GET_DEFAULT: usize = 10;
 const MAX_SLEEP: Duration = Duration::from_secs(3600);
 
 /// The rows of this file.
-pub const COMMANDS: &[Command] = &[
-    Command::new("dbsize", 1, dbsize).flags(&[Flags::READONLY, Flags::FAST]).docs(
-        Group::Server,
-        "1.0.0",
-        "O(1)",
-        "Returns the number of keys in the database.",
-        "",
-    ),
-    Command::new("flushdb", -1, flush_database).flags(&[Flags::WRITE]).docs(
-        Group::Server,
-        "1.0.0",
-        "O(1); the memory is freed in the background",
-        "Removes all keys from the database.",
-        "[ASYNC | SYNC]",
-    ),
-    Command::new("flushall", -1, flush_all).flags(&[Flags::WRITE]).docs(
-        Group::Server,
-        "1.0.0",
-        "O(1) for each database; the memory is freed in the background",
-        "Removes all keys from all databases.",
-        "[ASYNC | SYNC]",
-    ),
-    Command::new("swapdb", 3, swap_databases).flags(&[Flags::WRITE, Flags::FAST]).docs(
-        Group::Server,
-        "4.0.0",
-        "O(N) where N is the number of watched keys",
-        "Exchanges two databases.",
-        "index1 index2",
-    ),
-    Command::new("time", 1, time).flags(&[Flags::LOADING, Flags::STALE, Flags::FAST]).docs(
-        Group::Server,
-        "2.6.0",
-        "O(1)",
-        "Returns the server's time as seconds and microseconds of unix time.",
-        "",
-    ),
-    Command::new("lastsave", 1, last_save).flags(&[Flags::LOADING, Flags::STALE, Flags::FAST]).docs(
-        Group::Server,
-        "1.0.0",
-        "O(1)",
-        "Returns when changes last became durable, in seconds of unix time.",
-        "",
-    ),
-    Command::new("role", 1, role)
-        .flags(&[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE, Flags::FAST])
-        .docs(Group::Server, "2.8.12", "O(1)", "Returns the server's part in replication.", ""),
-    Command::outcome("shutdown", -1, shutdown)
-        .flags(ADMIN_ONLY)
-        .flags(&[Flags::NO_MULTI, Flags::ALLOW_BUSY])
-        .docs(
+pub const COMMANDS: &[Command] =
+    &[
+        Command::new("dbsize", 1, dbsize).flags(&[Flags::READONLY, Flags::FAST]).docs(
             Group::Server,
             "1.0.0",
-            "O(N) where N is the number of changes that are not durable yet",
-            "Makes all changes durable and stops the server.",
-            "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
+            "O(1)",
+            "Returns the number of keys in the database.",
+            "",
         ),
-    Command::container("slowlog", SLOWLOG).docs(
-        Group::Server,
-        "2.2.12",
-        "Depends on the subcommand",
-        "Shows the commands that took long.",
-        "",
-    ),
-    Command::container("debug", DEBUG).flags(ADMIN_ONLY).docs(
-        Group::Server,
-        "1.0.0",
-        "Depends on the subcommand",
-        "Helps to test clients.",
-        "",
-    ),
-];
+        Command::new("flushdb", -1, flush_database).flags(&[Flags::WRITE]).docs(
+            Group::Server,
+            "1.0.0",
+            "O(1); the memory is freed in the background",
+            "Removes all keys from the database.",
+            "[ASYNC | SYNC]",
+        ),
+        Command::new("flushall", -1, flush_all).flags(&[Flags::WRITE]).docs(
+            Group::Server,
+            "1.0.0",
+            "O(1) for each database; the memory is freed in the background",
+            "Removes all keys from all databases.",
+            "[ASYNC | SYNC]",
+        ),
+        Command::new("swapdb", 3, swap_databases).flags(&[Flags::WRITE, Flags::FAST]).docs(
+            Group::Server,
+            "4.0.0",
+            "O(N) where N is the number of watched keys",
+            "Exchanges two databases.",
+            "index1 index2",
+        ),
+        Command::new("time", 1, time).flags(&[Flags::LOADING, Flags::STALE, Flags::FAST]).docs(
+            Group::Server,
+            "2.6.0",
+            "O(1)",
+            "Returns the server's time as seconds and microseconds of unix time.",
+            "",
+        ),
+        Command::new("lastsave", 1, last_save).flags(&[Flags::LOADING, Flags::STALE, Flags::FAST]).docs(
+            Group::Server,
+            "1.0.0",
+            "O(1)",
+            "Returns when changes last became durable, in seconds of unix time.",
+            "",
+        ),
+        Command::new("role", 1, role)
+            .flags(&[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE, Flags::FAST])
+            .docs(Group::Server, "2.8.12", "O(1)", "Returns the server's part in replication.", ""),
+        Command::outcome("shutdown", -1, shutdown)
+            .flags(ADMIN_ONLY)
+            .flags(&[Flags::NO_MULTI, Flags::ALLOW_BUSY])
+            .docs(
+                Group::Server,
+                "1.0.0",
+                "O(N) where N is the number of changes that are not durable yet",
+                "Makes all changes durable and stops the server.",
+                "[NOSAVE | SAVE] [NOW] [FORCE] [ABORT]",
+            ),
+        Command::container("slowlog", SLOWLOG).docs(
+            Group::Server,
+            "2.2.12",
+            "Depends on the subcommand",
+            "Shows the commands that took long.",
+            "",
+        ),
+        Command::container("debug", DEBUG).flags(ADMIN_ONLY).docs(
+            Group::Server,
+            "1.0.0",
+            "Depends on the subcommand",
+            "Helps to test clients.",
+            "",
+        ),
+    ];
 
 const SLOWLOG: &[Command] = &[
     Command::new("get", -2, slow_commands).flags(ADMIN).docs(

@@ -10,16 +10,13 @@ use crate::types::{StringValue, Value, lcs};
 
 /// The rows of these commands.
 pub const COMMANDS: &[Command] = &[
-    Command::new("append", 3, append)
-        .flags(&[Flags::WRITE, Flags::DENYOOM, Flags::FAST])
-        .keys(1, 1, 1)
-        .docs(
-            Group::String,
-            "2.0.0",
-            "O(1) on average, because room grows by doubling",
-            "Adds bytes at the end of a string and creates it if there is none.",
-            "key value",
-        ),
+    Command::new("append", 3, append).flags(&[Flags::WRITE, Flags::DENYOOM, Flags::FAST]).keys(1, 1, 1).docs(
+        Group::String,
+        "2.0.0",
+        "O(1) on average, because room grows by doubling",
+        "Adds bytes at the end of a string and creates it if there is none.",
+        "key value",
+    ),
     Command::new("get", 2, get).flags(&[Flags::READONLY, Flags::FAST]).keys(1, 1, 1).docs(
         Group::String,
         "1.0.0",
@@ -41,16 +38,13 @@ pub const COMMANDS: &[Command] = &[
         "Returns a part of a string.",
         "key start end",
     ),
-    Command::new("getset", 3, getset)
-        .flags(&[Flags::WRITE, Flags::DENYOOM, Flags::FAST])
-        .keys(1, 1, 1)
-        .docs(
-            Group::String,
-            "1.0.0",
-            "O(1)",
-            "Sets the string value of a key and returns the one before.",
-            "key value",
-        ),
+    Command::new("getset", 3, getset).flags(&[Flags::WRITE, Flags::DENYOOM, Flags::FAST]).keys(1, 1, 1).docs(
+        Group::String,
+        "1.0.0",
+        "O(1)",
+        "Sets the string value of a key and returns the one before.",
+        "key value",
+    ),
     Command::new("lcs", -3, longest_common_subsequence).flags(&[Flags::READONLY]).keys(1, 2, 1).docs(
         Group::String,
         "7.0.0",
@@ -189,9 +183,7 @@ impl LcsOptions {
             }
         }
         if parsed.length && parsed.indices {
-            return Err(Error::text(
-                "ERR If you want both the length and indexes, please just use IDX.",
-            ));
+            return Err(Error::text("ERR If you want both the length and indexes, please just use IDX."));
         }
         Ok(parsed)
     }

@@ -38,8 +38,8 @@ impl Kind {
             "pattern" => Self::Pattern,
             "unix-time-seconds" | "unix-time-milliseconds" => Self::UnixTime,
             "seconds" | "milliseconds" | "count" | "offset" | "start" | "end" | "numkeys" | "increment"
-            | "decrement" | "index" | "index1" | "index2" | "destination-db" | "db" | "cursor" | "protover"
-            | "client-id" | "maxage" | "bit" | "min-match-len" => Self::Integer,
+            | "decrement" | "index" | "index1" | "index2" | "destination-db" | "db" | "cursor"
+            | "protover" | "client-id" | "maxage" | "bit" | "min-match-len" => Self::Integer,
             _ => Self::String,
         }
     }
@@ -224,8 +224,10 @@ mod tests {
             } else {
                 format!("{{{}}}", show(&argument.parts))
             };
-            let marks = [(argument.is_optional, "?"), (argument.is_multiple, "+"), (argument.repeats_token, "*")];
-            let marks: String = marks.into_iter().filter_map(|(is_set, mark)| is_set.then_some(mark)).collect();
+            let marks =
+                [(argument.is_optional, "?"), (argument.is_multiple, "+"), (argument.repeats_token, "*")];
+            let marks: String =
+                marks.into_iter().filter_map(|(is_set, mark)| is_set.then_some(mark)).collect();
             format!("{token}{}:{}{parts}{marks}", argument.name, argument.kind.name())
         });
         shown.collect::<Vec<_>>().join(" ")
@@ -261,7 +263,10 @@ mod tests {
         check("[GET pattern [GET pattern ...]]", "GET=pattern:pattern?+*");
         check("<ON | OFF>", "on_off:oneof{ON=on:pure-token OFF=off:pure-token}");
         check("[TYPE <A | B>]", "TYPE=a_b:oneof{A=a:pure-token B=b:pure-token}?");
-        check("name ON event[,event ...] KEYS pattern", "name:string ON=on:block{event:string+} KEYS=pattern:pattern");
+        check(
+            "name ON event[,event ...] KEYS pattern",
+            "name:string ON=on:block{event:string+} KEYS=pattern:pattern",
+        );
         check(
             "[protover [AUTH username password] [SETNAME clientname]]",
             "protover_auth_clientname:block{protover:integer AUTH=auth:block{username:string password:string}? \

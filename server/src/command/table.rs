@@ -208,6 +208,7 @@ impl Command {
     }
 
     /// A row that only has subcommands.
+    #[must_use]
     pub const fn container(name: &'static str, subcommands: &'static [Self]) -> Self {
         let mut row = Self::with(name, -2, Run::Container);
         row.subcommands = subcommands;
@@ -298,7 +299,6 @@ impl Command {
     }
 
     /// The places of its keys among the arguments.
-    #[must_use]
     pub fn key_places(&self, arguments: &[&[u8]]) -> std::iter::StepBy<std::ops::Range<usize>> {
         let count = arguments.len();
         let (range, step) = match self.keys {

@@ -5,8 +5,7 @@ use crate::protocol::Reply;
 use crate::state::Transaction;
 
 /// What is allowed in every state of the server.
-const ANY_TIME: &[Flags] =
-    &[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE, Flags::FAST, Flags::ALLOW_BUSY];
+const ANY_TIME: &[Flags] = &[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE, Flags::FAST, Flags::ALLOW_BUSY];
 
 /// The rows of this file.
 pub const COMMANDS: &[Command] = &[

@@ -190,10 +190,14 @@ fn with_bytes<H: Host, T>(
         read = read.and_then(|()| span.read(guest, &mut scratch[filled..end]));
         filled = end;
     }
-    let Some(mut host) = guest.data_mut().host.take() else { unreachable!("a host function never runs within another") };
-    let result = read.and_then(|()| work(guest, &mut host, &scratch[..length]));
+    // wasm3 cannot enter a guest from a host function, so the host is never missing here.
+    let mut host = guest.data_mut().host.take();
+    let result = match &mut host {
+        Some(host) => read.and_then(|()| work(guest, host, &scratch[..length])),
+        None => Err(CallError::Internal("host function without a host".into())),
+    };
     let context = guest.data_mut();
-    context.host = Some(host);
+    context.host = host;
     context.scratch = scratch;
     result
 }

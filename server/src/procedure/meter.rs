@@ -2,9 +2,10 @@
 //!
 //! Fuel is taken at the entry of a function and at the head of each loop, for the dearest way through what follows up
 //! to the next such point. That charges a whole body with one subtraction and one test, never less than what is
-//! executed, and it stops everything, because code without calls can only repeat itself in loops.
+//! executed, and it stops everything, because code without calls can only repeat itself in loops. The body of a small
+//! loop is written several times, and charged at once for as many turns, because there the test would cost most.
 
-use wasmparser::{FunctionBody, Operator};
+use wasmparser::{BlockType, FunctionBody, Operator};
 
 use super::error::GateError;
 use super::survey::invalid;
@@ -56,9 +57,25 @@ pub(super) trait CallCost {
 pub(super) struct Plan {
     /// Fuel to take at the entry.
     pub(super) entry_fuel: u32,
-    /// Fuel to take at each turn of each loop, in the order of the loops' heads.
-    pub(super) loop_fuel: Vec<u32>,
+    /// The loops, in the order of their heads.
+    pub(super) loops: Vec<LoopPlan>,
+    /// It calls a function that meters itself.
+    pub(super) calls: bool,
+    /// Every turn of every loop does.
+    pub(super) loops_only_call: bool,
 }
+
+/// The charge of one loop.
+#[derive(Clone, Copy)]
+pub(super) struct LoopPlan {
+    /// How many times to write the body: the turns that one charge is for.
+    pub(super) turns: u32,
+    /// Fuel to take for that many turns.
+    pub(super) fuel: u32,
+}
+
+/// How many times the body of a loop is written whose dearest turn costs at most so much fuel.
+const SMALL_LOOPS: &[(u32, u32)] = &[(64, 4), (128, 2)];
 
 /// Computes the charges of a function.
 pub(super) fn plan(body: &FunctionBody<'_>, calls: &impl CallCost) -> Result<Plan, GateError> {
@@ -71,9 +88,11 @@ pub(super) fn plan(body: &FunctionBody<'_>, calls: &impl CallCost) -> Result<Pla
         let operator = operator.map_err(|error| invalid(&error))?;
         walk.spend(weight(&operator, calls));
         walk.step(&operator);
+        if meters_itself(&operator, calls) {
+            walk.mark_call();
+        }
     }
-    let mut stretches = walk.stretches.into_iter().map(|fuel| fuel.min(MAX_CHARGE));
-    Ok(Plan { entry_fuel: stretches.next().unwrap_or(0), loop_fuel: stretches.collect() })
+    Ok(walk.plan())
 }
 
 /// The fuel of one instruction.
@@ -104,16 +123,36 @@ fn weight(operator: &Operator<'_>, calls: &impl CallCost) -> u32 {
     }
 }
 
+/// Whether an instruction calls a function that changes the counter.
+fn meters_itself(operator: &Operator<'_>, calls: &impl CallCost) -> bool {
+    match operator {
+        Operator::Call { function_index } => calls.direct(*function_index).is_none(),
+        Operator::CallIndirect { type_index, .. } => calls.indirect(*type_index).is_none(),
+        Operator::MemoryGrow { .. } => true,
+        _ => false,
+    }
+}
+
 /// A pass over a function that keeps, for every point, the dearest way to it from the last charge.
 ///
 /// WebAssembly branches forward only to the ends of blocks, and backward only to loops, which start a new stretch; so
 /// one pass in the order of the text sees every way before the point where it arrives.
 struct Walk {
-    /// The dearest way found through each stretch: the function's entry, then each loop.
-    stretches: Vec<u32>,
+    /// The function's entry, then each loop.
+    stretches: Vec<Stretch>,
     blocks: Vec<Block>,
     /// The stretches that are open here, innermost last: index, and the cost so far; `None` in dead code.
     open: Vec<(usize, Option<u32>)>,
+}
+
+/// What follows a charge.
+struct Stretch {
+    /// The dearest way found.
+    fuel: u32,
+    /// A loop without values on entry and exit that has no other loop in it.
+    can_repeat: bool,
+    /// It calls a function that meters itself.
+    calls: bool,
 }
 
 struct Block {
@@ -129,13 +168,33 @@ struct Block {
 impl Walk {
     fn new(entry_fuel: u32) -> Self {
         let function = Block { is_loop: false, open: 1, end: None, condition: None };
-        Self { stretches: vec![entry_fuel], blocks: vec![function], open: vec![(0, Some(entry_fuel))] }
+        let entry = Stretch { fuel: entry_fuel, can_repeat: false, calls: false };
+        Self { stretches: vec![entry], blocks: vec![function], open: vec![(0, Some(entry_fuel))] }
+    }
+
+    fn plan(self) -> Plan {
+        let loops_only_call = self.stretches[1..].iter().all(|stretch| stretch.calls);
+        let calls = self.stretches[0].calls;
+        let mut stretches = self.stretches.into_iter().map(|stretch| {
+            let small = SMALL_LOOPS.iter().find(|(fuel, _)| stretch.can_repeat && stretch.fuel <= *fuel);
+            let turns = small.map_or(1, |(_, turns)| *turns);
+            LoopPlan { turns, fuel: stretch.fuel.min(MAX_CHARGE) * turns }
+        });
+        let entry_fuel = stretches.next().map_or(0, |entry| entry.fuel);
+        Plan { entry_fuel, loops: stretches.collect(), calls, loops_only_call }
+    }
+
+    fn mark_call(&mut self) {
+        for (stretch, _) in &self.open {
+            self.stretches[*stretch].calls = true;
+        }
     }
 
     fn spend(&mut self, fuel: u32) {
         if let Some((stretch, Some(cost))) = self.open.last_mut() {
             *cost = cost.saturating_add(fuel);
-            self.stretches[*stretch] = self.stretches[*stretch].max(*cost);
+            let stretch = &mut self.stretches[*stretch];
+            stretch.fuel = stretch.fuel.max(*cost);
         }
     }
 
@@ -153,11 +212,14 @@ impl Walk {
         match operator {
             Operator::Block { .. } => self.enter(false, None),
             Operator::If { .. } => self.enter(false, self.here()),
-            Operator::Loop { .. } => {
+            Operator::Loop { blockty } => {
                 self.enter(true, None);
+                for (outer, _) in &self.open {
+                    self.stretches[*outer].can_repeat = false;
+                }
                 let cost = self.here().map(|_| 1);
                 self.open.push((self.stretches.len(), cost));
-                self.stretches.push(1);
+                self.stretches.push(Stretch { fuel: 1, can_repeat: *blockty == BlockType::Empty, calls: false });
             }
             Operator::Else => {
                 if let Some(block) = self.blocks.last().map(|block| block.condition) {

@@ -9,6 +9,7 @@ use super::abi::HostFunction;
 use super::error::GateError;
 use super::graph::Graph;
 use super::limits::{self, Limits};
+use super::meter::CallCost;
 use super::rewrite;
 use super::survey::Survey;
 
@@ -24,6 +25,8 @@ pub struct Procedure {
     pub read_only: bool,
     /// Which of the rewritten module's exported functions it is; two names may share one.
     pub(super) entry: u32,
+    /// Fuel that its caller pays.
+    pub(super) prepaid_fuel: u32,
 }
 
 /// A validated, rewritten, metered module. Share it by `Arc`.
@@ -128,6 +131,7 @@ fn one_line(text: &str) -> String {
 fn procedures(survey: &Survey<'_>, graph: &Graph) -> (Vec<Procedure>, Vec<u32>) {
     let writers = graph.writers(survey);
     let start_writes = survey.start.is_some_and(|function| writers[function as usize]);
+    let start_fuel = survey.start.and_then(|function| graph.direct(function)).unwrap_or(0);
     let mut entries: Vec<u32> = Vec::new();
     let mut procedures = Vec::new();
     for (name, function) in &survey.exports {
@@ -140,7 +144,8 @@ fn procedures(survey: &Survey<'_>, graph: &Graph) -> (Vec<Procedure>, Vec<u32>) 
             entries.len() - 1
         });
         let read_only = !writers[*function as usize] && !start_writes;
-        procedures.push(Procedure { name: (*name).to_owned(), read_only, entry: entry as u32 });
+        let prepaid_fuel = graph.direct(*function).unwrap_or(0) + start_fuel;
+        procedures.push(Procedure { name: (*name).to_owned(), read_only, entry: entry as u32, prepaid_fuel });
     }
     (procedures, entries)
 }

@@ -11,13 +11,13 @@ use wasm_encoder::{
     ExportSection, Function, FunctionSection, GlobalSection, GlobalType, ImportSection, Instruction, MemorySection,
     MemoryType, TableSection, TypeSection, ValType,
 };
-use wasmparser::{FunctionBody, Operator};
+use wasmparser::{FunctionBody, Operator, OperatorsReader};
 
 use super::abi::IMPORT_MODULE;
 use super::error::GateError;
 use super::graph::Graph;
 use super::limits::MAX_MEMORY_PAGES;
-use super::meter;
+use super::meter::{self, LoopPlan, Plan};
 use super::survey::{Survey, invalid};
 
 /// Import module of what only the rewriter may import; the gate refuses it in uploads.
@@ -227,22 +227,23 @@ impl<'a, 'b> Rewriter<'a, 'b> {
             locals.push((count, self.val_type(ty)?));
         }
         let facts = self.graph.facts(defined);
+        let operators = body.get_operators_reader()?;
         if self.graph.is_prepaid((self.survey.imports.len() + defined) as u32) {
             let mut writer = BodyWriter::new(Function::new(locals), Counter::Unmetered, local_count);
-            writer.copy(self, body, &[])?;
+            writer.body(self, operators, Vec::new())?;
             return Ok(writer.function);
         }
         // The last fuel and, if needed, the length of a bulk instruction.
         locals.push((1 + u32::from(facts.has_bulk), ValType::I32));
         let plan = meter::plan(body, self.graph).map_err(Error::UserError)?;
-        let counter = if facts.has_loop { Counter::Local } else { Counter::Global };
+        let counter = if plan.loops_only_call { Counter::Global } else { Counter::Local };
         let mut writer = BodyWriter::new(Function::new(locals), counter, local_count);
-        writer.enter(self, plan.entry_fuel);
-        if facts.has_loop {
+        writer.enter(self, &plan);
+        if counter == Counter::Local {
             let block_type = self.block_type_of_results(defined)?;
             writer.emit(&Instruction::Block(block_type));
         }
-        writer.copy(self, body, &plan.loop_fuel)?;
+        writer.body(self, operators, plan.loops)?;
         Ok(writer.function)
     }
 
@@ -323,10 +324,35 @@ impl<'a, 'b> Rewriter<'a, 'b> {
 enum Counter {
     /// Its callers pay.
     Unmetered,
-    /// In the global: it pays once, at its entry.
+    /// In the global: it has no loops, or none without a call that would need it there.
     Global,
-    /// In a local, because it loops; the global has it during calls that could change it, and after the end.
+    /// In a local, for the sake of its loops; the global has it during calls that could change it, and after the end.
     Local,
+}
+
+/// Where a stretch of the original body is written to.
+#[derive(Clone, Copy)]
+struct Region {
+    /// Blocks that the rewriter put around the region's block, inside of what the region can branch to.
+    moved: u32,
+    /// Blocks around the region in the written function, up to the one around its whole body.
+    outside: u32,
+}
+
+impl Region {
+    /// Corrects the depth of branches that leave the region; `depth` counts the blocks open within it.
+    fn moved(self, depth: u32, instruction: Instruction<'_>) -> Instruction<'_> {
+        let target = |relative: u32| if relative > depth { relative + self.moved } else { relative };
+        match instruction {
+            Instruction::Br(relative) => Instruction::Br(target(relative)),
+            Instruction::BrIf(relative) => Instruction::BrIf(target(relative)),
+            Instruction::BrTable(targets, default) => {
+                let targets = targets.iter().map(|relative| target(*relative)).collect();
+                Instruction::BrTable(targets, target(default))
+            }
+            other => other,
+        }
+    }
 }
 
 /// Writes one function's body.
@@ -346,15 +372,21 @@ impl BodyWriter {
         self.function.instruction(instruction);
     }
 
-    /// Pays for the way from the entry.
-    fn enter(&mut self, rewriter: &Rewriter<'_, '_>, fuel: u32) {
-        self.function.instructions().global_get(rewriter.fuel).i32_const(fuel as i32).i32_sub();
-        self.settle(rewriter);
+    /// Pays for the way from the entry. A function that calls none that meters itself need not look whether there was
+    /// enough: whoever calls it does so before long.
+    fn enter(&mut self, rewriter: &Rewriter<'_, '_>, plan: &Plan) {
+        self.function.instructions().global_get(rewriter.fuel).i32_const(plan.entry_fuel as i32).i32_sub();
+        match self.counter {
+            _ if plan.calls => self.settle(rewriter),
+            Counter::Local => self.emit(&Instruction::LocalSet(self.local)),
+            Counter::Global | Counter::Unmetered => self.emit(&Instruction::GlobalSet(rewriter.fuel)),
+        }
     }
 
-    /// Pays at the head of a loop; only functions with a local counter have loops.
+    /// Pays at the head of a loop.
     fn turn(&mut self, rewriter: &Rewriter<'_, '_>, fuel: u32) {
-        self.function.instructions().local_get(self.local).i32_const(fuel as i32).i32_sub();
+        self.load(rewriter);
+        self.function.instructions().i32_const(fuel as i32).i32_sub();
         self.settle(rewriter);
     }
 
@@ -404,44 +436,61 @@ impl BodyWriter {
         }
     }
 
-    fn copy(&mut self, rewriter: &mut Rewriter<'_, '_>, body: &FunctionBody<'_>, loops: &[u32]) -> Result2<()> {
+    /// Writes the whole body; the function is one block deeper than it was if its counter is local, so that every way out
+    /// leads by the end, where the counter is given back.
+    fn body(
+        &mut self,
+        rewriter: &mut Rewriter<'_, '_>,
+        mut operators: OperatorsReader<'_>,
+        loops: Vec<LoopPlan>,
+    ) -> Result2<()> {
+        self.region(rewriter, &mut operators, &mut loops.into_iter(), Region { moved: 0, outside: 0 })?;
+        if self.counter == Counter::Local {
+            self.emit(&Instruction::End);
+            self.store_global(rewriter);
+        }
+        self.emit(&Instruction::End);
+        Ok(())
+    }
+
+    /// Writes what follows, up to the `end` of the block that is open now; not that `end` itself.
+    fn region(
+        &mut self,
+        rewriter: &mut Rewriter<'_, '_>,
+        operators: &mut OperatorsReader<'_>,
+        loops: &mut std::vec::IntoIter<LoopPlan>,
+        region: Region,
+    ) -> Result2<()> {
         let mut depth = 0u32;
-        let mut loops = loops.iter();
         let mut previous = Operator::Nop;
-        for operator in body.get_operators_reader()? {
-            let operator = operator?;
-            let copied = rewriter.instruction(operator.clone())?;
+        loop {
+            let operator = operators.read()?;
+            let copied = region.moved(depth, rewriter.instruction(operator.clone())?);
             match &operator {
-                Operator::Loop { .. } => {
-                    depth += 1;
-                    self.emit(&copied);
-                    if let Some(fuel) = loops.next() {
-                        self.turn(rewriter, *fuel);
+                Operator::Loop { .. } => match loops.next() {
+                    Some(plan) if plan.turns > 1 => {
+                        self.repeated_loop(rewriter, operators, plan, depth + region.outside)?;
                     }
-                }
+                    plan => {
+                        depth += 1;
+                        self.emit(&copied);
+                        self.turn(rewriter, plan.map_or(0, |plan| plan.fuel));
+                    }
+                },
                 Operator::Block { .. } | Operator::If { .. } => {
                     depth += 1;
                     self.emit(&copied);
                 }
-                // The function is one block deeper than it was, so its end can give the counter back.
-                Operator::Return if self.counter == Counter::Local => self.emit(&Instruction::Br(depth)),
-                Operator::End if depth == 0 => {
-                    if self.counter == Counter::Local {
-                        self.emit(&Instruction::End);
-                        self.store_global(rewriter);
-                    }
-                    self.emit(&Instruction::End);
-                }
+                Operator::End if depth == 0 => return Ok(()),
                 Operator::End => {
                     depth -= 1;
                     self.emit(&copied);
                 }
-                Operator::MemorySize { .. } => self.emit(&Instruction::GlobalGet(rewriter.pages())),
-                Operator::MemoryGrow { .. } => {
-                    self.store_global(rewriter);
-                    self.emit(&Instruction::Call(rewriter.grow));
-                    self.load_global(rewriter);
+                Operator::Return if self.counter == Counter::Local => {
+                    self.emit(&Instruction::Br(depth + region.outside));
                 }
+                Operator::MemorySize { .. } => self.emit(&Instruction::GlobalGet(rewriter.pages())),
+                Operator::MemoryGrow { .. } => self.call(rewriter, &Instruction::Call(rewriter.grow)),
                 Operator::Call { function_index } if !rewriter.graph.is_prepaid(*function_index) => {
                     self.call(rewriter, &copied);
                 }
@@ -457,6 +506,39 @@ impl BodyWriter {
             }
             previous = operator;
         }
+    }
+
+    /// Writes the body of a loop several times:
+    ///
+    /// ```text
+    /// block
+    ///   loop
+    ///     (charge for all)
+    ///     block  (body; its branches to the loop come to the end of this block)  br 2  end
+    ///     ...
+    ///     (body; its branches to the loop go there)
+    ///   end
+    /// end
+    /// ```
+    fn repeated_loop(
+        &mut self,
+        rewriter: &mut Rewriter<'_, '_>,
+        operators: &mut OperatorsReader<'_>,
+        plan: LoopPlan,
+        outside: u32,
+    ) -> Result2<()> {
+        self.function.instructions().block(BlockType::Empty).loop_(BlockType::Empty);
+        self.turn(rewriter, plan.fuel);
+        let mut no_loops = Vec::new().into_iter();
+        for _ in 1..plan.turns {
+            self.emit(&Instruction::Block(BlockType::Empty));
+            let region = Region { moved: 2, outside: outside + 3 };
+            self.region(rewriter, &mut operators.clone(), &mut no_loops, region)?;
+            self.function.instructions().br(2).end();
+        }
+        let region = Region { moved: 1, outside: outside + 2 };
+        self.region(rewriter, operators, &mut no_loops, region)?;
+        self.function.instructions().end().end();
         Ok(())
     }
 

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use hashbrown::HashMap;
+use hashbrown::hash_map::Entry;
 use wasm3x::{Config, Engine, Global, Instance, Linker, Memory, Store, TypedFunc, Val};
 
 use super::context::{CallInput, Context, ProcedureReply};
@@ -15,7 +16,7 @@ use super::error::{CallError, Trap};
 use super::host::Host;
 use super::imports;
 use super::limits::{Limits, PAGE_BYTES};
-use super::module::Module;
+use super::module::{Module, Procedure};
 use super::rewrite;
 
 /// Warm instances per thread; beyond, the least recently used one goes.
@@ -73,6 +74,10 @@ impl<H: Host> Runtime<H> {
     }
 
     /// Calls `module.procedures()[procedure]`. The host is lent for the time of the call and comes back in any case.
+    ///
+    /// # Panics
+    ///
+    /// If a method of the host panicked.
     pub fn call(
         &mut self,
         module: &Arc<Module>,
@@ -85,7 +90,7 @@ impl<H: Host> Runtime<H> {
         if module.initial_pages > max_pages {
             return (host, refused(CallError::MemoryLimit));
         }
-        let Some(entry) = module.procedures().get(procedure).map(|procedure| procedure.entry as usize) else {
+        let Some(procedure) = module.procedures().get(procedure) else {
             return (host, refused(CallError::Internal("no such procedure".into())));
         };
         self.clock += 1;
@@ -95,7 +100,7 @@ impl<H: Host> Runtime<H> {
             Err(error) => return (host, refused(CallError::Internal(error.to_string()))),
         };
         warm.last_used = clock;
-        let (host, outcome) = warm.call(entry, max_pages, host, input);
+        let (host, outcome) = warm.call(procedure, max_pages, host, input);
         if module.spoils_instance || warm.grown_pages() > MAX_KEPT_GROWTH_PAGES {
             self.warm.remove(&module.id());
         }
@@ -104,19 +109,18 @@ impl<H: Host> Runtime<H> {
 
     /// The module's instance in its first state.
     fn ready(&mut self, module: &Arc<Module>) -> Result<&mut Warm<H>, wasm3x::Error> {
-        if self.warm.contains_key(&module.id()) {
-            if let Some(warm) = self.warm.get_mut(&module.id()) {
-                warm.reset()?;
-            }
-        } else {
-            if self.warm.len() >= MAX_WARM_INSTANCES {
-                let oldest = self.warm.iter().min_by_key(|(_, warm)| warm.last_used).map(|(id, _)| *id);
-                oldest.map(|id| self.warm.remove(&id));
-            }
-            let warm = Warm::new(module, self.limits.max_stack_bytes)?;
-            self.warm.insert(module.id(), warm);
+        if self.warm.len() >= MAX_WARM_INSTANCES && !self.warm.contains_key(&module.id()) {
+            let oldest = self.warm.iter().min_by_key(|(_, warm)| warm.last_used).map(|(id, _)| *id);
+            oldest.map(|id| self.warm.remove(&id));
         }
-        self.warm.get_mut(&module.id()).ok_or_else(|| wasm3x::Error::new("instance lost"))
+        Ok(match self.warm.entry(module.id()) {
+            Entry::Occupied(entry) => {
+                let warm = entry.into_mut();
+                warm.reset()?;
+                warm
+            }
+            Entry::Vacant(entry) => entry.insert(Warm::new(module, self.limits.max_stack_bytes)?),
+        })
     }
 }
 
@@ -206,7 +210,7 @@ impl<H: Host> Warm<H> {
 
     fn call(
         &mut self,
-        entry: usize,
+        procedure: &Procedure,
         max_pages: u32,
         host: Box<H>,
         input: &CallInput<'_>,
@@ -216,7 +220,7 @@ impl<H: Host> Warm<H> {
         let context = self.store.data_mut();
         context.memory = memory;
         let slice = context.begin(host, input);
-        let called = self.run(entry, max_pages, slice);
+        let called = self.run(procedure, max_pages, slice);
         let left = match self.fuel.get(&self.store) {
             Ok(Val::I32(left)) => i64::from(left),
             _ => 0,
@@ -238,20 +242,19 @@ impl<H: Host> Warm<H> {
         let wrote = context.wrote;
         let result = result.map(|()| std::mem::take(&mut context.reply));
         let outcome = CallOutcome { result, fuel_used, memory_bytes: pages * PAGE_BYTES, wrote };
-        let Some(host) = context.end() else { unreachable!("every host function puts the host back") };
-        (host, outcome)
+        (context.end().expect("no host method panics"), outcome)
     }
 
-    fn run(&mut self, entry: usize, max_pages: u32, slice: i32) -> Result<(), wasm3x::Error> {
+    fn run(&mut self, procedure: &Procedure, max_pages: u32, slice: i32) -> Result<(), wasm3x::Error> {
         if self.max_pages != max_pages {
             self.cap.set(&mut self.store, Val::I32(max_pages as i32))?;
             self.max_pages = max_pages;
         }
-        self.fuel.set(&mut self.store, Val::I32(slice))?;
+        self.fuel.set(&mut self.store, Val::I32(slice - procedure.prepaid_fuel as i32))?;
         if let Some(start) = self.start {
             start.call(&mut self.store, ())?;
         }
-        self.entries[entry].call(&mut self.store, ())
+        self.entries[procedure.entry as usize].call(&mut self.store, ())
     }
 
     /// What ended a call: a host function left word, or wasm3 says so.

@@ -99,7 +99,8 @@ impl PubSub {
     /// How many clients a message would reach; once for each matching subscription.
     #[must_use]
     pub fn receivers(&self, channel: &[u8]) -> usize {
-        self.subscribers(channel) + self.matching(channel).map(|(_, subscribers)| subscribers.len()).sum::<usize>()
+        self.subscribers(channel)
+            + self.matching(channel).map(|(_, subscribers)| subscribers.len()).sum::<usize>()
     }
 
     /// How many clients are subscribed to a channel by its name.

@@ -128,7 +128,12 @@ pub struct Session {
 impl Session {
     /// A client that has just connected.
     #[must_use]
-    pub fn new(id: ClientId, address: Option<SocketAddr>, local_address: Option<SocketAddr>, now_s: u64) -> Self {
+    pub fn new(
+        id: ClientId,
+        address: Option<SocketAddr>,
+        local_address: Option<SocketAddr>,
+        now_s: u64,
+    ) -> Self {
         Self {
             id,
             address,

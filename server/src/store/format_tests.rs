@@ -83,8 +83,8 @@ fn write_data(path: &Path) {
             keys.insert(&bytes(key)[..], &bytes(value)[..]).unwrap();
         }
         let mut elements = transaction.open_table(ELEMENTS).unwrap();
-        elements.insert(&bytes("0000000000000007 00000000")[..], &b"a".repeat(65536)[..]).unwrap();
-        elements.insert(&bytes("0000000000000007 00000001")[..], &b"b".repeat(4464)[..]).unwrap();
+        elements.insert(&bytes("0000000000000007 00000000")[..], &b"a".repeat(65280)[..]).unwrap();
+        elements.insert(&bytes("0000000000000007 00000001")[..], &b"b".repeat(4720)[..]).unwrap();
         let mut expiries = transaction.open_table(EXPIRIES).unwrap();
         expiries.insert(&bytes("00000000000003e8 000000000000 c6aa91e20071 'greeting'")[..], ()).unwrap();
         let mut databases = transaction.open_table(DATABASE_ROWS).unwrap();
@@ -164,7 +164,7 @@ fn a_directory_of_format_1_opens_and_is_continued_in_it() {
         let key = key.as_ref()?;
         Some((bytes_of(&key.value), key.expires_at_ms))
     };
-    let mut long = [b"a".repeat(65536), b"b".repeat(4464)].concat();
+    let mut long = [b"a".repeat(65280), b"b".repeat(4720)].concat();
     assert_eq!(summary(&loaded[0]), Some((b"42".to_vec(), None)));
     assert_eq!(summary(&loaded[1]), Some((b"hello".to_vec(), Some(1000))));
     assert!(summary(&loaded[2]) == Some((long.clone(), None)));

@@ -6,18 +6,19 @@ pub const FORMAT_VERSION: u64 = 1;
 /// How many numbered databases there are, as `SELECT` counts them.
 pub const DATABASES: usize = 16;
 
-/// The longest string that is kept inside its key's row; longer ones are kept in chunks. In bytes.
-pub const INLINE_BYTES: usize = 64 * 1024;
+/// The length of each chunk of a long string but the last. In bytes. redb gives a long row a run of pages
+/// whose number is a power of two, and needs a little for itself: a chunk of 64 KiB would take 128.
+pub const CHUNK_BYTES: usize = 64 * 1024 - 256;
 
-/// The length of each chunk of a long string but the last. In bytes.
-pub const CHUNK_BYTES: usize = 64 * 1024;
+/// The longest string that is kept inside its key's row; longer ones are kept in chunks. In bytes.
+pub const INLINE_BYTES: usize = CHUNK_BYTES;
 
 /// The longest string of all, which is Redis' default `proto-max-bulk-len`. In bytes.
 pub const STRING_BYTES: u64 = 512 * 1024 * 1024;
 
-/// The longest value of one row of the log: a longer group is kept in several rows of one commit, so that
-/// redb need not find it one contiguous run of pages. In bytes.
-pub const LOG_PART_BYTES: usize = 1024 * 1024 - 4096;
+/// The longest value of one row of the log: a longer group is kept in several rows of one commit, for the
+/// same reason as with [`CHUNK_BYTES`]. In bytes.
+pub const LOG_PART_BYTES: usize = 64 * 1024 - 256;
 
 /// Groups that wait in the log thread's queue are committed together up to this size. In bytes.
 pub const LOG_COMMIT_BYTES: usize = 8 * 1024 * 1024;

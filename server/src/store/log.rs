@@ -4,6 +4,7 @@
 //! the file after a crash reads all of it, which recovery does anyway, and it is short.
 
 use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
@@ -142,16 +143,16 @@ fn commit(shared: &Shared, queue: &mut Queue) -> Result<(), redb::Error> {
     if truncated {
         queue.truncate = None;
     }
-    if let Some(&(sequence, _)) = queue.groups.last() {
-        shared.counters.commits.add(1);
-        shared.counters.commit_time.record(start.elapsed());
-        shared.progress.committed(sequence, queue.bytes as u64);
-    }
     queue.bytes = 0;
+    let Some(&(last, _)) = queue.groups.last() else { return Ok(()) };
+    shared.counters.commits.add(1);
+    shared.counters.commit_time.record(start.elapsed());
     for (sequence, mut group) in queue.groups.drain(..) {
         group.clear();
         (shared.on_event)(StoreEvent::Committed { sequence, buffer: group });
     }
+    // After the events, so that nothing is reported as applied before it was reported as committed.
+    shared.progress.committed(last);
     Ok(())
 }
 
@@ -167,6 +168,7 @@ fn truncate(table: &mut redb::Table<(u64, u32), &[u8]>, applied: u64) -> Result<
 
 /// The groups of the log after a sequence, in order, as of the moment when it was made.
 pub struct Groups {
+    path: PathBuf,
     table: ReadOnlyTable<(u64, u32), &'static [u8]>,
     next: u64,
 }
@@ -174,7 +176,7 @@ pub struct Groups {
 impl Groups {
     pub(super) fn after(log: &DatabaseFile, applied: u64) -> Result<Self, redb::Error> {
         let table = log.begin_read()?.open_table(row::LOG)?;
-        Ok(Self { table, next: applied + 1 })
+        Ok(Self { path: log.path().to_owned(), table, next: applied + 1 })
     }
 
     /// The sequence of the last group, and the size of all groups in bytes.
@@ -220,12 +222,11 @@ impl Iterator for Groups {
     type Item = Result<(u64, Vec<u8>), StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let path = std::path::Path::new("log.redb");
-        self.read_next().map_err(|error| StoreError::redb(path, error)).transpose()
+        self.read_next().map_err(|error| StoreError::redb(&self.path, error)).transpose()
     }
 }
 
 /// The error with which a closing store reports that its log thread has died.
-pub(super) fn thread_died(path: &std::path::Path) -> StoreError {
+pub(super) fn thread_died(path: &Path) -> StoreError {
     StoreError::io(path, io::Error::other("the thread that writes it has failed"))
 }

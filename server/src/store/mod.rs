@@ -19,6 +19,7 @@ mod apply;
 mod databases;
 mod directory;
 mod error;
+mod event;
 mod file;
 mod filter;
 pub mod limits;
@@ -27,9 +28,11 @@ mod overlay;
 mod position;
 mod reader;
 pub mod record;
+mod recovery;
 mod round;
 mod row;
 mod shared;
+mod stats;
 mod sweep;
 mod write;
 
@@ -48,6 +51,7 @@ use std::thread::JoinHandle;
 
 pub use databases::{Databases, StorageId};
 pub use error::StoreError;
+pub use event::StoreEvent;
 pub use filter::Filter;
 pub use log::Groups;
 pub use position::{Position, SLOTS, Seed, slot};
@@ -55,13 +59,17 @@ pub use reader::{
     DueKey, DuePage, ExpiryCursor, KeyAt, ScanPage, ScannedKey, StoredKey, StoredValue, ValueKind,
 };
 pub use record::SystemTable;
+pub use recovery::{Recovery, SystemRow};
+pub use stats::{StoreStats, Times};
 
 use directory::Directory;
 use file::{DatabaseFile, Opener, open_database};
-use limits::{DATABASES, LOG_CACHE_BYTES};
+use limits::LOG_CACHE_BYTES;
 use log::LogMessage;
 use reader::{ReadMessage, read};
-use shared::{Counters, Progress, Shared};
+use recovery::recover;
+use shared::{Progress, Shared};
+use stats::Counters;
 
 /// How to open a store.
 #[derive(Debug, Clone)]
@@ -73,138 +81,6 @@ pub struct StoreOptions {
     pub log_max_bytes: u64,
     /// How much memory redb may use to cache pages of the rows, in bytes.
     pub cache_bytes: usize,
-}
-
-/// What the store tells the engine. It comes from threads of the store, so the callback must be quick.
-#[derive(Debug)]
-pub enum StoreEvent {
-    /// The group is durable, and so are all before it.
-    Committed {
-        /// The group's sequence.
-        sequence: u64,
-        /// The group's buffer, empty, to be used again.
-        buffer: Vec<u8>,
-    },
-    /// The log cannot be written. The groups from this sequence on are kept and tried again until it can;
-    /// then they are reported as committed. Told once for each row of failures.
-    CommitFailed {
-        /// The first group that is not durable.
-        sequence: u64,
-        /// Why.
-        error: String,
-    },
-    /// The rows contain everything up to this sequence.
-    Applied {
-        /// The sequence.
-        sequence: u64,
-    },
-    /// The rows cannot be written. It is tried again; the log grows meanwhile. Told once for each row of
-    /// failures.
-    ApplyFailed {
-        /// Why.
-        error: String,
-    },
-    /// Answers [`Store::load`], in the order of the keys; `None` for a key that is not on disk.
-    Loaded {
-        /// The token of the question.
-        token: u64,
-        /// The values.
-        result: Result<Vec<Option<StoredKey>>, StoreError>,
-    },
-    /// Answers [`Store::scan_page`].
-    Scanned {
-        /// The token of the question.
-        token: u64,
-        /// The page.
-        result: Result<ScanPage, StoreError>,
-    },
-    /// Answers [`Store::due_expiries`].
-    Due {
-        /// The token of the question.
-        token: u64,
-        /// The keys.
-        result: Result<DuePage, StoreError>,
-    },
-    /// From now on the filter knows every key on disk, those that are yet to come included.
-    FilterReady(Arc<Filter>),
-    /// A thread of the store has failed for good, by a defect of it or of redb: the process should end.
-    Failed {
-        /// Which thread it was and why.
-        reason: String,
-    },
-}
-
-/// What was found when a store was opened.
-pub struct Recovery {
-    /// The seed of this directory's positions.
-    pub seed: Seed,
-    /// Which storage holds which database, as of `applied`.
-    pub databases: Databases,
-    /// The number of keys of each database on disk, as of `applied`.
-    pub key_counts: [u64; DATABASES],
-    /// The definitions of the server, as of `applied`.
-    pub system: Vec<SystemRow>,
-    /// The rows contain everything up to this sequence.
-    pub applied: u64,
-    /// The sequence of the last group; the next one to append has the next.
-    pub last_sequence: u64,
-    /// The groups after `applied`. To be replayed before [`Store::start_applying`].
-    pub groups: Groups,
-}
-
-/// A definition of the server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SystemRow {
-    /// What kind of definition it is.
-    pub table: SystemTable,
-    /// Its name.
-    pub name: Box<[u8]>,
-    /// What it says.
-    pub content: Box<[u8]>,
-}
-
-/// Durations of one kind of work, in microseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Times {
-    /// The last time.
-    pub last_us: u64,
-    /// The longest time.
-    pub longest_us: u64,
-    /// All together.
-    pub total_us: u64,
-}
-
-/// What `INFO` shows of the store. Counts are since it was opened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct StoreStats {
-    /// The size of the log that is not yet applied, in bytes.
-    pub log_bytes: u64,
-    /// The size of `log.redb` in bytes.
-    pub log_file_bytes: u64,
-    /// The size of `data.redb` in bytes.
-    pub data_file_bytes: u64,
-    /// Durable commits of the log that contained groups.
-    pub commits: u64,
-    /// Attempts at such a commit that failed.
-    pub commit_failures: u64,
-    /// How long the commits took.
-    pub commit_times: Times,
-    /// Rounds in which the log was applied to the rows.
-    pub rounds: u64,
-    /// Rounds that failed, and failed removals of garbage.
-    pub round_failures: u64,
-    /// How long the rounds took.
-    pub round_times: Times,
-    /// Changes of keys in those rounds.
-    pub applied_changes: u64,
-    /// Keys that were written for them.
-    pub applied_keys: u64,
-    /// Rows that the sweeper removed.
-    pub swept_rows: u64,
-    /// Keys that were looked up.
-    pub loaded_keys: u64,
-    /// Questions that could not be answered.
-    pub read_failures: u64,
 }
 
 /// An open data directory. Dropping it closes it; [`Store::close`] also tells whether that worked.
@@ -288,6 +164,7 @@ impl Store {
     /// [`record::Encoder::finish`], and each has the sequence after that of the group before.
     pub fn append(&self, group: Vec<u8>, sequence: u64) {
         // The thread ends only with the store or by a failure that it has reported.
+        self.shared.progress.appended(group.len() as u64);
         let _ = self.log.send(LogMessage::Append { sequence, group });
     }
 
@@ -326,7 +203,7 @@ impl Store {
         Ok(found.into_iter().next().flatten())
     }
 
-    /// The size of the part of the log that is not yet applied, in bytes.
+    /// The size of what was appended, committed or not, and is not yet applied, in bytes.
     #[must_use]
     pub fn log_bytes(&self) -> u64 {
         self.shared.progress.log_bytes()
@@ -409,30 +286,4 @@ fn spawn<T: Send + 'static>(
         .name(name.to_owned())
         .spawn(body)
         .map_err(|error| StoreError::io(&file, error))
-}
-
-/// Reads what the engine has to know, and the size of the log in bytes.
-fn recover(log: &DatabaseFile, data: &DatabaseFile) -> Result<(Recovery, u64), StoreError> {
-    let fail_log = |error| StoreError::redb(log.path(), error);
-    let fail_data = |error| StoreError::redb(data.path(), error);
-    let log_seed = || -> Result<u128, redb::Error> {
-        directory::get_meta(&log.begin_read()?.open_table(row::META)?, row::meta::SEED)
-    };
-    let recovered = || -> Result<_, redb::Error> {
-        let transaction = data.begin_read()?;
-        let meta = transaction.open_table(row::META)?;
-        let seed = directory::get_meta(&meta, row::meta::SEED)?;
-        let applied = directory::get_meta(&meta, row::meta::APPLIED)? as u64;
-        let (databases, key_counts) = write::read_databases(&transaction.open_table(row::DATABASES)?, &meta)?;
-        Ok((seed, applied, databases, key_counts, reader::View::new(transaction).system()?))
-    };
-    let (seed, applied, databases, key_counts, system) = recovered().map_err(fail_data)?;
-    if log_seed().map_err(fail_log)? != seed {
-        return Err(StoreError::damaged(log.path(), "it belongs to another data.redb"));
-    }
-    let groups = Groups::after(log, applied).map_err(fail_log)?;
-    let (last_sequence, log_bytes) = groups.extent().map_err(fail_log)?;
-    let seed = Seed::new(seed);
-    let recovery = Recovery { seed, databases, key_counts, system, applied, last_sequence, groups };
-    Ok((recovery, log_bytes))
 }

@@ -15,6 +15,8 @@ use super::error::StoreError;
 use super::file::damaged;
 use super::limits::CHUNK_BYTES;
 use super::position::{Position, Seed};
+use super::record::SystemTable;
+use super::recovery::SystemRow;
 use super::row::{self, Body};
 use super::shared::Shared;
 use super::write::read_row;
@@ -244,14 +246,14 @@ impl View {
     }
 
     /// All definitions of the server.
-    pub fn system(&self) -> Result<Vec<super::SystemRow>, redb::Error> {
+    pub fn system(&self) -> Result<Vec<SystemRow>, redb::Error> {
         let mut rows = Vec::new();
         for row in self.0.open_table(row::SYSTEM)?.range::<(u8, &[u8])>(..)? {
             let (key, content) = row?;
             let (number, name) = key.value();
-            let table = super::SystemTable::from_number(number)
+            let table = SystemTable::from_number(number)
                 .ok_or_else(|| damaged(format!("it has definitions of no known kind ({number})")))?;
-            rows.push(super::SystemRow { table, name: name.into(), content: content.value().into() });
+            rows.push(SystemRow { table, name: name.into(), content: content.value().into() });
         }
         Ok(rows)
     }

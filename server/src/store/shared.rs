@@ -1,6 +1,6 @@
 //! What the threads of the store share: the two files, the progress of the log, the counters.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use super::file::DatabaseFile;
 use super::filter::Filter;
 use super::limits::IDLE_MS;
 use super::position::Seed;
+use super::stats::Counters;
 
 /// All that the threads share.
 pub(super) struct Shared {
@@ -34,7 +35,7 @@ pub(super) struct Progress {
 struct State {
     committed: u64,
     applied: u64,
-    /// Bytes of the groups between the two.
+    /// Bytes of the groups that were appended, committed or not, and are not applied.
     log_bytes: u64,
     last_append: Instant,
     started: bool,
@@ -71,17 +72,19 @@ impl Progress {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that the log was committed up to a sequence, and how much longer it is.
-    pub fn committed(&self, sequence: u64, bytes: u64) {
+    /// Notes that so many bytes are on their way to the log.
+    pub fn appended(&self, bytes: u64) {
+        self.state().log_bytes += bytes;
+    }
+
+    /// Notes that the log was committed up to a sequence.
+    pub fn committed(&self, sequence: u64) {
         let mut state = self.state();
-        // A thread that waits for a first group, or has waited for the log to be long enough, is woken;
-        // one that waits for silence looks at the time of the last append by itself.
         let was_empty = state.committed == state.applied;
-        let was_short = state.log_bytes <= self.apply_above_bytes;
         state.committed = sequence;
-        state.log_bytes += bytes;
         state.last_append = Instant::now();
-        if was_empty || (was_short && state.log_bytes > self.apply_above_bytes) {
+        // A thread that waits for silence looks at the time of the last append by itself.
+        if was_empty || state.log_bytes > self.apply_above_bytes {
             self.changed.notify_all();
         }
     }
@@ -168,61 +171,6 @@ impl Progress {
     }
 }
 
-/// A number that only grows.
-#[derive(Default)]
-pub(super) struct Counter(AtomicU64);
-
-impl Counter {
-    pub fn add(&self, amount: u64) {
-        self.0.fetch_add(amount, Relaxed);
-    }
-
-    pub fn get(&self) -> u64 {
-        self.0.load(Relaxed)
-    }
-}
-
-/// How long something took: the last time, the longest time, and all together, in microseconds.
-#[derive(Default)]
-pub(super) struct Timer {
-    last: AtomicU64,
-    longest: AtomicU64,
-    total: AtomicU64,
-}
-
-impl Timer {
-    pub fn record(&self, duration: Duration) {
-        let us = duration.as_micros() as u64;
-        self.last.store(us, Relaxed);
-        self.longest.fetch_max(us, Relaxed);
-        self.total.fetch_add(us, Relaxed);
-    }
-
-    pub fn read(&self) -> super::Times {
-        super::Times {
-            last_us: self.last.load(Relaxed),
-            longest_us: self.longest.load(Relaxed),
-            total_us: self.total.load(Relaxed),
-        }
-    }
-}
-
-/// What `INFO` shows of the store.
-#[derive(Default)]
-pub(super) struct Counters {
-    pub commits: Counter,
-    pub commit_failures: Counter,
-    pub commit_time: Timer,
-    pub rounds: Counter,
-    pub round_failures: Counter,
-    pub round_time: Timer,
-    pub applied_changes: Counter,
-    pub applied_keys: Counter,
-    pub swept_rows: Counter,
-    pub loaded_keys: Counter,
-    pub read_failures: Counter,
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -231,15 +179,18 @@ mod tests {
     fn the_log_is_applied_when_it_is_long_or_silent_or_on_demand() {
         let progress = Progress::new(0, 0, 0, 100);
         progress.start();
-        progress.committed(1, 101);
+        progress.appended(101);
+        progress.committed(1);
         assert_eq!(progress.wait_for_work(false), Work::Apply(1));
         progress.applied(1, 101);
-        progress.committed(2, 100);
+        progress.appended(100);
+        progress.committed(2);
         progress.apply_now();
         assert_eq!(progress.wait_for_work(false), Work::Apply(2));
         progress.applied(2, 100);
         let start = Instant::now();
-        progress.committed(3, 1);
+        progress.appended(1);
+        progress.committed(3);
         assert_eq!(progress.wait_for_work(true), Work::Apply(3));
         assert!(start.elapsed() >= Duration::from_millis(IDLE_MS));
         progress.applied(3, 1);

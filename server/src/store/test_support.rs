@@ -12,6 +12,7 @@ use std::time::Duration;
 use redb::{Builder, StorageBackend};
 
 use super::file::Opener;
+use super::limits::DATABASES;
 use super::record::{Change, Encoder, Value, decode};
 use super::*;
 

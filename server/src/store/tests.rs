@@ -6,7 +6,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 
-use super::limits::{CHUNK_BYTES, INLINE_BYTES, LOG_PART_BYTES};
+use super::limits::{CHUNK_BYTES, INLINE_BYTES, LOG_PART_BYTES, SWEEP_ROWS, TRUNCATE_ROWS};
 use super::record::{Change, PutHead, Value};
 use super::row::{self, Body};
 use super::test_support::{Disk, Model, Opened, bytes_of, group, put};
@@ -259,6 +259,56 @@ fn the_log_is_emptied_when_it_was_applied() {
     opened.store.close().unwrap();
     let log = Database::open(directory.path().join("log.redb")).unwrap();
     assert!(log.begin_read().unwrap().open_table(row::LOG).unwrap().is_empty().unwrap());
+}
+
+#[test]
+fn a_log_of_more_groups_than_one_commit_removes_is_emptied_all_the_same() {
+    let directory = directory();
+    let opened = Opened::open(directory.path());
+    let last = 2 * TRUNCATE_ROWS as u64 + 1;
+    for sequence in 1..=last {
+        opened.store.append(group(&[Change::Delete { database: 0, key: b"key" }]), sequence);
+    }
+    opened.wait_for_commit(last);
+    opened.apply_and_wait(last);
+    opened.store.close().unwrap();
+    let log = Database::open(directory.path().join("log.redb")).unwrap();
+    assert_eq!(log.begin_read().unwrap().open_table(row::LOG).unwrap().len().unwrap(), 0);
+}
+
+#[test]
+fn more_log_than_one_round_takes_is_applied_in_several() {
+    let directory = directory();
+    let opened = Opened::open(directory.path());
+    let value = vec![1; limits::ROUND_BYTES / 2];
+    for sequence in 1..=4 {
+        opened.append_and_wait(sequence, &[put(&[sequence as u8], &value)]);
+    }
+    opened.apply_and_wait(4);
+    let stats = opened.store.stats();
+    assert_eq!((stats.rounds, stats.applied_keys, stats.log_bytes), (2, 4, 0));
+}
+
+#[test]
+fn a_flushed_database_is_swept_in_steps_and_nothing_of_it_is_left() {
+    let directory = directory();
+    let opened = Opened::open(directory.path());
+    let keys: Vec<_> = (0..SWEEP_ROWS as u32 + 10).map(u32::to_be_bytes).collect();
+    let long = vec![1; 2 * CHUNK_BYTES];
+    let value = |key: &[u8; 4]| if key[3] == 0 { &long[..] } else { b"short" };
+    opened.append_and_wait(1, &keys.iter().map(|key| put(key, value(key))).collect::<Vec<_>>());
+    opened.apply_and_wait(1);
+    opened.append_and_wait(2, &[Change::Flush { database: 0 }]);
+    opened.apply_and_wait(2);
+    // The keys, the storage itself, and two chunks and the generation of every long string.
+    let rows = keys.len() + 1 + 3 * keys.iter().filter(|key| key[3] == 0).count();
+    while opened.store.stats().swept_rows < rows as u64 {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    opened.store.close().unwrap();
+    check_rows(directory.path(), &Model::default());
+    let database = Database::open(directory.path().join("data.redb")).unwrap();
+    assert!(database.begin_read().unwrap().open_table(row::KEYS).unwrap().is_empty().unwrap());
 }
 
 #[test]

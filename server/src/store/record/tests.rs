@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::super::limits::{DATABASES, STRING_BYTES};
 use super::*;
 
 /// A change that owns its bytes, for generated data.

@@ -1,0 +1,144 @@
+//! Every limit of a call: it holds, and the error names it.
+
+use super::*;
+use crate::procedure::limits::PAGE_BYTES;
+
+fn check(text: &str, limits: &Limits, change: impl FnOnce(&mut CallInput<'_>), expected: (&str, &str)) -> Outcome {
+    let outcome = call_once(text, limits, change);
+    let error = outcome.result.as_ref().expect_err(text);
+    assert_eq!(error.code(), Some(expected.0), "{text}: {error:?}");
+    let text = error.describe("lib.run");
+    assert!(text.starts_with("procedure 'lib.run': ") && text.contains(expected.1), "{text}");
+    outcome
+}
+
+#[test]
+fn each_limit_of_a_call_has_its_own_error_that_names_it() {
+    on_large_stack(|| {
+        let limits = Limits::default();
+        let endless = run_text("(loop (br 0))");
+        let outcome = check(&endless, &limits, |_| {}, ("WASMFUEL", "wasm-fuel"));
+        assert_eq!(outcome.fuel_used, 100_000_000);
+        let at_once = |input: &mut CallInput<'_>| input.deadline = Instant::now();
+        check(&endless, &limits, at_once, ("WASMDEADLINE", "wasm-deadline-ms"));
+        check(
+            &run_text("(loop (br_if 0 (i32.ge_s (memory.grow (i32.const 1)) (i32.const 0)))) unreachable"),
+            &Limits { max_memory_bytes: 5 * PAGE_BYTES, ..limits.clone() },
+            |_| {},
+            ("WASMMEMORY", "wasm-max-memory"),
+        );
+        let recursion = with_imports("(func $f (export \"run\") (call $f))");
+        check(&recursion, &limits, |_| {}, ("WASMSTACK", "wasm-max-stack"));
+        let long = |length: u32| run_text(&format!("(call $reply_bulk (i32.const 0) (i32.const {length}))"));
+        check(&long(1_001), &limits, |_| {}, ("WASMLIMIT", "wasm-max-reply-size"));
+        assert!(call_once(&long(1_000), &limits, |_| {}).result.is_ok());
+        let lines = |count: u32| run_text(&"(call $log (i32.const 0) (i32.const 0) (i32.const 50))".repeat(count as usize));
+        check(&lines(3), &limits, |_| {}, ("WASMLIMIT", "wasm-max-log-size"));
+        assert!(call_once(&lines(2), &limits, |_| {}).result.is_ok());
+        check(&run_text("unreachable"), &limits, |_| {}, ("WASMTRAP", "unreachable executed"));
+    });
+}
+
+#[test]
+fn the_memory_cap_counts_what_the_module_starts_with() {
+    on_large_stack(|| {
+        let text = run_text("(call $reply_integer (i64.extend_i32_s (memory.grow (i32.const 4))))");
+        let grown = |pages| {
+            let limits = Limits { max_memory_bytes: pages * PAGE_BYTES, ..Limits::default() };
+            call_once(&text, &limits, |_| {}).result
+        };
+        assert_eq!(grown(4), Ok(ProcedureReply::Integer(-1)));
+        assert_eq!(grown(5), Ok(ProcedureReply::Integer(1)));
+        // A cap that sinks after the upload: the module no longer starts.
+        let module = compile(&run_text(""));
+        let mut runtime = Runtime::new(Limits { max_memory_bytes: 0, ..Limits::default() });
+        assert_eq!(call(&mut runtime, &module, "run", &input(&[], &[])).result, Err(CallError::MemoryLimit));
+        runtime.set_limits(Limits::default());
+        assert!(call(&mut runtime, &module, "run", &input(&[], &[])).result.is_ok());
+    });
+}
+
+#[test]
+fn a_module_cannot_grow_beyond_its_own_maximum() {
+    on_large_stack(|| {
+        let text = r#"(module (import "kvasm_1" "reply_integer" (func $reply (param i64))) (memory 1 2)
+            (func (export "run") (drop (memory.grow (i32.const 1)))
+                (call $reply (i64.extend_i32_s (memory.grow (i32.const 1))))))"#;
+        assert_eq!(call_once(text, &Limits::default(), |_| {}).result, Ok(ProcedureReply::Integer(-1)));
+    });
+}
+
+#[test]
+fn fuel_counts_at_least_every_instruction_executed() {
+    on_large_stack(|| {
+        let check = |instructions: &str, at_least: u64, at_most: u64| {
+            let outcome = call_once(&run_text(instructions), &Limits::default(), |_| {});
+            assert!(outcome.result.is_ok(), "{instructions}: {:?}", outcome.result);
+            let used = outcome.fuel_used;
+            assert!((at_least..=at_most).contains(&used), "{instructions}: {used}");
+        };
+        let counted = |body: &str| {
+            format!(
+                "(local $i i32) (loop $again {body}
+                    (br_if $again (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 1000))))"
+            )
+        };
+        // Seven instructions a turn, one for the loop itself.
+        check(&counted(""), 7_000, 9_000);
+        check(&counted("(drop (i32.const 1))"), 9_000, 11_000);
+        // Of two arms the dearer one is charged, not both.
+        check(
+            &counted("(if (local.get $i) (then (drop (i32.const 1))) (else (drop (i32.const 1)) (drop (i32.const 1))))"),
+            11_000,
+            14_500,
+        );
+        // A nested loop pays for its own turns, a small one for four at once.
+        check(&counted("(block (loop (br 1)))"), 8_000, 18_000);
+        // Bulk instructions cost by length.
+        check("(memory.fill (i32.const 0) (i32.const 0) (i32.const 65536))", 4_096, 4_200);
+        check("(memory.copy (i32.const 0) (i32.const 1) (i32.const 65535))", 4_095, 4_200);
+        check("(memory.fill (i32.const 0) (i32.const 0) (i32.const 16))", 20, 60);
+        // Host functions cost by the bytes they move.
+        check("(drop (call $exists (i32.const 0) (i32.const 65536)))", 4_096, 4_300);
+        check("(drop (memory.grow (i32.const 10)))", 81_920, 82_100);
+    });
+}
+
+#[test]
+fn functions_pay_for_what_they_call() {
+    on_large_stack(|| {
+        let used = |fields: &str| {
+            let outcome = call_once(&with_imports(fields), &Limits::default(), |_| {});
+            assert!(outcome.result.is_ok(), "{:?}", outcome.result);
+            outcome.fuel_used
+        };
+        // Doubling at each of 15 levels: 2^15 leaves, without a loop and without recursion.
+        let mut fields = String::from("(func $f0 (drop (i32.const 1)))");
+        for level in 1..=15 {
+            fields += &format!("(func $f{level} (call $f{0}) (call $f{0}))", level - 1);
+        }
+        assert!(used(&(fields + "(func (export \"run\") (call $f15))")) >= 2 << 15);
+        // The same through a table.
+        let mut fields = String::from("(table funcref (elem");
+        for level in 0..=15 {
+            fields += &format!(" $f{level}");
+        }
+        fields += ")) (func $f0 (drop (i32.const 1)))";
+        for level in 1..=15 {
+            let call = format!("(call_indirect (i32.const {}))", level - 1);
+            fields += &format!("(func $f{level} {call} {call})");
+        }
+        assert!(used(&(fields + "(func (export \"run\") (call $f15))")) >= 2 << 15);
+    });
+}
+
+#[test]
+fn little_fuel_is_not_much_overspent() {
+    on_large_stack(|| {
+        let text = run_text("(loop (drop (call $exists (i32.const 0) (i32.const 65536))) (br 0))");
+        let outcome = call_once(&text, &Limits::default(), |input| input.fuel = 100_000);
+        assert_eq!(outcome.result, Err(CallError::OutOfFuel));
+        assert_eq!(outcome.fuel_used, 100_000);
+        assert_eq!(call_once(&run_text("(loop (br 0))"), &Limits::default(), |input| input.fuel = 0).result, Err(CallError::OutOfFuel));
+    });
+}
