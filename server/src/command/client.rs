@@ -304,3 +304,132 @@ fn tracking_info(_: &mut Context<'_>, _: &[&[u8]]) -> Result {
     ];
     Ok(Reply::Map(fields.map(|(name, value)| (Reply::text(name), value)).into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::super::testing::Fixture;
+    use super::*;
+
+    /// A server with two clients: number 1, which runs the requests, and number 2.
+    fn two_clients() -> (Fixture, Rc<Mailbox>) {
+        let mut fixture = Fixture::new();
+        let session = |id, port| {
+            let at = |port| Some(std::net::SocketAddr::from(([127, 0, 0, 1], port)));
+            Box::new(Session::new(id, at(port), at(6379), fixture.session.connected_s))
+        };
+        let (own, other) = (session(1, 1001), session(2, 1002));
+        let mailbox = Rc::<Mailbox>::default();
+        fixture.server.clients.add(own, Rc::clone(&fixture.mailbox));
+        fixture.server.clients.add(other, Rc::clone(&mailbox));
+        let own = fixture.server.clients.get_mut(1).and_then(|handle| handle.session.take());
+        fixture.session = *own.expect("just added");
+        (fixture, mailbox)
+    }
+
+    const OTHER: &str = "id=2 addr=127.0.0.1:1002 laddr=127.0.0.1:6379 fd=-1 name= age=0 idle=0 flags=N db=0 sub=0 \
+                         psub=0 ssub=0 multi=-1 qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 rbs=0 rbp=0 obl=0 oll=0 \
+                         omem=0";
+    const OTHER_END: &str = "events=r cmd=NULL user=default redir=-1 resp=2 lib-name= lib-ver=\n";
+
+    fn lines(reply: &Reply) -> Vec<String> {
+        let Reply::Verbatim(text) = reply else { panic!("{reply:?}") };
+        text.split_inclusive('\n').map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn every_client_has_its_line() {
+        let (mut fixture, _) = two_clients();
+        let all = lines(&fixture.run("CLIENT LIST"));
+        assert_eq!(all.len(), 2);
+        assert!(all[1].starts_with(OTHER) && all[1].ends_with(OTHER_END), "{}", all[1]);
+        assert_eq!(lines(&fixture.run("CLIENT INFO")), all[..1]);
+        assert_eq!(lines(&fixture.run("CLIENT LIST ID 2 9")), all[1..]);
+        assert_eq!(lines(&fixture.run("CLIENT LIST TYPE normal")), all);
+        assert_eq!(lines(&fixture.run("CLIENT LIST TYPE pubsub")).len(), 0);
+        fixture.check(&[
+            ("CLIENT LIST TYPE x", "-ERR Unknown client type 'x'"),
+            ("CLIENT LIST ID x", "-ERR Invalid client ID"),
+            ("CLIENT LIST ID", "-ERR syntax error"),
+            ("CLIENT ID", ":1"),
+        ]);
+    }
+
+    #[test]
+    fn the_line_shows_what_the_client_has_chosen() {
+        let (mut fixture, _) = two_clients();
+        for request in [
+            "CLIENT SETNAME me",
+            "CLIENT SETINFO LIB-NAME lib",
+            "CLIENT SETINFO lib-ver 1.2",
+            "CLIENT NO-EVICT on",
+            "CLIENT NO-TOUCH ON",
+            "PSUBSCRIBE a b",
+            "HELLO 3",
+            "SELECT 2",
+            "MULTI",
+        ] {
+            fixture.session.authenticated = true;
+            assert!(!fixture.run(request).is_error(), "{request}");
+        }
+        let line = lines(&fixture.run("CLIENT INFO")).remove(0);
+        for field in
+            ["name=me", "flags=PxeT", "db=2", "psub=2", "multi=0", "resp=3", "lib-name=lib", "lib-ver=1.2"]
+        {
+            assert!(line.trim().split(' ').any(|shown| shown == field), "{field}: {line}");
+        }
+    }
+
+    #[test]
+    fn a_killed_client_is_gone_and_the_killer_still_gets_its_answer() {
+        let (mut fixture, other) = two_clients();
+        fixture.check(&[
+            ("CLIENT KILL 127.0.0.1:9", "-ERR No such client"),
+            ("CLIENT KILL ID 9", ":0"),
+            ("CLIENT KILL LADDR 127.0.0.1:6379", ":1"),
+            ("CLIENT KILL LADDR 127.0.0.1:6379", ":0"),
+        ]);
+        assert_eq!((other.closing(), fixture.mailbox.closing()), (Some(Closing::Now), None));
+        assert_eq!(lines(&fixture.run("CLIENT LIST")).len(), 1);
+        fixture.check(&[("CLIENT KILL 127.0.0.1:1001", "+OK")]);
+        assert_eq!(fixture.mailbox.closing(), Some(Closing::AfterReplies));
+    }
+
+    #[test]
+    fn what_would_break_the_lines_is_refused() {
+        let (mut fixture, _) = two_clients();
+        let refused = "cannot contain spaces, newlines or special characters.";
+        fixture.check(&[
+            ("CLIENT GETNAME", "nil"),
+            ("CLIENT SETNAME 'a b'", &format!("-ERR Client names {refused}")),
+            ("CLIENT SETNAME \"a\\nb\"", &format!("-ERR Client names {refused}")),
+            ("CLIENT SETNAME \"\\xff\"", &format!("-ERR Client names {refused}")),
+            ("CLIENT SETNAME me", "+OK"),
+            ("CLIENT GETNAME", "$me"),
+            ("CLIENT SETNAME ''", "+OK"),
+            ("CLIENT GETNAME", "nil"),
+            ("CLIENT SETINFO lib-name 'a b'", &format!("-ERR lib-name {refused}")),
+            ("CLIENT SETINFO color red", "-ERR Unrecognized option 'color'"),
+            ("CLIENT NO-EVICT maybe", "-ERR syntax error"),
+            ("CLIENT GETREDIR", ":-1"),
+            ("CLIENT TRACKINGINFO", "{$flags: [$off], $redirect: :-1, $prefixes: []}"),
+        ]);
+    }
+
+    #[test]
+    fn replies_are_turned_off_and_on() {
+        for (before, argument, after, shown) in [
+            (ReplyMode::On, "OFF", ReplyMode::Off, "[]"),
+            (ReplyMode::On, "SKIP", ReplyMode::SkipNext, "[]"),
+            (ReplyMode::Off, "SKIP", ReplyMode::Off, "[]"),
+            (ReplyMode::Off, "ON", ReplyMode::On, "+OK"),
+            (ReplyMode::Off, "never", ReplyMode::Off, "-ERR syntax error"),
+        ] {
+            let mut fixture = Fixture::new();
+            fixture.session.reply_mode = before;
+            fixture.check(&[(&format!("CLIENT REPLY {argument}"), shown)]);
+            assert_eq!(fixture.session.reply_mode, after, "{before:?} {argument}");
+        }
+    }
+}

@@ -87,3 +87,50 @@ fn rewrite(ctx: &mut Context<'_>, _: &[&[u8]]) -> Result {
         Err(error) => Err(format!("ERR Rewriting config file: {error}").into()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Fixture;
+
+    #[test]
+    fn options_are_shown_by_pattern_and_set_all_or_none() {
+        let mut fixture = Fixture::new();
+        fixture.check(&[
+            ("CONFIG GET HZ time?ut", "{$timeout: $0, $hz: $10}"),
+            ("CONFIG GET nothing", "{}"),
+            ("CONFIG SET hz 20 timeout", "-ERR syntax error"),
+            ("CONFIG SET hz 20 foo 1", "-ERR Unknown option or number of arguments for CONFIG SET - 'foo'"),
+            (
+                "CONFIG SET hz 20 port 1",
+                "-ERR CONFIG SET failed (possibly related to argument 'port') - can't set immutable config",
+            ),
+            ("CONFIG GET hz", "{$hz: $10}"),
+            ("CONFIG SET hz 20 timeout 5", "+OK"),
+            ("CONFIG GET hz timeout", "{$timeout: $5, $hz: $20}"),
+            ("CONFIG REWRITE", "-ERR The server is running without a config file"),
+        ]);
+    }
+
+    #[test]
+    fn the_counters_of_keys_and_commands_are_set_back_together() {
+        let mut fixture = Fixture::new();
+        fixture.run("GET missing");
+        fixture.server.statistics.commands = 7;
+        fixture.check(&[("CONFIG RESETSTAT", "+OK")]);
+        assert_eq!((fixture.keyspace.statistics().misses, fixture.server.statistics.commands), (0, 0));
+    }
+
+    #[test]
+    fn rewriting_writes_the_present_options_into_the_file() {
+        let mut fixture = Fixture::new();
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path().join("kvasm.conf");
+        std::fs::write(&path, "# mine\n").expect("a file");
+        fixture.server.config_file = Some(path.clone());
+        fixture.check(&[("CONFIG SET hz 20", "+OK"), ("CONFIG REWRITE", "+OK")]);
+        let text = std::fs::read_to_string(&path).expect("a file");
+        assert!(text.starts_with("# mine\n") && text.contains("\nhz 20\n"), "{text}");
+        fixture.server.config_file = Some(directory.path().join("gone"));
+        assert!(fixture.run("CONFIG REWRITE").is_error());
+    }
+}

@@ -200,3 +200,96 @@ fn reset(ctx: &mut Context<'_>, _: &[&[u8]]) -> Result {
     ctx.session.authenticated = ctx.server.options.requirepass.is_empty();
     Ok(Reply::simple("RESET"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Fixture;
+    use super::*;
+
+    const WRONG_PASSWORD: &str = "-WRONGPASS invalid username-password pair or user is disabled.";
+
+    #[test]
+    fn the_password_opens_the_door_for_the_default_user_alone() {
+        let mut fixture = Fixture::new();
+        fixture.server.options.requirepass = "secret".to_owned();
+        fixture.check(&[
+            ("AUTH secre", WRONG_PASSWORD),
+            ("AUTH secrets", WRONG_PASSWORD),
+            ("AUTH Secret", WRONG_PASSWORD),
+            ("AUTH other secret", WRONG_PASSWORD),
+            ("AUTH a b c", "-ERR syntax error"),
+        ]);
+        assert!(!fixture.session.authenticated);
+        fixture.check(&[("AUTH default secret", "+OK")]);
+        assert!(fixture.session.authenticated);
+        fixture.check(&[("RESET", "+RESET")]);
+        assert!(!fixture.session.authenticated, "RESET closes it again");
+    }
+
+    #[test]
+    fn a_refused_hello_changes_nothing() {
+        let mut fixture = Fixture::new();
+        fixture.server.options.requirepass = "secret".to_owned();
+        fixture.check(&[
+            ("HELLO 4", "-NOPROTO unsupported protocol version"),
+            ("HELLO x", "-ERR Protocol version is not an integer or out of range"),
+            ("HELLO 3 AUTH default", "-ERR Syntax error in HELLO option 'AUTH'"),
+            ("HELLO 3 SETNAME me AUTH default wrong", WRONG_PASSWORD),
+            (
+                "HELLO 3 SETNAME 'a b' AUTH default secret",
+                "-ERR Client names cannot contain spaces, newlines or special characters.",
+            ),
+        ]);
+        assert!(fixture.run("HELLO 3").is_error(), "the password has not been given");
+        assert_eq!((fixture.session.version, fixture.session.name.len()), (Version::Resp2, 0));
+        fixture.check(&[(
+            "HELLO 3 AUTH default secret SETNAME me",
+            "{$server: $redis, $version: $7.2.0, $proto: :3, $id: :1, $mode: $standalone, $role: $master, \
+             $modules: []}",
+        )]);
+        assert_eq!((fixture.session.version, &fixture.session.name[..]), (Version::Resp3, b"me".as_slice()));
+    }
+
+    #[test]
+    fn only_databases_that_exist_are_selected() {
+        let mut fixture = Fixture::new();
+        fixture.check(&[
+            ("SELECT 15", "+OK"),
+            ("SELECT 16", "-ERR DB index is out of range"),
+            ("SELECT -1", "-ERR DB index is out of range"),
+            (
+                "SELECT 99999999999",
+                "-ERR value is out of range, value must between -2147483648 and 2147483647",
+            ),
+            ("SELECT x", "-ERR value is not an integer or out of range"),
+        ]);
+        assert_eq!(fixture.session.database, 15);
+    }
+
+    #[test]
+    fn a_ping_is_answered_in_the_form_that_the_client_can_tell_from_messages() {
+        let mut fixture = Fixture::new();
+        fixture.check(&[
+            ("PING", "+PONG"),
+            ("PING hi", "$hi"),
+            ("PING a b", "-ERR wrong number of arguments for 'ping' command"),
+            ("SUBSCRIBE c", "[[$subscribe $c :1]]"),
+            ("PING", "[$pong $]"),
+            ("PING hi", "[$pong $hi]"),
+        ]);
+        fixture.session.version = Version::Resp3;
+        fixture.check(&[("PING", "+PONG"), ("ECHO hi", "$hi")]);
+    }
+
+    #[test]
+    fn reset_forgets_what_the_client_has_chosen() {
+        let mut fixture = Fixture::new();
+        for request in ["SELECT 3", "CLIENT SETNAME me", "WATCH k", "SUBSCRIBE c", "PSUBSCRIBE p", "MULTI"] {
+            assert!(!fixture.run(request).is_error(), "{request}");
+        }
+        fixture.check(&[("RESET", "+RESET"), ("PUBLISH c x", ":0"), ("PUBSUB NUMPAT", ":0")]);
+        let session = &fixture.session;
+        assert!(session.transaction.is_none() && !session.watching && !session.is_subscriber());
+        assert_eq!((session.database, session.name.len()), (0, 0));
+    }
+}

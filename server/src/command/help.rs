@@ -21,3 +21,17 @@ pub(super) fn wrong_arguments(args: &[&[u8]]) -> Error {
     let container = container.to_uppercase();
     format!("ERR unknown subcommand or wrong number of arguments for '{name}'. Try {container} HELP.").into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Fixture;
+
+    #[test]
+    fn help_names_every_subcommand_with_its_arguments() {
+        Fixture::new().check(&[(
+            "debug help",
+            "[+DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are: +SLEEP seconds \
+             +    Stops the server for a time, an hour at most. +HELP +    Returns what the subcommands do.]",
+        )]);
+    }
+}

@@ -83,6 +83,8 @@ fn human(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::super::lookup;
+    use super::super::testing::Fixture;
     use super::*;
 
     #[test]
@@ -97,6 +99,51 @@ mod tests {
         ] {
             assert_eq!(human(bytes), expected);
         }
+    }
+
+    #[track_caller]
+    fn check_titles(request: &str, expected: &[&str]) {
+        let Reply::Verbatim(report) = Fixture::new().run(request) else { panic!("text") };
+        let titles: Vec<&str> = report.lines().filter_map(|line| line.strip_prefix("# ")).collect();
+        assert_eq!(titles, expected, "{request}");
+    }
+
+    #[test]
+    fn sections_are_chosen_by_name_and_come_in_their_own_order() {
+        let all: Vec<&str> = SECTIONS.iter().map(|section| section.title).collect();
+        let default: Vec<&str> = all.iter().copied().filter(|title| *title != "Commandstats").collect();
+        check_titles("INFO", &default);
+        check_titles("INFO default", &default);
+        check_titles("INFO default commandstats", &all);
+        check_titles("INFO all", &all);
+        check_titles("INFO EVERYTHING", &all);
+        check_titles("INFO keyspace Cluster", &["Cluster", "Keyspace"]);
+        check_titles("INFO nothing", &[]);
+    }
+
+    #[test]
+    fn the_report_counts_keys_and_commands() {
+        let mut fixture = Fixture::new();
+        fixture.run("SET a 1");
+        fixture.run("SET b 1 EX 9");
+        let (_, place) = lookup(b"set").expect("a command");
+        let counted = fixture.server.statistics.command(place);
+        (counted.calls, counted.duration_ns, counted.failed_calls) = (2, 5_000, 1);
+        fixture.server.statistics.count_error("WRONGTYPE of a value");
+        let Reply::Verbatim(report) = fixture.run("INFO all") else { panic!("text") };
+        for line in [
+            "redis_version:7.2.0",
+            "redis_mode:standalone",
+            "cluster_enabled:0",
+            "cmdstat_set:calls=2,usec=5,usec_per_call=2.50,rejected_calls=0,failed_calls=1",
+            "errorstat_WRONGTYPE:count=1",
+            "db0:keys=2,expires=1,avg_ttl=0",
+        ] {
+            assert!(report.split("\r\n").any(|shown| shown == line), "{line}:\n{report}");
+        }
+        assert!(
+            report.split("\r\n").all(|line| line.is_empty() || line.starts_with("# ") || line.contains(':'))
+        );
     }
 
     #[test]

@@ -316,3 +316,82 @@ fn keys_of(command: &Found, arguments: &[&[u8]]) -> Result<Vec<usize>> {
     }
     Ok(row.key_places(arguments).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Fixture;
+    use super::*;
+
+    #[test]
+    fn a_command_is_described_as_redis_does() {
+        Fixture::new().check(&[
+            (
+                "COMMAND INFO get nope bitop",
+                "[[$get :2 [+readonly +fast] :1 :1 :1 [+@read +@string +@fast] [] \
+                 [{$flags: [+RO +access], $begin_search: {$type: $index, $spec: {$index: :1}}, \
+                 $find_keys: {$type: $range, $spec: {$lastkey: :0, $keystep: :1, $limit: :0}}}] []] nil \
+                 [$bitop :-4 [+write +denyoom] :2 :-1 :1 [+@write +@bitmap +@slow] [] \
+                 [{$flags: [+OW +update], $begin_search: {$type: $index, $spec: {$index: :2}}, \
+                 $find_keys: {$type: $range, $spec: {$lastkey: :0, $keystep: :1, $limit: :0}}} \
+                 {$flags: [+RO +access], $begin_search: {$type: $index, $spec: {$index: :3}}, \
+                 $find_keys: {$type: $range, $spec: {$lastkey: :-1, $keystep: :1, $limit: :0}}}] []]]",
+            ),
+            (
+                "COMMAND INFO CONFIG|Get config|nope",
+                "[[$config|get :-3 [+admin +noscript +loading +stale] :0 :0 :0 [+@admin +@slow +@dangerous] [] [] \
+                 []] nil]",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn commands_are_listed_by_category_and_pattern() {
+        Fixture::new().check(&[
+            ("COMMAND LIST FILTERBY PATTERN GETR*", "[$getrange]"),
+            ("COMMAND LIST FILTERBY PATTERN config|re*", "[$config|resetstat $config|rewrite]"),
+            ("COMMAND LIST FILTERBY ACLCAT TRANSACTION", "[$multi $exec $discard $watch $unwatch]"),
+            ("COMMAND LIST FILTERBY ACLCAT nope", "[]"),
+            ("COMMAND LIST FILTERBY MODULE json", "[]"),
+            ("COMMAND LIST FILTERBY x y", "-ERR syntax error"),
+            ("COMMAND LIST FILTERBY x", "-ERR syntax error"),
+        ]);
+    }
+
+    #[test]
+    fn keys_are_found_in_a_whole_command() {
+        let nothing = "-ERR The command has no key arguments";
+        let invalid = "-ERR Invalid command specified";
+        let arity = "-ERR Invalid number of arguments specified for command";
+        Fixture::new().check(&[
+            ("COMMAND GETKEYS MSET a 1 b 2", "[$a $b]"),
+            ("COMMAND GETKEYS object encoding k", "[$k]"),
+            ("COMMAND GETKEYS fcall f 2 a b c", "[$a $b]"),
+            ("COMMAND GETKEYS ping", nothing),
+            ("COMMAND GETKEYS command", nothing),
+            ("COMMAND GETKEYS get", arity),
+            ("COMMAND GETKEYS get a b", arity),
+            ("COMMAND GETKEYS nope a", invalid),
+            ("COMMAND GETKEYS object", invalid),
+            ("COMMAND GETKEYS object nope k", invalid),
+            ("COMMAND GETKEYSANDFLAGS rename a b", "[[$a [+RW +access +delete]] [$b [+OW +update]]]"),
+            ("COMMAND GETKEYSANDFLAGS del a b", "[[$a [+RM +delete]] [$b [+RM +delete]]]"),
+            ("COMMAND GETKEYSANDFLAGS get a", "[[$a [+RO +access]]]"),
+        ]);
+    }
+
+    #[test]
+    fn documentation_has_the_arguments_as_a_tree() {
+        Fixture::new().check(&[
+            ("COMMAND DOCS nope", "{}"),
+            (
+                "COMMAND DOCS client|reply",
+                "{$client|reply: {$summary: $Turns replies on or off, or skips the reply to the next command., \
+                 $since: $3.2.0, $group: $connection, $complexity: $O(1), $arguments: [{$name: $on_off_skip, $type: \
+                 $oneof, $arguments: [{$name: $on, $type: $pure-token, $token: $ON} {$name: $off, $type: \
+                 $pure-token, $token: $OFF} {$name: $skip, $type: $pure-token, $token: $SKIP}]}]}}",
+            ),
+        ]);
+        let Reply::Map(all) = Fixture::new().run("COMMAND DOCS") else { panic!("a map") };
+        assert_eq!(Reply::from(all.len()), Fixture::new().run("COMMAND COUNT"));
+    }
+}

@@ -30,6 +30,7 @@ mod object;
 mod procedure;
 mod pubsub;
 mod scan;
+mod secrets;
 mod server;
 mod strings;
 mod syntax;
@@ -41,6 +42,7 @@ mod trigger;
 
 pub use arguments::{ExpiryOption, flag, integer, unsigned};
 pub use documentation::markdown;
+pub use secrets::redact;
 pub use table::{Command, Flags, Group, Keys, Run, all, lookup, subcommand};
 
 use std::borrow::Cow;

@@ -195,3 +195,59 @@ fn shard_subscriber_counts(_: &mut Context<'_>, args: &[&[u8]]) -> Result {
 fn counts(args: &[&[u8]], of: impl Fn(&[u8]) -> usize) -> Reply {
     Reply::Array(args[2..].iter().flat_map(|name| [Reply::bytes(name), of(name).into()]).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Fixture;
+
+    #[test]
+    fn each_change_of_subscriptions_is_confirmed_with_their_number() {
+        let mut fixture = Fixture::new();
+        fixture.check(&[
+            ("UNSUBSCRIBE", "[[$unsubscribe nil :0]]"),
+            ("UNSUBSCRIBE a", "[[$unsubscribe $a :0]]"),
+            ("SUBSCRIBE a a b", "[[$subscribe $a :1] [$subscribe $a :1] [$subscribe $b :2]]"),
+            ("PSUBSCRIBE a*", "[[$psubscribe $a* :3]]"),
+            ("UNSUBSCRIBE", "[[$unsubscribe $a :2] [$unsubscribe $b :1]]"),
+            ("UNSUBSCRIBE", "[[$unsubscribe nil :1]]"),
+            ("PUNSUBSCRIBE x a*", "[[$punsubscribe $x :1] [$punsubscribe $a* :0]]"),
+        ]);
+        assert!(!fixture.session.is_subscriber());
+    }
+
+    #[test]
+    fn a_message_waits_for_its_transaction_and_tells_how_many_will_get_it() {
+        let mut fixture = Fixture::new();
+        fixture.check(&[
+            ("PUBLISH abc x", ":0"),
+            ("SUBSCRIBE abc", "[[$subscribe $abc :1]]"),
+            ("PSUBSCRIBE a* *c x", "[[$psubscribe $a* :2] [$psubscribe $*c :3] [$psubscribe $x :4]]"),
+            ("PUBLISH abc hello", ":3"),
+        ]);
+        assert!(fixture.mailbox.is_empty(), "it is not delivered yet");
+        let messages = std::mem::take(&mut fixture.messages);
+        assert_eq!(messages.len(), 1, "nobody listened to the first");
+        fixture.server.pubsub.deliver(&messages[0]);
+        assert_eq!(fixture.mailbox.len(), 3);
+    }
+
+    #[test]
+    fn channels_and_their_subscribers_are_told() {
+        let mut fixture = Fixture::new();
+        fixture.run("SUBSCRIBE abc b");
+        fixture.run("PSUBSCRIBE *");
+        fixture.check(&[
+            ("PUBSUB CHANNELS", "[$abc $b]"),
+            ("PUBSUB CHANNELS a*", "[$abc]"),
+            (
+                "PUBSUB CHANNELS a b",
+                "-ERR unknown subcommand or wrong number of arguments for 'CHANNELS'. Try PUBSUB HELP.",
+            ),
+            ("PUBSUB NUMSUB abc c", "[$abc :1 $c :0]"),
+            ("PUBSUB NUMSUB", "[]"),
+            ("PUBSUB NUMPAT", ":1"),
+            ("PUBSUB SHARDCHANNELS", "[]"),
+            ("PUBSUB SHARDNUMSUB abc", "[$abc :0]"),
+        ]);
+    }
+}

@@ -251,3 +251,90 @@ fn sleep(_: &mut Context<'_>, args: &[&[u8]]) -> Result {
     std::thread::sleep(duration);
     Ok(Reply::OK)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Fixture;
+    use super::*;
+    use crate::state::SlowLogEntry;
+
+    #[test]
+    fn databases_are_counted_emptied_and_exchanged() {
+        let mut fixture = Fixture::new();
+        fixture.run("MSET a 1 b 2");
+        fixture.check(&[
+            ("DBSIZE", ":2"),
+            ("SWAPDB 0 1", "+OK"),
+            ("DBSIZE", ":0"),
+            ("SWAPDB x 1", "-ERR invalid first DB index"),
+            ("SWAPDB 1 99999999999", "-ERR invalid second DB index"),
+            ("SWAPDB 1 16", "-ERR DB index is out of range"),
+            ("FLUSHALL now", "-ERR syntax error"),
+            ("FLUSHDB async", "+OK"),
+            ("SELECT 1", "+OK"),
+            ("DBSIZE", ":2"),
+            ("FLUSHALL sync", "+OK"),
+            ("DBSIZE", ":0"),
+        ]);
+    }
+
+    #[test]
+    fn the_slow_log_is_shown_newest_first() {
+        let mut fixture = Fixture::new();
+        for name in ["a", "b"] {
+            let entry = SlowLogEntry {
+                id: 0,
+                time_s: 7,
+                duration_us: 9,
+                arguments: vec![b"GET".to_vec(), name.into()],
+                address: "127.0.0.1:1".to_owned(),
+                name: Vec::new(),
+            };
+            fixture.server.slow_log.add(entry, 10);
+        }
+        let (a, b) = ("[:0 :7 :9 [$GET $a] $127.0.0.1:1 $]", "[:1 :7 :9 [$GET $b] $127.0.0.1:1 $]");
+        fixture.check(&[
+            ("SLOWLOG GET", &format!("[{b} {a}]")),
+            ("SLOWLOG GET 1", &format!("[{b}]")),
+            ("SLOWLOG GET -1", &format!("[{b} {a}]")),
+            ("SLOWLOG GET -2", "-ERR count should be greater than or equal to -1"),
+            ("SLOWLOG LEN", ":2"),
+            ("SLOWLOG RESET", "+OK"),
+            ("SLOWLOG GET", "[]"),
+        ]);
+    }
+
+    #[track_caller]
+    fn check_shutdown(options: &[&str], expected: &Result<bool>) {
+        let mut fixture = Fixture::new();
+        let words: Vec<&[u8]> = ["shutdown"].iter().chain(options).map(|word| word.as_bytes()).collect();
+        let outcome = fixture.with_context(|ctx| shutdown(ctx, &words));
+        let force = outcome.map(|outcome| matches!(outcome, Outcome::Shutdown { force: true }));
+        assert_eq!(&force, expected, "{options:?}");
+    }
+
+    #[test]
+    fn a_shutdown_is_forced_only_when_asked() {
+        check_shutdown(&[], &Ok(false));
+        check_shutdown(&["save", "now"], &Ok(false));
+        check_shutdown(&["NOSAVE"], &Ok(true));
+        check_shutdown(&["NOW", "FORCE"], &Ok(true));
+        check_shutdown(&["SAVE", "NOSAVE"], &Err(Error::SYNTAX));
+        check_shutdown(&["ABORT", "NOW"], &Err(Error::SYNTAX));
+        check_shutdown(&["soon"], &Err(Error::SYNTAX));
+        check_shutdown(&["ABORT"], &Err(Error::text("ERR No shutdown in progress.")));
+    }
+
+    #[test]
+    fn a_sleep_without_sense_or_end_is_refused() {
+        Fixture::new().check(&[
+            ("DEBUG SLEEP 0", "+OK"),
+            ("DEBUG SLEEP x", "-ERR value is not a valid float"),
+            ("DEBUG SLEEP -1", "-ERR value is out of range"),
+            ("DEBUG SLEEP 3600.1", "-ERR value is out of range"),
+            ("DEBUG SLEEP inf", "-ERR value is out of range"),
+            ("ROLE", "[$master :0 []]"),
+            ("TIME", "[$1704067200 $0]"),
+        ]);
+    }
+}

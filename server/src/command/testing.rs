@@ -1,10 +1,12 @@
 //! Running commands in tests without sockets, clients or disk.
 
+use std::rc::Rc;
+
 use super::{Context, Error, Outcome, Run, lookup, subcommand};
 use crate::keyspace::{EventClasses, Keyspace};
 use crate::options::Options;
 use crate::protocol::{Reply, split_inline};
-use crate::state::{Message, Server, Session};
+use crate::state::{Mailbox, Message, Server, Session};
 use crate::store::{Databases, Seed};
 
 /// A server's state with one client, at a time that stands still.
@@ -12,6 +14,7 @@ pub(super) struct Fixture {
     pub keyspace: Keyspace,
     pub server: Server,
     pub session: Session,
+    pub mailbox: Rc<Mailbox>,
     pub messages: Vec<Message>,
 }
 
@@ -28,6 +31,7 @@ impl Fixture {
             keyspace,
             server: Server::new(Options::default(), None),
             session: Session::new(1, None, None, NOW_US / 1_000_000),
+            mailbox: Rc::default(),
             messages: Vec::new(),
         }
     }
@@ -63,32 +67,36 @@ impl Fixture {
         assert_eq!(events, expected, "{request}");
     }
 
+    /// Calls a handler itself, for what no reply shows.
+    pub fn with_context<R>(&mut self, call: impl FnOnce(&mut Context<'_>) -> R) -> R {
+        call(&mut Context {
+            keyspace: &mut self.keyspace,
+            server: &mut self.server,
+            session: &mut self.session,
+            mailbox: Some(&self.mailbox),
+            messages: &mut self.messages,
+        })
+    }
+
     /// Runs a request as a part of a transaction that stays open.
     #[track_caller]
     pub fn run_within(&mut self, request: &str) -> Reply {
         let arguments = split_inline(request.as_bytes()).expect("balanced quotes");
         let arguments: Vec<&[u8]> = arguments.iter().map(Vec::as_slice).collect();
         let (mut command, _) = lookup(arguments[0]).expect("a command");
-        if matches!(command.run, Run::Container) {
+        if !command.subcommands.is_empty() && arguments.len() > 1 {
             command = subcommand(command, arguments[1]).expect("a subcommand");
         }
         assert!(command.accepts(arguments.len()), "{request}: number of arguments");
         self.keyspace.begin(NOW_US);
-        let mut context = Context {
-            keyspace: &mut self.keyspace,
-            server: &mut self.server,
-            session: &mut self.session,
-            mailbox: None,
-            messages: &mut self.messages,
-        };
-        let result = match command.run {
-            Run::Reply(run) => run(&mut context, &arguments),
-            Run::Outcome(run) => run(&mut context, &arguments).map(|outcome| match outcome {
+        let result = self.with_context(|context| match command.run {
+            Run::Reply(run) => run(context, &arguments),
+            Run::Outcome(run) => run(context, &arguments).map(|outcome| match outcome {
                 Outcome::Reply(reply) => reply,
                 other => panic!("{request}: {other:?}"),
             }),
             Run::Container => panic!("{request}: a container in a container"),
-        };
+        });
         match result {
             Ok(reply) => reply,
             Err(Error::Reply(text)) => Reply::Error(text),

@@ -90,11 +90,49 @@ fn unwatch(ctx: &mut Context<'_>, _: &[&[u8]]) -> Result {
 /// Forgets the transaction and the watched keys of the client.
 pub(super) fn leave(ctx: &mut Context<'_>) {
     ctx.session.transaction = None;
+    ctx.session.queued_bytes = 0;
     forget_watched(ctx);
 }
 
 fn forget_watched(ctx: &mut Context<'_>) {
     if std::mem::take(&mut ctx.session.watching) {
         ctx.keyspace.unwatch(ctx.session.id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Fixture;
+
+    #[test]
+    fn a_transaction_is_opened_once_and_watching_comes_before_it() {
+        let mut fixture = Fixture::new();
+        fixture.check(&[
+            ("EXEC", "-ERR EXEC without MULTI"),
+            ("DISCARD", "-ERR DISCARD without MULTI"),
+            ("WATCH a b", "+OK"),
+            ("MULTI", "+OK"),
+            ("MULTI", "-ERR MULTI calls can not be nested"),
+            ("WATCH c", "-ERR WATCH inside MULTI is not allowed"),
+        ]);
+        assert!(fixture.session.watching && fixture.session.transaction.is_some());
+        fixture.check(&[("DISCARD", "+OK")]);
+        assert!(!fixture.session.watching && fixture.session.transaction.is_none());
+    }
+
+    #[test]
+    fn only_a_key_that_is_still_watched_makes_the_client_dirty() {
+        for (requests, expected) in [
+            (&["WATCH j k", "SET k 1"][..], true),
+            (&["WATCH k", "SET other 1"], false),
+            (&["WATCH k", "SET k 1", "UNWATCH"], false),
+            (&["WATCH k", "UNWATCH", "SET k 1"], false),
+        ] {
+            let mut fixture = Fixture::new();
+            for request in requests {
+                fixture.run(request);
+            }
+            assert_eq!(fixture.keyspace.is_dirty(fixture.session.id), expected, "{requests:?}");
+        }
     }
 }

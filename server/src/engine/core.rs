@@ -59,7 +59,7 @@ impl Core {
     }
 
     fn refuse_when_full(&self) -> command::Result<()> {
-        if self.is_out_of_memory() { Err(OUT_OF_MEMORY) } else { Ok(()) }
+        if self.is_out_of_memory() { Err(Error::text(OUT_OF_MEMORY)) } else { Ok(()) }
     }
 
     /// The checks of a command that a procedure sends, and the command.
@@ -98,8 +98,7 @@ impl Core {
 }
 
 /// What a command that needs memory is answered when there is none.
-pub(super) const OUT_OF_MEMORY: Error =
-    Error::text("OOM command not allowed when used memory > 'maxmemory'.");
+pub(super) const OUT_OF_MEMORY: &str = "OOM command not allowed when used memory > 'maxmemory'.";
 
 impl Host for Core {
     type Error = Error;

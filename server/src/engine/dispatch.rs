@@ -1,5 +1,6 @@
 //! The way of one request: found, checked, queued or run, answered.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use super::limits::{MAX_QUEUED_BYTES, MAX_QUOTED_LEN, MAX_RETRIES};
@@ -8,7 +9,7 @@ use super::{Engine, core};
 use crate::command::{self, Command, Error, Flags, Outcome};
 use crate::keyspace::Need;
 use crate::options::AppendFsync;
-use crate::protocol::{Reply, Version, encode};
+use crate::protocol::{ErrorReply, Reply, Version, encode};
 use crate::state::{
     Mailbox, Queued, ReplyMode, Retry, Session, SlowLog, SlowLogEntry, Transaction,
 };
@@ -32,6 +33,10 @@ pub enum Step {
 /// What the checks and the command made of a request.
 enum Answer {
     Reply(Reply),
+    /// It was refused before it ran.
+    Rejected(ErrorReply),
+    /// It waits for EXEC.
+    Queued,
     Close(Reply),
     Shutdown { force: bool },
     Wait(Wait),
@@ -44,7 +49,18 @@ pub(super) struct Found {
     /// The container of a subcommand, or the row itself.
     parent: &'static Command,
     /// The parent's place in the table.
-    place: usize,
+    pub place: usize,
+}
+
+impl Found {
+    /// Its name, with that of its container: `client|list`.
+    fn name(&self) -> Cow<'static, str> {
+        if std::ptr::eq(self.row, self.parent) {
+            Cow::Borrowed(self.row.name)
+        } else {
+            Cow::Owned(format!("{}|{}", self.parent.name, self.row.name))
+        }
+    }
 }
 
 impl Engine {
@@ -76,9 +92,17 @@ impl Engine {
             Err(Error::NotResident(need)) => self.wait_for(session, vec![need]),
             other => other,
         };
-        let place = found.as_ref().map(|found| found.place).ok();
+        let mut ran = found.ok();
         let (reply, step) = match answer {
             Ok(Answer::Wait(wait)) => return Step::Wait(wait),
+            Ok(Answer::Queued) => {
+                ran = None;
+                (Reply::simple("QUEUED"), Step::Done)
+            }
+            Ok(Answer::Rejected(text)) => {
+                ran = None;
+                (Reply::Error(text), Step::Done)
+            }
             Ok(Answer::Reply(reply)) => (reply, Step::Done),
             Ok(Answer::Close(reply)) => (reply, Step::Close),
             Ok(Answer::Shutdown { force }) => (Reply::Sequence(Vec::new()), Step::Shutdown { force }),
@@ -87,7 +111,7 @@ impl Engine {
         };
         session.retry = None;
         session.seed = None;
-        self.account(session, place, arguments, &reply);
+        self.account(session, ran, arguments, &reply);
         self.finish_transaction();
         send(session, &reply, output);
         step
@@ -102,14 +126,15 @@ impl Engine {
         arguments: &[&[u8]],
     ) -> command::Result<Answer> {
         session.last_command = found.parent.name;
-        if let Err(error) = self.check(session, found.row) {
+        if let Err(text) = self.check(session, found) {
             self.core().server.statistics.command(found.place).rejected_calls += 1;
             abort_transaction(session);
-            return Err(error);
+            return Ok(Answer::Rejected(text));
         }
-        let row = found.row;
+        // A subcommand may be called as a command is, so it is the parent's name that counts.
+        let (row, name) = (found.row, found.parent.name);
         if let Some(transaction) = &mut session.transaction
-            && !matches!(row.name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset")
+            && !matches!(name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset")
         {
             let queued = Queued::new(arguments);
             session.queued_bytes += queued.bytes();
@@ -118,13 +143,13 @@ impl Engine {
                 return Err(Error::text("ERR too many bytes queued in this transaction"));
             }
             transaction.queue.push(queued);
-            return Ok(Answer::Reply(Reply::simple("QUEUED")));
+            return Ok(Answer::Queued);
         }
-        let may_write = row.is(Flags::WRITE) || row.name == "exec";
+        let may_write = row.is(Flags::WRITE) || name == "exec";
         if may_write && let Some(wait) = self.persistence.back_pressure(self.core_ref()) {
             return Ok(Answer::Wait(wait));
         }
-        let needs = match (&session.transaction, row.name) {
+        let needs = match (&session.transaction, name) {
             (Some(transaction), "exec") => self.needs_of_queue(session.database, transaction),
             _ => self.needs_of(session.database, row, arguments),
         };
@@ -132,17 +157,18 @@ impl Engine {
             return self.wait_for(session, needs);
         }
         let outcome = self.perform(session, Some(mailbox), row, arguments)?;
-        if row.is(Flags::ADMIN) || row.name == "function" || row.name == "trigger" {
-            self.update_listeners();
-        }
-        Ok(match outcome {
+        let answer = match outcome {
             Outcome::Reply(reply) => Answer::Reply(reply),
             Outcome::Close(reply) => Answer::Close(reply),
             Outcome::Shutdown { force } => Answer::Shutdown { force },
             Outcome::Execute => Answer::Reply(self.execute_queue(session, mailbox)?),
             // `perform` has made the call.
             Outcome::Call(_) => Answer::Reply(Reply::Null),
-        })
+        };
+        if matches!(name, "config" | "exec" | "function" | "trigger") {
+            self.update_listeners();
+        }
+        Ok(answer)
     }
 
     /// Runs one command with everything that belongs to its transaction: a called procedure, and triggers. When it
@@ -173,27 +199,28 @@ impl Engine {
         })
     }
 
-    fn check(&mut self, session: &Session, row: &Command) -> command::Result<()> {
+    fn check(&mut self, session: &Session, found: Found) -> Result<(), ErrorReply> {
+        let row = found.row;
         if !session.authenticated && !row.is(Flags::NO_AUTH) {
-            return Err(Error::text("NOAUTH Authentication required."));
+            return Err("NOAUTH Authentication required.".into());
         }
         if session.transaction.is_some() && row.is(Flags::NO_MULTI) {
-            return Err(Error::text("ERR Command not allowed inside a transaction"));
+            return Err("ERR Command not allowed inside a transaction".into());
         }
-        if session.version == Version::Resp2 && session.is_subscriber() && !SUBSCRIBER_COMMANDS.contains(&row.name)
+        if session.version == Version::Resp2 && session.is_subscriber() && !SUBSCRIBER_COMMANDS.contains(&found.parent.name)
         {
             return Err(format!(
                 "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in \
                  this context",
-                row.name
+                found.name()
             )
             .into());
         }
         let core = self.core();
         if row.is(Flags::DENYOOM) && core.is_out_of_memory() {
-            return Err(core::OUT_OF_MEMORY);
+            return Err(core::OUT_OF_MEMORY.into());
         }
-        if (row.is(Flags::WRITE) || row.name == "exec")
+        if (row.is(Flags::WRITE) || found.parent.name == "exec")
             && core.server.options.appendfsync != AppendFsync::Always
             && let Some(failure) = &core.server.store.failure
         {
@@ -241,8 +268,14 @@ impl Engine {
         Ok(Answer::Wait(Wait::Loaded(needs)))
     }
 
-    /// Counts a command that has run.
-    fn account(&mut self, session: &Session, place: Option<usize>, arguments: &[&[u8]], reply: &Reply) {
+    /// Counts a reply, and the command that has run for it, if one has.
+    pub(super) fn account(
+        &mut self,
+        session: &Session,
+        ran: Option<Found>,
+        arguments: &[&[u8]],
+        reply: &Reply,
+    ) {
         let before = self.clock.now;
         self.clock.now = std::time::Instant::now();
         let duration = self.clock.now.duration_since(before);
@@ -251,20 +284,21 @@ impl Engine {
         if let Reply::Error(text) = reply {
             server.statistics.count_error(text);
         }
-        let Some(place) = place else { return };
+        let Some(found) = ran else { return };
         server.statistics.commands += 1;
-        let counted = server.statistics.command(place);
+        let counted = server.statistics.command(found.place);
         counted.calls += 1;
         counted.duration_ns += duration.as_nanos() as u64;
         counted.failed_calls += u64::from(reply.is_error());
         let threshold_us = server.options.slowlog_log_slower_than_us;
         let duration_us = duration.as_micros() as i64;
-        if threshold_us >= 0 && duration_us >= threshold_us {
+        let is_slow = threshold_us >= 0 && duration_us >= threshold_us;
+        if is_slow && !found.row.is(Flags::SKIP_SLOWLOG) {
             let entry = SlowLogEntry {
                 id: 0,
                 time_s,
                 duration_us: duration_us as u64,
-                arguments: SlowLog::shorten(arguments),
+                arguments: SlowLog::shorten(&command::redact(arguments)),
                 address: session.address.map(|address| address.to_string()).unwrap_or_default(),
                 name: session.name.clone(),
             };
@@ -305,15 +339,12 @@ pub(super) fn find(arguments: &[&[u8]]) -> Result<Found, Error> {
         }
         _ => parent,
     };
+    let found = Found { row, parent, place };
     if !row.accepts(arguments.len()) {
-        let name = if std::ptr::eq(row, parent) {
-            row.name.to_owned()
-        } else {
-            format!("{}|{}", parent.name, row.name)
-        };
+        let name = found.name();
         return Err(format!("ERR wrong number of arguments for '{name}' command").into());
     }
-    Ok(Found { row, parent, place })
+    Ok(found)
 }
 
 fn unknown(arguments: &[&[u8]]) -> Error {

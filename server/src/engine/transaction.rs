@@ -58,16 +58,19 @@ impl Engine {
             for queued in &transaction.queue {
                 let arguments = queued.arguments();
                 // What was queued was found then, and the table does not change.
-                let Ok(super::dispatch::Found { row, .. }) = super::dispatch::find(&arguments) else { continue };
+                let Ok(found) = super::dispatch::find(&arguments) else { continue };
+                let row = found.row;
                 if let Some(need) = engine.needs_of(session.database, row, &arguments).into_iter().next() {
                     return Err(Error::NotResident(need));
                 }
-                replies.push(match engine.perform(session, Some(mailbox), row, &arguments) {
+                let reply = match engine.perform(session, Some(mailbox), row, &arguments) {
                     Ok(Outcome::Reply(reply) | Outcome::Close(reply)) => reply,
                     Ok(_) => Reply::error("ERR Command not allowed inside a transaction"),
                     Err(Error::Reply(text)) => Reply::Error(text),
                     Err(error @ Error::NotResident(_)) => return Err(error),
-                });
+                };
+                engine.account(session, Some(found), &arguments, &reply);
+                replies.push(reply);
             }
             Ok(Reply::Array(replies))
         };
