@@ -96,25 +96,31 @@ impl Argument for String {
 }
 
 macro_rules! integer_arguments {
-    ($($signed:ty)*; $($unsigned:ty)*) => {
-        $(impl Argument for $signed {
+    ($($kind:ty, $push:ident;)*) => {
+        $(impl Argument for $kind {
             fn write(&self, body: &mut Vec<u8>) {
                 let mut digits = Vec::new();
-                decimal::push(&mut digits, *self as i64);
-                resp::push_bulk(body, &digits);
-            }
-        })*
-        $(impl Argument for $unsigned {
-            fn write(&self, body: &mut Vec<u8>) {
-                let mut digits = Vec::new();
-                decimal::push_unsigned(&mut digits, *self as u64);
+                decimal::$push(&mut digits, (*self).into());
                 resp::push_bulk(body, &digits);
             }
         })*
     };
 }
 
-integer_arguments!(i32 i64 isize; u8 u16 u32 u64 usize);
+integer_arguments! {
+    i32, push;
+    i64, push;
+    u8, push_unsigned;
+    u16, push_unsigned;
+    u32, push_unsigned;
+    u64, push_unsigned;
+}
+
+impl Argument for usize {
+    fn write(&self, body: &mut Vec<u8>) {
+        (*self as u64).write(body);
+    }
+}
 
 #[cfg(test)]
 mod tests {

@@ -57,6 +57,7 @@ impl<R: Region> Heap<R> {
     }
 
     /// As `GlobalAlloc::dealloc`, with the same duties for the caller.
+    #[expect(clippy::cast_ptr_alignment, reason = "blocks are aligned to GRAIN")]
     pub unsafe fn dealloc(&mut self, block: *mut u8, layout: Layout) {
         let Some(class) = Class::of(layout.size()) else {
             return;
@@ -191,7 +192,7 @@ mod tests {
         let mut previous = Class { index: 0, size: 0 };
         for size in 1..100_000 {
             let class = Class::of(size).unwrap();
-            assert!(class.size >= size && class.size % GRAIN == 0);
+            assert!(class.size >= size && class.size.is_multiple_of(GRAIN));
             assert!(class.size - size < GRAIN || class.size - size <= size / 4, "{size}: {}", class.size);
             assert!(class.index == previous.index || class.index == previous.index + 1);
             assert_eq!(class.index == previous.index, class.size == previous.size || size == 1);

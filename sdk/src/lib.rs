@@ -42,6 +42,14 @@
 //!
 //! With `&Db` only the reading methods can be called, and these link only the reading imports: the server finds by the
 //! module's call graph that the procedure cannot write.
+//!
+//! ```compile_fail,E0596
+//! # use kvasm_sdk::prelude::*;
+//! #[procedure]
+//! fn sneaky(db: &Db, key: &[u8]) {
+//!     db.put(key, b"written all the same");
+//! }
+//! ```
 
 #![no_std]
 
@@ -89,6 +97,46 @@ pub mod prelude {
 
     pub use crate::{Command, Db, Error, Event, IntoReply, LogLevel, Reply, Result, procedure, trigger};
 }
+
+/// What the attributes refuse, each with an error at the place of the mistake.
+///
+/// ```compile_fail,E0277
+/// # use kvasm_sdk::prelude::*;
+/// #[procedure]
+/// fn parameter_of_a_foreign_type(db: &Db, time: core::time::Duration) {}
+/// ```
+/// ```compile_fail,E0277
+/// # use kvasm_sdk::prelude::*;
+/// #[procedure]
+/// fn result_of_a_foreign_type(db: &Db) -> core::time::Duration { core::time::Duration::ZERO }
+/// ```
+/// ```compile_fail
+/// # use kvasm_sdk::prelude::*;
+/// #[procedure]
+/// fn without_a_database(amount: i64) {}
+/// ```
+/// ```compile_fail
+/// # use kvasm_sdk::prelude::*;
+/// #[procedure]
+/// fn optional_before_required(db: &Db, first: Option<i64>, second: i64) {}
+/// ```
+/// ```compile_fail
+/// # use kvasm_sdk::prelude::*;
+/// #[procedure]
+/// fn generic<T>(db: &Db) {}
+/// ```
+/// ```compile_fail
+/// # use kvasm_sdk::prelude::*;
+/// #[trigger(on = "set")]
+/// fn without_a_pattern(db: &Db, event: &Event) {}
+/// ```
+/// ```compile_fail
+/// # use kvasm_sdk::prelude::*;
+/// #[trigger(on = "set", keys = "two words")]
+/// fn pattern_of_two_words(db: &Db, event: &Event) {}
+/// ```
+#[cfg(doctest)]
+mod refused {}
 
 #[cfg(target_arch = "wasm32")]
 use guest::Host;

@@ -181,7 +181,7 @@ impl IntoReply for String {
     }
 }
 
-/// A list, and of bytes a bulk string: see [`Item`].
+/// A list, and of bytes a bulk string.
 impl<T: Item> IntoReply for Vec<T> {
     fn into_reply(self) -> Result<Reply> {
         T::list(self)
@@ -212,7 +212,7 @@ macro_rules! items {
 }
 
 items!(
-    [] i16, [] i32, [] i64, [] isize, [] u16, [] u32, [] u64, [] usize, [] bool, [] f64, [] &str, [] &[u8], [] String, [] Reply,
+    [] i16, [] i32, [] i64, [] u16, [] u32, [] u64, [] usize, [] bool, [] f64, [] &str, [] &[u8], [] String, [] Reply,
     [T: Item] Vec<T>, [T: IntoReply] Option<T>, [A: IntoReply, B: IntoReply] (A, B),
     [A: IntoReply, B: IntoReply, C: IntoReply] (A, B, C),
 );
@@ -221,13 +221,13 @@ macro_rules! integers {
     ($($kind:ty)*) => {
         $(impl IntoReply for $kind {
             fn into_reply(self) -> Result<Reply> {
-                Ok(Reply::Integer(self as i64))
+                Ok(Reply::Integer(self.into()))
             }
         })*
     };
 }
 
-integers!(i8 i16 i32 i64 isize u8 u16 u32);
+integers!(i8 i16 i32 i64 u8 u16 u32);
 
 macro_rules! wide_integers {
     ($($kind:ty)*) => {

@@ -21,6 +21,8 @@ const ROWS: &[&[&str]] = &[
 pub struct Writer {
     name: usize,
     procedure: Option<String>,
+    /// A value written with every number only for its size.
+    ballast: String,
     /// The number found at the last start.
     pub recovered: u64,
     /// The last number of which anything was sent.
@@ -30,11 +32,19 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// A writer of that name; `with_procedure` says whether the server runs procedures.
+    /// A writer of that name; `with_procedure` says whether the server runs procedures. With every number it writes
+    /// a value of `ballast_bytes`, too.
     #[must_use]
-    pub fn new(name: usize, with_procedure: bool) -> Writer {
+    pub fn new(name: usize, with_procedure: bool, ballast_bytes: usize) -> Writer {
         let procedure = with_procedure.then(two_puts);
-        Writer { name, procedure, recovered: 0, sent: 0, acknowledged: Vec::new() }
+        Writer {
+            name,
+            procedure,
+            ballast: "x".repeat(ballast_bytes),
+            recovered: 0,
+            sent: 0,
+            acknowledged: Vec::new(),
+        }
     }
 
     /// Writes until told to stop or until the connection is lost.
@@ -77,6 +87,7 @@ impl Writer {
             "EXEC".into(),
             format!("MSET {} {number} {} {number}", key("mset-1"), key("mset-2")),
             format!("INCR {}", key("counter")),
+            format!("SET {} \"{}\"", key("ballast"), self.ballast),
         ];
         let last = [key("procedure-1"), key("procedure-2")];
         let mut replies = lines.len();

@@ -47,8 +47,9 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Plays `steps` to both servers, from empty databases and new connections.
-pub fn replay(kvasm: &Server, redis: &Server, steps: &[Step]) -> Result<(), Difference> {
+/// Plays `steps` to both servers, from empty databases and new connections. A server that does not serve any more,
+/// because of what was played before, is started again.
+pub fn replay(kvasm: &mut Server, redis: &mut Server, steps: &[Step]) -> Result<(), Difference> {
     let mut sides = [Side::new(kvasm), Side::new(redis)];
     let result = play_all(&mut sides, steps).and_then(|()| compare_keyspaces(&mut sides, steps.len()));
     sides.into_iter().for_each(Side::close);
@@ -66,7 +67,7 @@ fn play_all(sides: &mut [Side; 2], steps: &[Step]) -> Result<(), Difference> {
         if let Some((left, right)) = play(sides, step) {
             return Err(differs("the reply", left, right));
         }
-        let [left, right] = sides.each_mut().map(Side::messages);
+        let [left, right] = sides.each_mut().map(|side| side.messages(step));
         for (connection, (left, right)) in left.iter().zip(&right).enumerate() {
             if !compare::same_messages(left, right) {
                 let what = format!("messages to subscriber {connection}");
@@ -95,8 +96,8 @@ fn compare_keyspaces(sides: &mut [Side; 2], index: usize) -> Result<(), Differen
 /// The fewest steps found, of those up to `difference`, that show a difference too, and that difference.
 #[must_use]
 pub fn reduce(
-    kvasm: &Server,
-    redis: &Server,
+    kvasm: &mut Server,
+    redis: &mut Server,
     steps: &[Step],
     difference: Difference,
 ) -> (Vec<Step>, Difference) {
@@ -164,6 +165,10 @@ fn play_command(sides: &mut [Side; 2], connection: usize, arguments: &[Vec<u8>])
     (!same || lost).then(|| (left.to_string(), right.to_string()))
 }
 
+fn drain(connection: &mut Raw) -> Vec<Value> {
+    connection.drain("#nonce#").unwrap_or_else(|error| vec![lost(&error)])
+}
+
 /// Stands for the reply that a lost connection has not given.
 fn lost(error: &std::io::Error) -> Value {
     Value::Error(format!("{LOST}: {error}").into_bytes())
@@ -177,9 +182,13 @@ struct Side {
 }
 
 impl Side {
-    fn new(server: &Server) -> Side {
+    fn new(server: &mut Server) -> Side {
+        if !server.connect().try_command(&["FLUSHALL"]).is_ok_and(|reply| !reply.is_error()) {
+            server.kill_nine();
+            server.restart();
+            server.connect().run("FLUSHALL");
+        }
         let mut connections: Vec<Raw> = (0..SUBSCRIBERS.end).map(|_| server.connect()).collect();
-        connections[0].run("FLUSHALL");
         for index in [ORDINARY.end - 1, SUBSCRIBERS.end - 1] {
             connections[index].run("HELLO 3");
         }
@@ -197,12 +206,20 @@ impl Side {
         self.connections[connection].try_read().unwrap_or_else(|error| lost(&error))
     }
 
-    /// What the subscribers and the watcher of keyspace events got, in order.
-    fn messages(&mut self) -> Vec<Vec<Value>> {
+    /// What the subscribers and the watcher of keyspace events got from a step, in order. The connection of the step
+    /// is asked first: when it answers, the step has been done.
+    fn messages(&mut self, step: &Step) -> Vec<Vec<Value>> {
+        let mut messages = vec![Vec::new(); SUBSCRIBERS.len() + 1];
+        if let Step::Command(connection, _) = step
+            && SUBSCRIBERS.contains(connection)
+        {
+            messages[connection - SUBSCRIBERS.start] = drain(&mut self.connections[*connection]);
+        }
         let subscribers = self.connections[SUBSCRIBERS].iter_mut();
-        let drain =
-            |connection: &mut Raw| connection.drain("#nonce#").unwrap_or_else(|error| vec![lost(&error)]);
-        subscribers.chain([&mut self.watcher]).map(drain).collect()
+        for (messages, connection) in messages.iter_mut().zip(subscribers.chain([&mut self.watcher])) {
+            messages.extend(drain(connection));
+        }
+        messages
     }
 
     /// Keeps the commands that are queued by MULTI; those of an EXEC that has been answered with an array.

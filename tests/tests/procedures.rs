@@ -153,7 +153,7 @@ fn procedures_run_commands_and_get_their_errors_as_replies() {
         ("command", &["APPEND", "cmd:a", "23"], ":3"),
         ("command_ro", &["MGET", "cmd:a", "cmd:none"], "[\"123\", $-1]"),
         ("command_ro", &["GET", "cmd:none"], "$-1"),
-        ("command", &["INCR"], "-ERR wrong number of arguments for 'incr' command"),
+        ("command", &["INCR"], "-ERR Wrong number of args calling command from script"),
         ("command", &["SET", "cmd:a", "x", "NX"], "$-1"),
         ("command", &["MULTI"], not_allowed),
         ("command", &["SUBSCRIBE", "x"], not_allowed),

@@ -1,6 +1,7 @@
 //! Every feature of the SDK in one library: the table in `scenarios` has the same results natively and in a server.
 
 #![no_std]
+#![allow(clippy::must_use_candidate, reason = "the results of procedures go to clients")]
 
 #[cfg(not(target_arch = "wasm32"))]
 pub mod scenarios;
@@ -23,8 +24,8 @@ pub fn numbers(_db: &Db, small: i8, wide: u64, real: f64, flag: bool) -> (i8, f6
 
 /// Text and bytes, borrowed and owned.
 #[procedure]
-pub fn texts(_db: &Db, text: &str, bytes: &[u8], owned: String, owned_bytes: Vec<u8>) -> Vec<usize> {
-    vec![text.chars().count(), bytes.len(), owned.len(), owned_bytes.len()]
+pub fn texts(_db: &Db, text: &str, bytes: &[u8], owned: String, owned_bytes: Vec<u8>) -> Result<Reply> {
+    (text.chars().count(), bytes.len(), owned, owned_bytes).into_reply()
 }
 
 /// Parameters that may be missing, and all the rest.
@@ -42,7 +43,7 @@ pub fn renamed(_db: &Db) {}
 /// A result of each kind.
 #[procedure]
 pub fn result(_db: &Db, kind: &str) -> Result<Reply> {
-    let reply = match kind {
+    match kind {
         "nothing" => ().into_reply(),
         "none" => None::<i64>.into_reply(),
         "some" => Some(7).into_reply(),
@@ -61,9 +62,8 @@ pub fn result(_db: &Db, kind: &str) -> Result<Reply> {
         "error-text" => Err::<(), _>("without a code").into_reply(),
         "error-lines" => Err::<(), _>("CODE two\r\nlines").into_reply(),
         "parse-error" => "x".parse::<i64>().into_reply(),
-        other => return Err(format!("there is no {other}").into()),
-    };
-    reply
+        other => Err(format!("there is no {other}").into()),
+    }
 }
 
 // The database.
@@ -133,6 +133,9 @@ pub fn constant_time(db: &Db) -> (bool, bool, bool) {
 // Endings.
 
 /// Writes, then ends as told: everything must be undone.
+///
+/// # Panics
+/// When told to.
 #[procedure]
 pub fn fail(db: &mut Db, key: &[u8], how: &str) -> Result<i64> {
     db.put(key, b"written");
@@ -140,7 +143,7 @@ pub fn fail(db: &mut Db, key: &[u8], how: &str) -> Result<i64> {
         "error" => Err("CODE returned".into()),
         "abort" => db.abort("CODE aborted"),
         "panic" => panic!("panicked on {how}"),
-        "unwrap" => Ok(None::<i64>.unwrap()),
+        "unwrap" => Ok(db.length(b"no such key").unwrap().cast_signed()),
         "index" => Ok(i64::from(how.as_bytes()[how.len()])),
         "increment" => Ok(db.increment(key, 1)),
         _ => Ok(1),

@@ -37,6 +37,7 @@ pub fn procedure(attribute: TokenStream, item: TokenStream) -> Result<TokenStrea
     members.extend(body);
     output.extend(braced(members, "")?);
     output.extend(export(&name, &format!("::kvasm_sdk::guest::run::<{ident}>()"))?);
+    output.extend(mark_used(&ident, "Procedure")?);
     Ok(output)
 }
 
@@ -76,6 +77,7 @@ pub fn trigger(attribute: TokenStream, item: TokenStream) -> Result<TokenStream,
          }}"
     ))?);
     output.extend(export(&function_name, &format!("::kvasm_sdk::guest::run_trigger::<{ident}>()"))?);
+    output.extend(mark_used(&ident, "Trigger")?);
     let line = format!("{declaration}\n");
     output.extend(code(&format!(
         "#[cfg(target_arch = \"wasm32\")]
@@ -109,6 +111,11 @@ fn export(name: &str, body: &str) -> Result<TokenStream, Failure> {
              extern \"C\" fn export() {{ {body} }}
          }};"
     ))
+}
+
+/// Keeps the compiler from saying that nobody calls a private function: only the guest's export does.
+fn mark_used(ident: &str, kind: &str) -> Result<TokenStream, Failure> {
+    code(&format!("const _: () = {{ let _ = <{ident} as ::kvasm_sdk::{kind}>::invoke; }};"))
 }
 
 /// `from, to, [note]: 2 or 3 keys and arguments`.

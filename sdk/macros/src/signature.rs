@@ -55,14 +55,14 @@ impl Signature {
         Ok(Self {
             visibility: visibility(&tokens[..at]),
             name: name.clone(),
-            parameters: parts.map(Parameter::parse).collect::<Result<_, _>>()?,
+            parameters: parts.map(|part| Parameter::parse(&part)).collect::<Result<_, _>>()?,
         })
     }
 }
 
 impl Parameter {
     /// From `name: Type` or `mut name: Type`.
-    fn parse(tokens: Vec<TokenTree>) -> Result<Self, Failure> {
+    fn parse(tokens: &[TokenTree]) -> Result<Self, Failure> {
         let span = tokens[0].span();
         let colon = tokens.iter().position(|token| is_punct(token, ':'));
         let Some((colon, TokenTree::Ident(name))) = colon.map(|colon| (colon, &tokens[colon - 1])) else {
@@ -79,7 +79,7 @@ impl Parameter {
 
 impl Count {
     fn of(kind: &[TokenTree]) -> Self {
-        let text = TokenStream::from_iter(kind.iter().cloned()).to_string().replace(char::is_whitespace, "");
+        let text = kind.iter().cloned().collect::<TokenStream>().to_string().replace(char::is_whitespace, "");
         let path = text.split('<').next().unwrap_or_default();
         if path == "Option" || path.ends_with("::Option") {
             Self::ZeroOrOne

@@ -75,6 +75,7 @@ impl Host {
     }
 
     #[inline]
+    #[must_use]
     pub fn exists(&self, key: &[u8]) -> bool {
         // SAFETY: the slice is valid for the call.
         unsafe { host_exists(key.as_ptr(), key.len()) != 0 }
@@ -131,11 +132,13 @@ impl Host {
     }
 
     #[inline]
+    #[must_use]
     pub fn time_us(&self) -> u64 {
         host_time_us() as u64
     }
 
     #[inline]
+    #[must_use]
     pub fn random(&self) -> u64 {
         host_random() as u64
     }

@@ -27,10 +27,12 @@ const ARGUMENT_DATABASE: usize = 3;
 const TRIGGER_ARGUMENTS: usize = 4;
 
 impl Values {
+    #[must_use]
     pub fn before(&self) -> Option<Vec<u8>> {
         read_whole(|buffer| imports::arg(ARGUMENT_BEFORE, buffer))
     }
 
+    #[must_use]
     pub fn after(&self) -> Option<Vec<u8>> {
         read_whole(|buffer| imports::arg(ARGUMENT_AFTER, buffer))
     }
@@ -67,7 +69,7 @@ pub fn run<P: Procedure>() {
 
 /// Reads a key or argument into the start of `room`, if it fits, or else into memory of its own. The bytes and the room
 /// that is left.
-fn input<'a>(room: &'a mut [u8], read: impl Fn(&mut [u8]) -> Option<u64>) -> (&'a [u8], &'a mut [u8]) {
+fn input(room: &mut [u8], read: impl Fn(&mut [u8]) -> Option<u64>) -> (&[u8], &mut [u8]) {
     // Absent counts as empty: no call by a client has absent arguments.
     let length = read(room).unwrap_or(0) as usize;
     if length <= room.len() {

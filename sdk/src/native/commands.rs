@@ -38,8 +38,8 @@ const TABLE: &[Row] = &[
         let delta = integer(words[2])?.checked_neg().ok_or("ERR decrement would overflow")?;
         add(store, "decrby", words[1], delta)
     }),
-    writes("DEL", -2, delete),
-    reads("EXISTS", -2, |store, words| count(&words[1..], |key| store.get(key).is_some())),
+    writes("DEL", -2, |store, words| Ok(count(&words[1..], |key| store.remove("del", key).is_some()))),
+    reads("EXISTS", -2, |store, words| Ok(count(&words[1..], |key| store.get(key).is_some()))),
     writes("EXPIRE", 3, |store, words| expire(store, words, 1000, true)),
     writes("EXPIREAT", 3, |store, words| expire(store, words, 1000, false)),
     reads("EXPIRETIME", 2, |store, words| Ok(expiry(store, words[1], |at, _| at / 1000))),
@@ -53,7 +53,7 @@ const TABLE: &[Row] = &[
     }),
     writes("MSET", -3, set_many),
     writes("PERSIST", 2, |store, words| {
-        let had = store.expires_at_ms(words[1]).flatten().is_some();
+        let had = matches!(store.expiry(words[1]), Some(Expiry::AtMs(_)));
         Ok(Reply::Integer(i64::from(had && store.set_expiry("persist", words[1], None))))
     }),
     writes("PEXPIRE", 3, |store, words| expire(store, words, 1, true)),
@@ -74,7 +74,7 @@ const TABLE: &[Row] = &[
     reads("TYPE", 2, |store, words| {
         Ok(Reply::Status(if store.get(words[1]).is_some() { "string" } else { "none" }.into()))
     }),
-    writes("UNLINK", -2, delete),
+    writes("UNLINK", -2, |store, words| Ok(count(&words[1..], |key| store.remove("del", key).is_some()))),
 ];
 
 /// Runs one command. `Err` when it is not known here, or fails as it would in the server.
@@ -98,21 +98,18 @@ pub fn run(store: &mut Store, words: &[&[u8]], may_write: bool) -> Result<Reply>
 
 fn append(store: &mut Store, words: &[&[u8]]) -> Result<Reply> {
     let mut value = store.get(words[1]).unwrap_or_default().to_vec();
+    string_end(value.len(), words[2])?;
     value.extend_from_slice(words[2]);
     let reply = Reply::Integer(length(&value));
-    store.set("append", words[1], value, Expiry::Keep);
+    store.set("append", words[1], value, None);
     Ok(reply)
 }
 
 fn add(store: &mut Store, event: &'static str, key: &[u8], delta: i64) -> Result<Reply> {
     let value = store.get(key).map_or(Ok(0), integer)?;
     let sum = value.checked_add(delta).ok_or("ERR increment or decrement would overflow")?;
-    store.set(event, key, format!("{sum}").into_bytes(), Expiry::Keep);
+    store.set(event, key, format!("{sum}").into_bytes(), None);
     Ok(Reply::Integer(sum))
-}
-
-fn delete(store: &mut Store, words: &[&[u8]]) -> Result<Reply> {
-    count(&words[1..], |key| store.remove("del", key).is_some())
 }
 
 /// `unit_ms` is the unit of the number given, which counts from now or from 1970.
@@ -135,10 +132,10 @@ fn expire(store: &mut Store, words: &[&[u8]], unit_ms: i64, from_now: bool) -> R
 
 /// -2 without the key, -1 without an expiry, else what `read` makes of the expiry and the present in milliseconds.
 fn expiry(store: &Store, key: &[u8], read: fn(i64, i64) -> i64) -> Reply {
-    Reply::Integer(match store.expires_at_ms(key) {
+    Reply::Integer(match store.expiry(key) {
         None => -2,
-        Some(None) => -1,
-        Some(Some(at)) => read(at.cast_signed(), store.now_ms().cast_signed()),
+        Some(Expiry::Never) => -1,
+        Some(Expiry::AtMs(at)) => read(at.cast_signed(), store.now_ms().cast_signed()),
     })
 }
 
@@ -154,86 +151,81 @@ fn get_range(store: &mut Store, words: &[&[u8]]) -> Result<Reply> {
 }
 
 fn rename(store: &mut Store, words: &[&[u8]]) -> Result<Reply> {
-    let expiry = store.expires_at_ms(words[1]).ok_or("ERR no such key")?;
+    let expiry = store.expiry(words[1]).ok_or("ERR no such key")?;
     let value = store.get(words[1]).unwrap_or_default().to_vec();
     if words[1] != words[2] {
         store.remove("rename_from", words[1]);
-        store.set("rename_to", words[2], value, expiry.map_or(Expiry::Clear, Expiry::AtMs));
+        store.set("rename_to", words[2], value, Some(expiry));
     }
     Ok(Reply::OK)
 }
 
 fn set(store: &mut Store, words: &[&[u8]]) -> Result<Reply> {
     let (key, value) = (words[1], words[2]);
-    let mut options = SetOptions::default();
-    let mut rest = words[3..].iter();
-    while let Some(word) = rest.next() {
-        options.read(word, &mut rest, store.now_ms())?;
-    }
+    let options = SetOptions::parse(&words[3..], store.now_ms())?;
     let old = bulk(store.get(key));
-    if options.only_if_exists.is_some_and(|exists| exists == old.is_nil()) {
+    let is_refused = if old.is_nil() { options.only_if_exists } else { options.only_if_missing };
+    if is_refused {
         return Ok(if options.get { old } else { Reply::Nil });
     }
-    store.set("set", key, value.to_vec(), options.expiry.unwrap_or(Expiry::Clear));
-    if let Some(Expiry::AtMs(at_ms)) = options.expiry {
-        if at_ms <= store.now_ms() {
-            store.remove("del", key);
-        } else {
-            store.set_expiry("expire", key, Some(at_ms));
-        }
+    store.set("set", key, value.to_vec(), if options.keep_expiry { None } else { Some(Expiry::Never) });
+    match options.expires_at_ms {
+        Some(at_ms) if at_ms <= store.now_ms() => drop(store.remove("del", key)),
+        Some(at_ms) => drop(store.set_expiry("expire", key, Some(at_ms))),
+        None => {}
     }
     Ok(if options.get { old } else { Reply::OK })
 }
 
 /// The options of `SET`.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command, which go together in any way")]
 struct SetOptions {
-    /// `XX` or `NX`.
-    only_if_exists: Option<bool>,
+    only_if_exists: bool,
+    only_if_missing: bool,
     get: bool,
-    expiry: Option<Expiry>,
+    keep_expiry: bool,
+    expires_at_ms: Option<u64>,
 }
 
 impl SetOptions {
-    /// Reads the option `word`, whose argument, if it has one, is the next of `rest`.
-    fn read<'a>(
-        &mut self,
-        word: &[u8],
-        rest: &mut impl Iterator<Item = &'a &'a [u8]>,
-        now_ms: u64,
-    ) -> Result<()> {
-        let (unit_ms, from_now) = match word.to_ascii_uppercase().as_slice() {
-            b"NX" if self.only_if_exists.is_none() => {
-                self.only_if_exists = Some(false);
-                return Ok(());
+    fn parse(words: &[&[u8]], now_ms: u64) -> Result<Self> {
+        let mut options = Self::default();
+        let mut words = words.iter();
+        while let Some(word) = words.next() {
+            let (unit_ms, base_ms) = match word.to_ascii_uppercase().as_slice() {
+                b"NX" => {
+                    options.only_if_missing = true;
+                    continue;
+                }
+                b"XX" => {
+                    options.only_if_exists = true;
+                    continue;
+                }
+                b"GET" => {
+                    options.get = true;
+                    continue;
+                }
+                b"KEEPTTL" => {
+                    options.keep_expiry = true;
+                    continue;
+                }
+                b"EX" => (1000, now_ms),
+                b"PX" => (1, now_ms),
+                b"EXAT" => (1000, 0),
+                b"PXAT" => (1, 0),
+                _ => return Err(SYNTAX_ERROR.into()),
+            };
+            let time = integer(words.next().ok_or(SYNTAX_ERROR)?)?;
+            let at_ms = time.checked_mul(unit_ms).and_then(|time| time.checked_add_unsigned(base_ms));
+            let at_ms = at_ms.filter(|_| time > 0).ok_or("ERR invalid expire time in 'set' command")?;
+            if options.expires_at_ms.replace(at_ms.cast_unsigned()).is_some() {
+                return Err(SYNTAX_ERROR.into());
             }
-            b"XX" if self.only_if_exists.is_none() => {
-                self.only_if_exists = Some(true);
-                return Ok(());
-            }
-            b"GET" if !self.get => {
-                self.get = true;
-                return Ok(());
-            }
-            b"KEEPTTL" if self.expiry.is_none() => {
-                self.expiry = Some(Expiry::Keep);
-                return Ok(());
-            }
-            b"EX" => (1000, true),
-            b"PX" => (1, true),
-            b"EXAT" => (1000, false),
-            b"PXAT" => (1, false),
-            _ => return Err(SYNTAX_ERROR.into()),
-        };
-        if self.expiry.is_some() {
-            return Err(SYNTAX_ERROR.into());
         }
-        let time = integer(rest.next().ok_or(SYNTAX_ERROR)?)?;
-        let base_ms = if from_now { now_ms.cast_signed() } else { 0 };
-        let at = time.checked_mul(unit_ms).and_then(|time| time.checked_add(base_ms)).filter(|_| time > 0);
-        let at = at.ok_or("ERR invalid expire time in 'set' command")?;
-        self.expiry = Some(Expiry::AtMs(at.cast_unsigned()));
-        Ok(())
+        let two_conditions = options.only_if_exists && options.only_if_missing;
+        let two_expiries = options.keep_expiry && options.expires_at_ms.is_some();
+        if two_conditions || two_expiries { Err(SYNTAX_ERROR.into()) } else { Ok(options) }
     }
 }
 
@@ -242,7 +234,7 @@ fn set_many(store: &mut Store, words: &[&[u8]]) -> Result<Reply> {
         return Err("ERR wrong number of arguments for 'mset' command".into());
     }
     for pair in words[1..].chunks(2) {
-        store.set("set", pair[0], pair[1].to_vec(), Expiry::Clear);
+        store.set("set", pair[0], pair[1].to_vec(), Some(Expiry::Never));
     }
     Ok(Reply::OK)
 }
@@ -253,17 +245,22 @@ fn set_range(store: &mut Store, words: &[&[u8]]) -> Result<Reply> {
     if words[3].is_empty() {
         return Ok(Reply::Integer(length(&value)));
     }
-    let end = offset.checked_add(words[3].len()).filter(|end| *end <= MAX_STRING_BYTES);
-    let end = end.ok_or("ERR string exceeds maximum allowed size (proto-max-bulk-len)")?;
+    let end = string_end(offset, words[3])?;
     value.resize(value.len().max(end), 0);
     value[offset..end].copy_from_slice(words[3]);
     let reply = Reply::Integer(length(&value));
-    store.set("setrange", words[1], value, Expiry::Keep);
+    store.set("setrange", words[1], value, None);
     Ok(reply)
 }
 
-fn count(keys: &[&[u8]], mut test: impl FnMut(&[u8]) -> bool) -> Result<Reply> {
-    Ok(Reply::Integer(keys.iter().filter(|key| test(key)).count() as i64))
+/// Where a string ends when `added` is put at `offset`.
+fn string_end(offset: usize, added: &[u8]) -> Result<usize> {
+    let end = offset.checked_add(added.len()).filter(|end| *end <= MAX_STRING_BYTES);
+    end.ok_or_else(|| "ERR string exceeds maximum allowed size (proto-max-bulk-len)".into())
+}
+
+fn count(keys: &[&[u8]], mut test: impl FnMut(&[u8]) -> bool) -> Reply {
+    Reply::Integer(keys.iter().filter(|key| test(key)).count() as i64)
 }
 
 fn bulk(value: Option<&[u8]>) -> Reply {
@@ -369,6 +366,7 @@ mod tests {
             ("EXISTS k", ":0"),
             ("SET k 3 NX XX", "-ERR syntax error"),
             ("SET k 3 EX 1 PX 1", "-ERR syntax error"),
+            ("SET k 3 EX 1 KEEPTTL", "-ERR syntax error"),
             ("SET k 3 EX", "-ERR syntax error"),
             ("SET k 3 EX 0", "-ERR invalid expire time in 'set' command"),
             ("SET k 3 EX x", "-ERR value is not an integer or out of range"),

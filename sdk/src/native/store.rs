@@ -21,11 +21,10 @@ pub struct Change {
     pub depth: usize,
 }
 
-/// What becomes of a key's expiry.
-#[derive(Clone, Copy)]
+/// When a key expires.
+#[derive(Clone, Copy, PartialEq)]
 pub enum Expiry {
-    Keep,
-    Clear,
+    Never,
     AtMs(u64),
 }
 
@@ -56,16 +55,16 @@ impl Store {
         Some(&self.entries.get(key)?.value)
     }
 
-    /// When the key expires: `None` when it does not exist, `Some(None)` when it never does.
-    pub fn expires_at_ms(&self, key: &[u8]) -> Option<Option<u64>> {
-        Some(self.entries.get(key)?.expires_at_ms)
+    /// When the key expires; `None` when it does not exist.
+    pub fn expiry(&self, key: &[u8]) -> Option<Expiry> {
+        Some(self.entries.get(key)?.expires_at_ms.map_or(Expiry::Never, Expiry::AtMs))
     }
 
-    pub fn set(&mut self, event: &'static str, key: &[u8], value: Vec<u8>, expiry: Expiry) {
-        let expires_at_ms = match expiry {
-            Expiry::Keep => self.expires_at_ms(key).flatten(),
-            Expiry::Clear => None,
-            Expiry::AtMs(at) => Some(at),
+    /// Sets the value; without an `expiry` the key keeps the one that it has.
+    pub fn set(&mut self, event: &'static str, key: &[u8], value: Vec<u8>, expiry: Option<Expiry>) {
+        let expires_at_ms = match expiry.or_else(|| self.expiry(key)) {
+            Some(Expiry::AtMs(at)) => Some(at),
+            Some(Expiry::Never) | None => None,
         };
         let after = Some(value.clone());
         let before = self.entries.insert(key.to_vec(), Entry { value, expires_at_ms });

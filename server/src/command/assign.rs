@@ -1,7 +1,6 @@
 //! SET and its relatives: assigning a value or a time to live, under conditions.
 
-use super::Flags;
-use super::{Command, Context, Error, ExpiryOption, Group, Result, flag};
+use super::{Command, Context, Error, ExpiryOption, Flags, Group, Result, flag};
 use crate::keyspace::{Content, Expiry, events};
 use crate::protocol::Reply;
 

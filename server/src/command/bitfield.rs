@@ -2,9 +2,8 @@
 
 use std::ops::Range;
 
-use super::Flags;
 use super::bits::offset;
-use super::{Command, Context, Error, Group, Result, flag, integer};
+use super::{Command, Context, Error, Flags, Group, Result, flag, integer};
 use crate::keyspace::{Edit, events};
 use crate::protocol::Reply;
 use crate::types::bits::{FieldType, Overflow, get_field, increment_field, set_field};

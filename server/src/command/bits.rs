@@ -1,7 +1,6 @@
 //! Bitmap commands: strings as arrays of bits. `bitfield` has those that see integers in them.
 
-use super::Flags;
-use super::{Command, Context, Error, Group, Result, flag, integer};
+use super::{Command, Context, Error, Flags, Group, Result, flag, integer};
 use crate::keyspace::{Content, Edit, Expiry, events};
 use crate::protocol::Reply;
 use crate::types::{StringValue, Value, bits};

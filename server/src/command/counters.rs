@@ -1,7 +1,6 @@
 //! Arithmetic on strings that are numbers.
 
-use super::Flags;
-use super::{Command, Context, Error, Group, Result, integer};
+use super::{Command, Context, Error, Flags, Group, Result, integer};
 use crate::keyspace::{Edit, events};
 use crate::protocol::Reply;
 use crate::types::{LongDouble, StringValue, Value};
@@ -93,7 +92,7 @@ fn incrbyfloat(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
         let sum = sum.and_then(|(before, increment)| before.checked_add(increment).ok_or(NOT_FINITE));
         let edit = sum.as_ref().map_or(Edit::Unchanged, |sum| {
             // Not an integer even if it looks like one, as in Redis.
-            *string = StringValue::Bytes(sum.format().as_bytes().into());
+            *string = StringValue::verbatim(sum.format().as_bytes());
             Edit::Whole
         });
         (sum.map(|_| string.clone()), edit)

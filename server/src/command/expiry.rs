@@ -1,8 +1,9 @@
 //! Commands that set, read and remove the time to live of a key of any type.
 
-use super::Flags;
-use super::{Command, Context, Error, ExpiryOption, Group, Result, flag, integer};
-use crate::keyspace::events;
+use std::cmp::Ordering;
+
+use super::{Command, Context, Error, ExpiryOption, Flags, Group, Result, flag, integer};
+use crate::keyspace::{Entry, events};
 use crate::protocol::Reply;
 
 const WRITE: &[Flags] = &[Flags::WRITE, Flags::FAST];
@@ -78,44 +79,35 @@ pub const COMMANDS: &[Command] = &[
 /// Under which conditions a time to live is set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Conditions {
-    if_none: bool,
-    if_any: bool,
-    if_later: bool,
-    if_earlier: bool,
+    /// Whether the key must have one already.
+    presence: Option<bool>,
+    /// How the new end must compare with the present one; without a time to live a key ends last of all.
+    order: Option<Ordering>,
 }
 
 impl Conditions {
     fn parse(options: &[&[u8]]) -> Result<Self> {
-        let mut parsed = Self::default();
-        for option in options {
-            match option {
-                _ if flag(option, "NX") => parsed.if_none = true,
-                _ if flag(option, "XX") => parsed.if_any = true,
-                _ if flag(option, "GT") => parsed.if_later = true,
-                _ if flag(option, "LT") => parsed.if_earlier = true,
-                _ => {
-                    let option = String::from_utf8_lossy(option);
-                    return Err(format!("ERR Unsupported option {option}").into());
-                }
-            }
+        const WORDS: [&str; 4] = ["NX", "XX", "GT", "LT"];
+        if let Some(other) = options.iter().find(|option| !WORDS.iter().any(|word| flag(option, word))) {
+            return Err(format!("ERR Unsupported option {}", String::from_utf8_lossy(other)).into());
         }
-        if parsed.if_none && (parsed.if_any || parsed.if_later || parsed.if_earlier) {
+        let [nx, xx, gt, lt] = WORDS.map(|word| options.iter().any(|option| flag(option, word)));
+        if nx && (xx || gt || lt) {
             return Err(Error::text("ERR NX and XX, GT or LT options at the same time are not compatible"));
         }
-        if parsed.if_later && parsed.if_earlier {
+        if gt && lt {
             return Err(Error::text("ERR GT and LT options at the same time are not compatible"));
         }
-        Ok(parsed)
+        let presence = (nx || xx).then_some(xx);
+        let order = gt.then_some(Ordering::Greater).or(lt.then_some(Ordering::Less));
+        Ok(Self { presence, order })
     }
 
-    /// Whether a key that ends at `before` may be given another end; without a time to live a key ends last of all.
+    /// Whether a key that ends at `before` may be given another end.
     fn allow(self, before: Option<u64>, end_ms: i64) -> bool {
-        let is_later = before.is_some_and(|before| i128::from(end_ms) > i128::from(before));
-        let is_earlier = before.is_none_or(|before| i128::from(end_ms) < i128::from(before));
-        !(self.if_none && before.is_some()
-            || self.if_any && before.is_none()
-            || self.if_later && !is_later
-            || self.if_earlier && !is_earlier)
+        let order = before.map_or(Ordering::Less, |before| i128::from(end_ms).cmp(&i128::from(before)));
+        self.presence.is_none_or(|wanted| wanted == before.is_some())
+            && self.order.is_none_or(|wanted| wanted == order)
     }
 }
 
@@ -183,7 +175,7 @@ fn to_seconds(time_ms: u64) -> u64 {
 /// Answers the end of a key in the wanted form: -2 without a key, -1 without an end.
 fn read_end(ctx: &mut Context<'_>, args: &[&[u8]], form: impl FnOnce(u64) -> u64) -> Result {
     let entry = ctx.keyspace.inspect(ctx.session.database, args[1])?;
-    Ok(Reply::Integer(match entry.map(|entry| entry.expires_at_ms()) {
+    Ok(Reply::Integer(match entry.map(Entry::expires_at_ms) {
         None => -2,
         Some(None) => -1,
         Some(Some(end_ms)) => form(end_ms) as i64,

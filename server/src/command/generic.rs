@@ -2,8 +2,7 @@
 //!
 //! `expiry` has those about the time to live, `object` those about how a value is kept, `scan` those that walk.
 
-use super::Flags;
-use super::{Command, Context, Error, Group, Result, flag, integer};
+use super::{Command, Context, Error, Flags, Group, Result, flag, integer};
 use crate::keyspace::events;
 use crate::protocol::Reply;
 

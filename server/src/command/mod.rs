@@ -23,6 +23,8 @@ mod generic;
 mod help;
 mod info;
 mod introspection;
+#[cfg(test)]
+mod journal_tests;
 mod key_use;
 mod object;
 mod procedure;

@@ -1,7 +1,6 @@
 //! OBJECT: how the value of a key is kept.
 
-use super::Flags;
-use super::{Command, Context, Error, Group, Result};
+use super::{Command, Context, Error, Flags, Group, Result};
 use crate::keyspace::Entry;
 use crate::protocol::Reply;
 use crate::types::{StringValue, Value};

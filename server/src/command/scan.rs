@@ -1,7 +1,6 @@
 //! Commands that walk all keys of a database.
 
-use super::Flags;
-use super::{Command, Context, Error, Group, Result, flag, integer};
+use super::{Command, Context, Error, Flags, Group, Result, flag, integer};
 use crate::keyspace::{ScanPage, Scanned};
 use crate::protocol::Reply;
 use crate::store::Position;
@@ -48,11 +47,10 @@ fn scan(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
 
 /// Reads an unsigned number as C's `strtoul` does, in which Redis has cursors read.
 fn parse_cursor(text: &[u8]) -> Option<u64> {
-    let (digits, negative) = match text {
+    let (negative, digits) = match text {
         [] => return Some(0),
-        [b'-', digits @ ..] => (digits, true),
-        [b'+', digits @ ..] => (digits, false),
-        digits => (digits, false),
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] | digits => (false, digits),
     };
     if !digits.first()?.is_ascii_digit() {
         return None;

@@ -2,8 +2,7 @@
 //!
 //! `assign` has SET with its options and relatives, `counters` the arithmetic.
 
-use super::Flags;
-use super::{Command, Context, Error, Group, Result, flag, integer};
+use super::{Command, Context, Error, Flags, Group, Result, flag, integer};
 use crate::keyspace::{Content, Edit, Expiry, events};
 use crate::protocol::Reply;
 use crate::types::{StringValue, Value, lcs};

@@ -38,7 +38,7 @@ impl Fixture {
 
     /// Runs a request in redis-cli's notation as one transaction; its events are forgotten.
     pub fn run(&mut self, request: &str) -> Reply {
-        let reply = self.execute(request);
+        let reply = self.run_within(request);
         self.keyspace.commit();
         reply
     }
@@ -55,7 +55,7 @@ impl Fixture {
     /// Runs a request and compares its events, in this notation: `<database> <event> <key>`.
     #[track_caller]
     pub fn check_events(&mut self, request: &str, expected: &[&str]) {
-        self.execute(request);
+        self.run_within(request);
         let events = self.keyspace.commit();
         let events: Vec<String> = events
             .iter()
@@ -78,8 +78,9 @@ impl Fixture {
         })
     }
 
+    /// Runs a request as a part of a transaction that stays open.
     #[track_caller]
-    fn execute(&mut self, request: &str) -> Reply {
+    pub fn run_within(&mut self, request: &str) -> Reply {
         let arguments = split_inline(request.as_bytes()).expect("balanced quotes");
         let arguments: Vec<&[u8]> = arguments.iter().map(Vec::as_slice).collect();
         let (mut command, _) = lookup(arguments[0]).expect("a command");

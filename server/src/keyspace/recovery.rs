@@ -24,7 +24,7 @@ impl From<StoredKey> for Loaded {
     fn from(stored: StoredKey) -> Self {
         let string = match stored.value {
             StoredValue::Integer(integer) => StringValue::from_integer(integer),
-            StoredValue::Bytes(bytes) => StringValue::raw(&bytes),
+            StoredValue::Bytes(bytes) => StringValue::verbatim(&bytes),
             StoredValue::Chunks(chunks) => {
                 let mut string = StringValue::raw(&[]);
                 chunks.iter().for_each(|chunk| string.append(chunk));
@@ -74,7 +74,7 @@ impl Keyspace {
             Change::Put { head, value } => {
                 let value = Value::String(match value {
                     Stored::Integer(integer) => StringValue::from_integer(integer),
-                    Stored::Bytes(bytes) => StringValue::raw(bytes),
+                    Stored::Bytes(bytes) => StringValue::verbatim(bytes),
                 });
                 self.forget(head.database, head.key, !head.created, sequence);
                 self.place(head.database, head.key, Loaded { value, expires_at_ms: head.expires_at_ms });

@@ -2,8 +2,9 @@
 //!
 //! Fuel is taken at the entry of a function and at the head of each loop, for the dearest way through what follows up
 //! to the next such point. That charges a whole body with one subtraction and one test, never less than what is
-//! executed, and it stops everything, because code without calls can only repeat itself in loops. The body of a small
-//! loop is written several times, and charged at once for as many turns, because there the test would cost most.
+//! executed, and it stops everything, because code without calls can only repeat itself in loops. Small loops, where the
+//! test would cost most, are written out for several turns: the first belongs to what is before the loop, so that a loop
+//! that is left at once pays nothing; the others are charged together.
 
 use wasmparser::{BlockType, FunctionBody, Operator};
 
@@ -68,10 +69,23 @@ pub(super) struct Plan {
 /// The charge of one loop.
 #[derive(Clone, Copy)]
 pub(super) struct LoopPlan {
-    /// How many times to write the body: the turns that one charge is for.
+    /// How many times to write the body in the loop: the turns that one charge is for. If that is more than 1, it is
+    /// written once more before the loop, for the first turn.
     pub(super) turns: u32,
     /// Fuel to take for that many turns.
     pub(super) fuel: u32,
+}
+
+impl LoopPlan {
+    /// Whether the body is written several times.
+    pub(super) fn repeats(self) -> bool {
+        self.turns > 1
+    }
+
+    /// Fuel of the turn before the loop.
+    fn first_turn_fuel(self) -> u32 {
+        if self.repeats() { self.fuel / self.turns } else { 0 }
+    }
 }
 
 /// How many times the body of a loop is written whose dearest turn costs at most so much fuel.
@@ -83,7 +97,13 @@ pub(super) fn plan(body: &FunctionBody<'_>, calls: &impl CallCost) -> Result<Pla
     for group in body.get_locals_reader().map_err(|error| invalid(&error))? {
         locals += group.map_err(|error| invalid(&error))?.0;
     }
-    let mut walk = Walk::new(1 + locals / LOCALS_PER_FUEL);
+    let entry_fuel = 1 + locals / LOCALS_PER_FUEL;
+    // The first walk finds the small loops, the second knows what their first turns add to what is around them.
+    let first = walk(body, calls, Walk::new(entry_fuel, &[]))?;
+    walk(body, calls, Walk::new(entry_fuel, &first.loops))
+}
+
+fn walk(body: &FunctionBody<'_>, calls: &impl CallCost, mut walk: Walk<'_>) -> Result<Plan, GateError> {
     for operator in body.get_operators_reader().map_err(|error| invalid(&error))? {
         let operator = operator.map_err(|error| invalid(&error))?;
         walk.spend(weight(&operator, calls));
@@ -137,7 +157,9 @@ fn meters_itself(operator: &Operator<'_>, calls: &impl CallCost) -> bool {
 ///
 /// WebAssembly branches forward only to the ends of blocks, and backward only to loops, which start a new stretch; so
 /// one pass in the order of the text sees every way before the point where it arrives.
-struct Walk {
+struct Walk<'a> {
+    /// The loops, as far as they are known.
+    known: &'a [LoopPlan],
     /// The function's entry, then each loop.
     stretches: Vec<Stretch>,
     blocks: Vec<Block>,
@@ -165,11 +187,11 @@ struct Block {
     condition: Option<u32>,
 }
 
-impl Walk {
-    fn new(entry_fuel: u32) -> Self {
+impl<'a> Walk<'a> {
+    fn new(entry_fuel: u32, known: &'a [LoopPlan]) -> Self {
         let function = Block { is_loop: false, open: 1, end: None, condition: None };
         let entry = Stretch { fuel: entry_fuel, can_repeat: false, calls: false };
-        Self { stretches: vec![entry], blocks: vec![function], open: vec![(0, Some(entry_fuel))] }
+        Self { known, stretches: vec![entry], blocks: vec![function], open: vec![(0, Some(entry_fuel))] }
     }
 
     fn plan(self) -> Plan {
@@ -213,6 +235,8 @@ impl Walk {
             Operator::Block { .. } => self.enter(false, None),
             Operator::If { .. } => self.enter(false, self.here()),
             Operator::Loop { blockty } => {
+                let known = self.known.get(self.stretches.len() - 1);
+                self.spend(known.map_or(0, |plan| plan.first_turn_fuel()));
                 self.enter(true, None);
                 for (outer, _) in &self.open {
                     self.stretches[*outer].can_repeat = false;

@@ -468,7 +468,7 @@ impl BodyWriter {
             let copied = region.moved(depth, rewriter.instruction(operator.clone())?);
             match &operator {
                 Operator::Loop { .. } => match loops.next() {
-                    Some(plan) if plan.turns > 1 => {
+                    Some(plan) if plan.repeats() => {
                         self.repeated_loop(rewriter, operators, plan, depth + region.outside)?;
                     }
                     plan => {
@@ -508,15 +508,16 @@ impl BodyWriter {
         }
     }
 
-    /// Writes the body of a loop several times:
+    /// Writes the body of a loop several times. Its branches to the loop come, in all copies but the last, to the end of
+    /// a block around the copy; the end of the body, which leaves the loop, becomes a branch to the outermost end:
     ///
     /// ```text
     /// block
+    ///   block (body) br 1 end
     ///   loop
-    ///     (charge for all)
-    ///     block  (body; its branches to the loop come to the end of this block)  br 2  end
-    ///     ...
-    ///     (body; its branches to the loop go there)
+    ///     (charge)
+    ///     block (body) br 2 end ...
+    ///     (body)
     ///   end
     /// end
     /// ```
@@ -527,17 +528,21 @@ impl BodyWriter {
         plan: LoopPlan,
         outside: u32,
     ) -> Result2<()> {
-        self.function.instructions().block(BlockType::Empty).loop_(BlockType::Empty);
-        self.turn(rewriter, plan.fuel);
         let mut no_loops = Vec::new().into_iter();
+        let first = Region { moved: 1, outside: outside + 2 };
+        let middle = Region { moved: 2, outside: outside + 3 };
+        let last = Region { moved: 1, outside: outside + 2 };
+
+        self.function.instructions().block(BlockType::Empty).block(BlockType::Empty);
+        self.region(rewriter, &mut operators.clone(), &mut no_loops, first)?;
+        self.function.instructions().br(1).end().loop_(BlockType::Empty);
+        self.turn(rewriter, plan.fuel);
         for _ in 1..plan.turns {
             self.emit(&Instruction::Block(BlockType::Empty));
-            let region = Region { moved: 2, outside: outside + 3 };
-            self.region(rewriter, &mut operators.clone(), &mut no_loops, region)?;
+            self.region(rewriter, &mut operators.clone(), &mut no_loops, middle)?;
             self.function.instructions().br(2).end();
         }
-        let region = Region { moved: 1, outside: outside + 2 };
-        self.region(rewriter, operators, &mut no_loops, region)?;
+        self.region(rewriter, operators, &mut no_loops, last)?;
         self.function.instructions().end().end();
         Ok(())
     }

@@ -7,12 +7,13 @@ use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use super::StoreEvent;
+use super::directory::get_meta;
 use super::error::StoreError;
 use super::file::damaged;
 use super::limits::{RETRY_MAX_MS, RETRY_MIN_MS, ROUND_BYTES};
 use super::log::{Groups, LogMessage};
 use super::round::Round;
-use super::row;
+use super::row::{self, meta};
 use super::shared::{Shared, Work};
 use super::sweep::sweep;
 use super::write::{read_databases, write_round};
@@ -52,10 +53,7 @@ pub(super) fn run(shared: &Shared, log: &Sender<LogMessage>) {
 fn apply_up_to(shared: &Shared, log: &Sender<LogMessage>, sequence: u64) -> Result<bool, StoreError> {
     let mut garbage = false;
     while shared.progress.applied_sequence() < sequence && !shared.progress.is_closing() {
-        let start = Instant::now();
         let applied = round(shared)?;
-        shared.counters.rounds.add(1);
-        shared.counters.round_time.record(start.elapsed());
         // The log thread is gone only when the store closes; what it did not truncate is truncated later.
         let _ = log.send(LogMessage::Truncate { applied });
         (shared.on_event)(StoreEvent::Applied { sequence: applied });
@@ -66,30 +64,44 @@ fn apply_up_to(shared: &Shared, log: &Sender<LogMessage>, sequence: u64) -> Resu
 
 /// Applies one piece of the log. Returns the sequence up to which the log is now applied.
 fn round(shared: &Shared) -> Result<u64, StoreError> {
+    let start = Instant::now();
     let before = shared.progress.applied_sequence();
     let groups = read_groups(shared, before).map_err(|error| {
         shared.log.discard();
         StoreError::redb(shared.log.path(), error)
     })?;
-    let write = || -> Result<(u64, u64), redb::Error> {
-        let mut transaction = shared.data.begin_write()?;
-        transaction.set_quick_repair(true);
-        let databases = {
-            let table = transaction.open_table(row::DATABASES)?;
-            read_databases(&table, &transaction.open_table(row::META)?)?.0
-        };
-        let round = Round::collect(&groups, shared.seed, databases)
-            .map_err(|damage| damaged(format!("the log has a {damage}")))?;
-        let applied = before + round.groups as u64;
-        let keys = write_round(&transaction, &round, applied, &shared.filter)?;
-        transaction.commit()?;
-        shared.counters.applied_changes.add(round.entries.len() as u64);
-        shared.counters.applied_keys.add(keys);
-        Ok((applied, round.bytes))
-    };
-    let (applied, bytes) = write().map_err(|error| StoreError::redb(shared.data.path(), error))?;
-    shared.progress.applied(applied, bytes);
+    let count =
+        write_groups(shared, before, &groups).map_err(|error| StoreError::redb(shared.data.path(), error))?;
+    shared.counters.rounds.add(1);
+    shared.counters.round_time.record(start.elapsed());
+    let applied = before + count as u64;
+    shared.progress.applied(applied, groups[..count].iter().map(|group| group.len() as u64).sum());
     Ok(applied)
+}
+
+/// Writes the groups after a sequence to the rows, as far as they fit into one round. Returns how many of them
+/// the rows now contain.
+fn write_groups(shared: &Shared, before: u64, groups: &[Vec<u8>]) -> Result<usize, redb::Error> {
+    let mut transaction = shared.data.begin_write()?;
+    transaction.set_quick_repair(true);
+    let (databases, applied) = {
+        let meta_table = transaction.open_table(row::META)?;
+        let databases = read_databases(&transaction.open_table(row::DATABASES)?, &meta_table)?.0;
+        (databases, get_meta(&meta_table, meta::APPLIED)? as u64)
+    };
+    // A commit that reported failure may have happened: what the file says counts.
+    let done = applied.saturating_sub(before) as usize;
+    if done > 0 {
+        transaction.abort()?;
+        return Ok(done.min(groups.len()));
+    }
+    let round = Round::collect(groups, shared.seed, databases)
+        .map_err(|damage| damaged(format!("the log has a {damage}")))?;
+    let keys = write_round(&transaction, &round, before + round.groups as u64, &shared.filter)?;
+    transaction.commit()?;
+    shared.counters.applied_changes.add(round.entries.len() as u64);
+    shared.counters.applied_keys.add(keys);
+    Ok(round.groups)
 }
 
 /// Reads groups from the log until there are enough bytes.

@@ -30,10 +30,10 @@ pub const TRUNCATE_ROWS: usize = 4096;
 pub const LOG_CACHE_BYTES: usize = 4 * 1024 * 1024;
 
 /// How much of the log one round of the apply thread takes: at least one group, whatever its size. In bytes.
-pub const ROUND_BYTES: usize = 8 * 1024 * 1024;
+pub const ROUND_BYTES: usize = 16 * 1024 * 1024;
 
 /// How many changes one round of the apply thread takes, unless one group alone has more.
-pub const ROUND_CHANGES: usize = 100_000;
+pub const ROUND_CHANGES: usize = 200_000;
 
 /// How many rows the sweeper removes in one commit.
 pub const SWEEP_ROWS: usize = 4096;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use redb::{ReadOnlyTable, ReadableTable, ReadableTableMetadata};
+use redb::ReadOnlyTable;
 
 use super::StoreEvent;
 use super::error::StoreError;
@@ -166,26 +166,26 @@ fn truncate(table: &mut redb::Table<(u64, u32), &[u8]>, applied: u64) -> Result<
     Ok(removed < TRUNCATE_ROWS)
 }
 
-/// The groups of the log after a sequence, in order, as of the moment when it was made.
+/// The groups of the log after a sequence, in order, as of the moment when it was made. It holds a snapshot
+/// until it has yielded the last group or is dropped, and the file cannot use its old pages again so long.
 pub struct Groups {
     path: PathBuf,
-    table: ReadOnlyTable<(u64, u32), &'static [u8]>,
+    /// `None` when there is nothing more to read.
+    table: Option<ReadOnlyTable<(u64, u32), &'static [u8]>>,
     next: u64,
 }
 
 impl Groups {
     pub(super) fn after(log: &DatabaseFile, applied: u64) -> Result<Self, redb::Error> {
         let table = log.begin_read()?.open_table(row::LOG)?;
-        Ok(Self { path: log.path().to_owned(), table, next: applied + 1 })
+        Ok(Self { path: log.path().to_owned(), table: Some(table), next: applied + 1 })
     }
 
     /// The sequence of the last group, and the size of all groups in bytes.
     pub(super) fn extent(&self) -> Result<(u64, u64), redb::Error> {
-        if self.table.is_empty()? {
-            return Ok((self.next - 1, 0));
-        }
         let (mut last, mut bytes) = (self.next - 1, 0);
-        for row in self.table.range((self.next, 0)..)? {
+        let Some(table) = &self.table else { return Ok((last, bytes)) };
+        for row in table.range((self.next, 0)..)? {
             let (key, value) = row?;
             last = key.value().0;
             bytes += value.value().len() as u64;
@@ -195,10 +195,11 @@ impl Groups {
 
     /// The next group and its sequence. Sequences leave no gap.
     pub(super) fn read_next(&mut self) -> Result<Option<(u64, Vec<u8>)>, redb::Error> {
+        let Some(table) = &self.table else { return Ok(None) };
         let mut group = Vec::new();
         let sequence = self.next;
         let mut parts = 0;
-        for row in ReadableTable::range(&self.table, (sequence, 0)..)? {
+        for row in table.range((sequence, 0)..)? {
             let (key, value) = row?;
             match key.value() {
                 (found, part) if found == sequence && part == parts => group.extend_from_slice(value.value()),
@@ -210,6 +211,7 @@ impl Groups {
             parts += 1;
         }
         if parts == 0 {
+            self.table = None;
             return Ok(None);
         }
         self.next += 1;

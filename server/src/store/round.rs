@@ -52,15 +52,13 @@ pub(super) struct Round<'a> {
     pub flushed: Vec<StorageId>,
     /// How many of the groups are in it.
     pub groups: usize,
-    /// The size of those groups in bytes.
-    pub bytes: u64,
 }
 
 impl<'a> Round<'a> {
     /// Takes groups until there are enough changes.
     pub fn collect(groups: &'a [Vec<u8>], seed: Seed, databases: Databases) -> Result<Self, Damage> {
         let (entries, system, flushed) = (Vec::new(), BTreeMap::new(), Vec::new());
-        let mut round = Self { entries, system, databases, flushed, groups: 0, bytes: 0 };
+        let mut round = Self { entries, system, databases, flushed, groups: 0 };
         for group in groups {
             for transaction in decode(group)? {
                 for change in transaction? {
@@ -68,7 +66,6 @@ impl<'a> Round<'a> {
                 }
             }
             round.groups += 1;
-            round.bytes += group.len() as u64;
             if round.entries.len() >= ROUND_CHANGES {
                 break;
             }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -272,6 +272,8 @@ fn write(bytes: &mut Vec<u8>, write: &Write) {
 pub struct Disk {
     images: Arc<Mutex<[Image; 2]>>,
     full: Arc<[AtomicBool; 2]>,
+    /// How many syncs from now the one is that succeeds and reports failure; 0 for none.
+    failing_sync: Arc<[AtomicU64; 2]>,
 }
 
 const NAMES: [&str; 2] = ["log.redb", "data.redb"];
@@ -283,7 +285,7 @@ impl Disk {
             let current = std::fs::read(directory.join(name)).unwrap();
             Image { durable: current.clone(), current, unsynced: Vec::new() }
         });
-        Self { images: Arc::new(Mutex::new(images)), full: Arc::default() }
+        Self { images: Arc::new(Mutex::new(images)), full: Arc::default(), failing_sync: Arc::default() }
     }
 
     /// Opens the store on this disk. The files in the directory only serve the checks before.
@@ -300,6 +302,11 @@ impl Disk {
     /// Makes writes to the log (0) or the rows (1) fail, or succeed again.
     pub fn set_full(&self, index: usize, full: bool) {
         self.full[index].store(full, SeqCst);
+    }
+
+    /// Makes a later sync of the log (0) or the rows (1) report failure although it succeeds.
+    pub fn fail_sync(&self, index: usize, later: u64) {
+        self.failing_sync[index].store(later, SeqCst);
     }
 
     /// Writes to a directory what a crash at this moment could leave: all that was synced, and any of the
@@ -369,7 +376,11 @@ impl StorageBackend for Backend {
         for change in unsynced {
             write(&mut image.durable, &change);
         }
-        Ok(())
+        let later = &self.disk.failing_sync[self.index];
+        match later.fetch_update(SeqCst, SeqCst, |later| later.checked_sub(1)) {
+            Ok(1) => Err(io::Error::other("the sync failed")),
+            _ => Ok(()),
+        }
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {

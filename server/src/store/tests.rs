@@ -449,6 +449,34 @@ fn a_full_disk_is_told_once_and_nothing_is_lost_when_there_is_room_again() {
 }
 
 #[test]
+fn a_commit_that_reports_failure_and_yet_happened_is_not_done_twice() {
+    for (file, later) in [0, 1].into_iter().flat_map(|file| (1..=5).map(move |later| (file, later))) {
+        let (origin, crashed) = (directory(), directory());
+        Opened::open(origin.path()).store.close().unwrap();
+        let disk = Disk::load(origin.path());
+        let opened = disk.open(origin.path());
+        opened.store.start_applying();
+        let (mut model, mut databases) = (Model::default(), opened.recovery.databases.clone());
+        for sequence in 1..=3 {
+            let changes = [Change::Flush { database: 0 }, put(b"key", b"value"), Change::Swap { a: 0, b: 1 }];
+            model.apply_group(&group(&changes));
+            databases.flush(0);
+            databases.swap(0, 1);
+            disk.fail_sync(file, later);
+            opened.append_and_wait(sequence, &changes);
+            opened.apply_and_wait(sequence);
+        }
+        disk.fail_sync(file, 0);
+        assert_eq!(opened.store.log_bytes(), 0);
+        assert!(opened.rows(&databases) == model);
+        opened.store.close().unwrap();
+        disk.crash(crashed.path(), &mut fastrand::Rng::with_seed(1));
+        check(crashed.path(), &|_| model.clone());
+        assert_eq!(Opened::open(crashed.path()).recovery.databases, databases, "sync {later} of file {file}");
+    }
+}
+
+#[test]
 fn a_store_that_cannot_write_its_log_says_so_when_it_is_closed() {
     let origin = directory();
     Opened::open(origin.path()).store.close().unwrap();

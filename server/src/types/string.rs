@@ -31,8 +31,17 @@ impl StringValue {
     pub fn from_bytes(bytes: &[u8]) -> Self {
         match parse_integer(bytes) {
             Some(integer) => Self::Integer(integer),
-            None if bytes.len() <= CHUNK_LEN => Self::Bytes(Arc::from(bytes)),
-            None => Self::Chunked(ChunkedBytes::from_slice(bytes)),
+            None => Self::verbatim(bytes),
+        }
+    }
+
+    /// Stores `bytes` as they are, even if they are a number, in the least memory.
+    #[must_use]
+    pub fn verbatim(bytes: &[u8]) -> Self {
+        if bytes.len() <= CHUNK_LEN {
+            Self::Bytes(Arc::from(bytes))
+        } else {
+            Self::Chunked(ChunkedBytes::from_slice(bytes))
         }
     }
 

@@ -110,18 +110,18 @@ pub const SESSION: &[&str] = &[
     "CLIENT LIST {TYPE value|ID index|ID 0}",
     "CLIENT KILL value",
     "CLIENT KILL {ID 0|TYPE value|ADDR 1.2.3.4:5|LADDR 1.2.3.4:5|USER nobody}",
-    "CLIENT value",
+    "CLIENT garbage",
     "CONFIG GET option",
     "CONFIG GET option option",
     "COMMAND GETKEYS command",
     "COMMAND GETKEYSANDFLAGS command",
-    "COMMAND INFO value",
+    "COMMAND INFO garbage",
     "COMMAND INFO command-name command-name",
     "COMMAND LIST FILTERBY MODULE value",
     "TIME",
     "SLOWLOG RESET",
-    "SLOWLOG value",
-    "value value",
+    "SLOWLOG garbage",
+    "garbage value",
     "command-name",
 ];
 
@@ -134,7 +134,7 @@ pub const PUBLISH: &[&str] = &[
     "PUBSUB NUMSUB channel channel",
     "PUBSUB NUMSUB",
     "PUBSUB NUMPAT",
-    "PUBSUB value",
+    "PUBSUB garbage",
 ];
 
 /// What subscribers do.
