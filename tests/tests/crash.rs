@@ -5,6 +5,7 @@
 
 use kvasm_tests::load::Writer;
 use kvasm_tests::{Options, Server, rounds};
+use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
@@ -20,6 +21,8 @@ const LONG_LIFE: Duration = Duration::from_millis(1300);
 const INTERRUPTED_START: u64 = 3;
 /// Between these a start is interrupted, in milliseconds.
 const START_MS: std::ops::Range<u64> = 0..40;
+/// The same for a start that makes its files.
+const FIRST_START_MS: std::ops::Range<u64> = 0..200;
 
 fn server(appendfsync: &str) -> Server {
     Server::kvasm(&Options::new().with("appendfsync", appendfsync).with("log-buffer-size", "1mb"))
@@ -90,6 +93,21 @@ fn a_kill_loses_at_most_a_second_with_everysec() {
 #[test]
 fn a_kill_leaves_whole_transactions_in_order_with_no() {
     check_kills("no", |_, _| 0);
+}
+
+#[test]
+fn a_kill_during_the_very_first_start_leaves_a_directory_that_opens() {
+    let mut server = server("everysec");
+    let mut random = fastrand::Rng::new();
+    for _ in 0..rounds("KVASM_FIRST_START_ROUNDS", 20) {
+        server.kill_nine();
+        let data = server.data_directory();
+        fs::remove_dir_all(&data).expect("remove the data");
+        fs::create_dir(&data).expect("make the data directory");
+        server.start_and_kill(Duration::from_millis(random.u64(FIRST_START_MS)));
+        server.restart();
+        assert_eq!(server.connect().run("SET first start").to_string(), "+OK");
+    }
 }
 
 #[test]

@@ -186,7 +186,7 @@ impl<'a> Words<'a> {
             0 if arguments.len() > 1 => {
                 arguments.pop();
             }
-            1 => arguments.push(self.value()),
+            1 => self.word("garbage", arguments),
             _ => {}
         }
     }
