@@ -207,7 +207,11 @@ fn a_key_is_gone_when_its_time_has_come_and_says_so() {
     keyspace.set(0, b"k", Content::String(b"v"), Expiry::At(1_000_100), events::SET).unwrap();
     keyspace.commit();
     keyspace.begin(1_000_100_000);
-    assert_eq!((get(&mut keyspace, b"k").is_some(), keyspace.next_due()), (true, None), "its last millisecond");
+    assert_eq!(
+        (get(&mut keyspace, b"k").is_some(), keyspace.next_due()),
+        (true, None),
+        "its last millisecond"
+    );
     keyspace.begin(1_000_101_000);
     assert_eq!(keyspace.next_due(), Some((0, Key::new(b"k"))));
     assert_eq!(get(&mut keyspace, b"k"), None);

@@ -163,7 +163,8 @@ impl Graph {
     fn prepay(&mut self, survey: &Survey<'_>) -> Result<(), GateError> {
         let callers = self.callers();
         let mut unvisited_callees: Vec<usize> = self.edges.iter().map(Vec::len).collect();
-        let mut ready: Vec<usize> = (0..self.edges.len()).filter(|node| unvisited_callees[*node] == 0).collect();
+        let mut ready: Vec<usize> =
+            (0..self.edges.len()).filter(|node| unvisited_callees[*node] == 0).collect();
         while let Some(node) = ready.pop() {
             self.prepaid_fuel[node] = self.fuel_of(node, survey)?.filter(|fuel| *fuel <= MAX_PREPAID_FUEL);
             for &caller in &callers[node] {
@@ -184,7 +185,8 @@ impl Graph {
             return Ok(None);
         }
         if node >= self.functions {
-            let dearest = self.edges[node].iter().filter_map(|callee| self.prepaid_fuel[*callee as usize]).max();
+            let dearest =
+                self.edges[node].iter().filter_map(|callee| self.prepaid_fuel[*callee as usize]).max();
             return Ok(Some(dearest.unwrap_or(0)));
         }
         let defined = node - self.imports;

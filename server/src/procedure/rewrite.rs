@@ -8,8 +8,8 @@
 use wasm_encoder::reencode::{Error, Reencode};
 use wasm_encoder::{
     BlockType, CodeSection, ConstExpr, DataCountSection, DataSection, ElementSection, EntityType, ExportKind,
-    ExportSection, Function, FunctionSection, GlobalSection, GlobalType, ImportSection, Instruction, MemorySection,
-    MemoryType, TableSection, TypeSection, ValType,
+    ExportSection, Function, FunctionSection, GlobalSection, GlobalType, ImportSection, Instruction,
+    MemorySection, MemoryType, TableSection, TypeSection, ValType,
 };
 use wasmparser::{FunctionBody, Operator, OperatorsReader};
 
@@ -276,29 +276,70 @@ impl<'a, 'b> Rewriter<'a, 'b> {
         }
         let declared = self.survey.memory.and_then(|memory| memory.maximum).unwrap_or(MAX_MEMORY_PAGES);
         let declared = declared.min(MAX_MEMORY_PAGES) as i32;
-        writer.function.instructions()
+        writer
+            .function
+            .instructions()
             // Over what the module itself declared: refused silently, as everywhere.
-            .local_get(DELTA).i32_const(declared).global_get(self.pages()).i32_sub().i32_gt_u()
-            .if_(BlockType::Empty).i32_const(-1).return_().end()
+            .local_get(DELTA)
+            .i32_const(declared)
+            .global_get(self.pages())
+            .i32_sub()
+            .i32_gt_u()
+            .if_(BlockType::Empty)
+            .i32_const(-1)
+            .return_()
+            .end()
             // Over the server's cap: refused, and remembered for the error message.
-            .local_get(DELTA).global_get(self.max_pages()).global_get(self.pages()).i32_sub().i32_gt_u()
+            .local_get(DELTA)
+            .global_get(self.max_pages())
+            .global_get(self.pages())
+            .i32_sub()
+            .i32_gt_u()
             .if_(BlockType::Empty)
-            .i32_const(1).global_set(self.grow_refused()).i32_const(-1).return_()
+            .i32_const(1)
+            .global_set(self.grow_refused())
+            .i32_const(-1)
+            .return_()
             .end();
-        writer.function.instructions().global_get(self.fuel).local_get(DELTA).i32_const(meter::PAGE).i32_mul().i32_sub();
+        writer
+            .function
+            .instructions()
+            .global_get(self.fuel)
+            .local_get(DELTA)
+            .i32_const(meter::PAGE)
+            .i32_mul()
+            .i32_sub();
         writer.settle(self);
-        writer.function.instructions()
+        writer
+            .function
+            .instructions()
             // The pages that are not there yet.
-            .global_get(self.pages()).local_get(DELTA).i32_add().memory_size(0).i32_gt_u()
+            .global_get(self.pages())
+            .local_get(DELTA)
+            .i32_add()
+            .memory_size(0)
+            .i32_gt_u()
             .if_(BlockType::Empty)
-            .global_get(self.pages()).local_get(DELTA).i32_add().memory_size(0).i32_sub().memory_grow(0)
-            .i32_const(-1).i32_eq()
+            .global_get(self.pages())
+            .local_get(DELTA)
+            .i32_add()
+            .memory_size(0)
+            .i32_sub()
+            .memory_grow(0)
+            .i32_const(-1)
+            .i32_eq()
             .if_(BlockType::Empty)
-            .i32_const(1).global_set(self.grow_refused()).i32_const(-1).return_()
+            .i32_const(1)
+            .global_set(self.grow_refused())
+            .i32_const(-1)
+            .return_()
             .end()
             .end()
             .global_get(self.pages())
-            .global_get(self.pages()).local_get(DELTA).i32_add().global_set(self.pages())
+            .global_get(self.pages())
+            .local_get(DELTA)
+            .i32_add()
+            .global_set(self.pages())
             .end();
         writer.function
     }

@@ -56,8 +56,11 @@ impl Host for MapHost {
     }
 
     fn increment(&mut self, key: &[u8], delta: i64) -> Result<i64, Self::Error> {
-        let old = self.data.get(key).map_or(Some(0), |value| std::str::from_utf8(value).ok()?.parse::<i64>().ok());
-        let new = old.and_then(|old| old.checked_add(delta)).ok_or("ERR value is not an integer or out of range")?;
+        let old =
+            self.data.get(key).map_or(Some(0), |value| std::str::from_utf8(value).ok()?.parse::<i64>().ok());
+        let new = old
+            .and_then(|old| old.checked_add(delta))
+            .ok_or("ERR value is not an integer or out of range")?;
         self.data.insert(key.to_vec(), new.to_string().into_bytes());
         Ok(new)
     }
@@ -108,9 +111,11 @@ pub(super) fn with_imports(fields: &str) -> String {
     let mut text = String::from("(module\n");
     for function in HostFunction::ALL {
         let (params, results) = function.signature();
-        let list = |types: &[wasmparser::ValType]| types.iter().map(|ty| format!(" {ty}")).collect::<String>();
+        let list =
+            |types: &[wasmparser::ValType]| types.iter().map(|ty| format!(" {ty}")).collect::<String>();
         let (name, params, results) = (function.name(), list(params), list(results));
-        text += &format!("(import \"kvasm_1\" \"{name}\" (func ${name} (param{params}) (result{results})))\n");
+        text +=
+            &format!("(import \"kvasm_1\" \"{name}\" (func ${name} (param{params}) (result{results})))\n");
     }
     text + "(memory (export \"memory\") 1)\n" + fields + ")"
 }
@@ -128,14 +133,20 @@ pub(super) fn compile(text: &str) -> Arc<Module> {
 }
 
 /// Calls a procedure of a runtime's own with a new host.
-pub(super) fn call(runtime: &mut Runtime<MapHost>, module: &Arc<Module>, name: &str, input: &CallInput<'_>) -> Outcome {
+pub(super) fn call(
+    runtime: &mut Runtime<MapHost>,
+    module: &Arc<Module>,
+    name: &str,
+    input: &CallInput<'_>,
+) -> Outcome {
     let procedure = module.find(name).expect("exported");
     runtime.call(module, procedure, Box::default(), input).1
 }
 
 /// Calls `run` of a module of these instructions once, with these limits.
 pub(super) fn call_once(text: &str, limits: &Limits, change: impl FnOnce(&mut CallInput<'_>)) -> Outcome {
-    let module = Arc::new(Module::compile(text.as_bytes(), limits).unwrap_or_else(|error| panic!("{error}\n{text}")));
+    let module =
+        Arc::new(Module::compile(text.as_bytes(), limits).unwrap_or_else(|error| panic!("{error}\n{text}")));
     let mut input = input(&[], &[]);
     change(&mut input);
     call(&mut Runtime::new(limits.clone()), &module, "run", &input)
