@@ -102,7 +102,7 @@ fn compile(guest: &str, opt_level: &str) -> Vec<u8> {
 
 fn median(mut ratios: Vec<f64>) -> f64 {
     ratios.sort_by(f64::total_cmp);
-    (ratios[(ratios.len() - 1) / 2] + ratios[ratios.len() / 2]) / 2.0
+    f64::midpoint(ratios[(ratios.len() - 1) / 2], ratios[ratios.len() / 2])
 }
 
 fn fastest(times: &[f64]) -> f64 {

@@ -258,11 +258,11 @@ impl Engine {
 
     fn update_log_status(&mut self) {
         if let Some(store) = &self.persistence.store {
-            let stats = store.stats();
+            let told = store.stats();
             let status = &mut self.core().server.store;
-            status.log_bytes = stats.log_bytes;
-            status.commits = stats.commits;
-            status.last_commit_us = stats.commit_times.last_us;
+            status.log_bytes = told.log_bytes;
+            status.commits = told.commits;
+            status.last_commit_us = told.commit_times.last_us;
         }
         self.persistence.signals.writable.notify_waiters();
     }

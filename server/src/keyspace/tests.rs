@@ -22,8 +22,11 @@ fn get(keyspace: &mut Keyspace, key: &[u8]) -> Option<Vec<u8>> {
     keyspace.get_string(0, key).unwrap().map(|string| string.to_bytes().into_owned())
 }
 
+/// A key as a client sees it: database, name, value, end.
+type Seen = (u8, Vec<u8>, Vec<u8>, Option<u64>);
+
 /// Everything that a client could see of the first two databases.
-fn image(keyspace: &mut Keyspace) -> Vec<(u8, Vec<u8>, Vec<u8>, Option<u64>)> {
+fn image(keyspace: &mut Keyspace) -> Vec<Seen> {
     let mut image = Vec::new();
     for database in 0..2 {
         let page = keyspace.scan(database, Position::MIN, usize::MAX).unwrap();

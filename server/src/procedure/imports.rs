@@ -61,7 +61,7 @@ fn define_one<H: Host>(linker: &mut Linker<Context<H>>, function: HostFunction) 
             })
         }
         HostFunction::Exists => link!(|guest, key: u32, key_len: u32| {
-            with_key(guest, Span::new(key, key_len), |host, key| host.exists(key)).map(i32::from)
+            with_key(guest, Span::new(key, key_len), H::exists).map(i32::from)
         }),
         HostFunction::CommandReadOnly => {
             link!(|guest, request: u32, request_len: u32, buffer: u32, capacity: u32| {
@@ -85,9 +85,7 @@ fn define_one<H: Host>(linker: &mut Linker<Context<H>>, function: HostFunction) 
             put(guest, Span::new(key, key_len), Span::new(value, value_len))
         }),
         HostFunction::Delete => link!(|guest, key: u32, key_len: u32| {
-            may_write(guest)
-                .and_then(|()| with_key(guest, Span::new(key, key_len), |host, key| host.delete(key)))
-                .map(i32::from)
+            may_write(guest).and_then(|()| with_key(guest, Span::new(key, key_len), H::delete)).map(i32::from)
         }),
         HostFunction::Increment => link!(|guest, key: u32, key_len: u32, delta: i64| {
             may_write(guest).and_then(|()| {

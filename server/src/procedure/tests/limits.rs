@@ -1,5 +1,7 @@
 //! Every limit of a call: it holds, and the error names it.
 
+use std::fmt::Write as _;
+
 use super::*;
 use crate::procedure::limits::PAGE_BYTES;
 
@@ -124,18 +126,18 @@ fn functions_pay_for_what_they_call() {
         // Doubling at each of 15 levels: 2^15 leaves, without a loop and without recursion.
         let mut fields = String::from("(func $f0 (drop (i32.const 1)))");
         for level in 1..=15 {
-            fields += &format!("(func $f{level} (call $f{0}) (call $f{0}))", level - 1);
+            write!(fields, "(func $f{level} (call $f{0}) (call $f{0}))", level - 1).unwrap();
         }
         assert!(used(&(fields + "(func (export \"run\") (call $f15))")) >= 2 << 15);
         // The same through a table.
         let mut fields = String::from("(table funcref (elem");
         for level in 0..=15 {
-            fields += &format!(" $f{level}");
+            write!(fields, " $f{level}").unwrap();
         }
         fields += ")) (func $f0 (drop (i32.const 1)))";
         for level in 1..=15 {
             let call = format!("(call_indirect (i32.const {}))", level - 1);
-            fields += &format!("(func $f{level} {call} {call})");
+            write!(fields, "(func $f{level} {call} {call})").unwrap();
         }
         assert!(used(&(fields + "(func (export \"run\") (call $f15))")) >= 2 << 15);
     });

@@ -7,6 +7,7 @@ mod limits;
 mod random_modules;
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -111,11 +112,12 @@ pub(super) fn with_imports(fields: &str) -> String {
     let mut text = String::from("(module\n");
     for function in HostFunction::ALL {
         let (params, results) = function.signature();
-        let list =
-            |types: &[wasmparser::ValType]| types.iter().map(|ty| format!(" {ty}")).collect::<String>();
+        let list = |types: &[wasmparser::ValType]| {
+            types.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        };
         let (name, params, results) = (function.name(), list(params), list(results));
-        text +=
-            &format!("(import \"kvasm_1\" \"{name}\" (func ${name} (param{params}) (result{results})))\n");
+        writeln!(text, "(import \"kvasm_1\" \"{name}\" (func ${name} (param {params}) (result {results})))")
+            .unwrap();
     }
     text + "(memory (export \"memory\") 1)\n" + fields + ")"
 }
