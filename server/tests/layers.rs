@@ -11,12 +11,13 @@ const LAYERS: &[&[&str]] = &[
     &["engine"],
     &["command"],
     &["state"],
-    &["procedure", "trigger"],
+    // Options are above the keyspace because some are in its terms: the classes of events.
+    &["procedure", "trigger", "options"],
     &["keyspace"],
     &["store", "protocol"],
     &["types"],
     // What every layer may use, and what knows of none of them.
-    &["options", "memory"],
+    &["memory"],
 ];
 
 /// The dependencies of the server and the modules that may name them.
