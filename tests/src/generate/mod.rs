@@ -1,7 +1,7 @@
 //! A seeded stream of commands that a client might send and of those that none should: small pools of keys so that
 //! commands meet, numbers at the edges, options in any case and combination, wrong arity.
 //!
-//! Commands are built from [`templates`]; what a word of a template stands for is decided here.
+//! Commands are built from `templates.rs`; what a word of a template stands for is decided in `words.rs`.
 
 mod templates;
 mod words;
