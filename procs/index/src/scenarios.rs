@@ -1,6 +1,6 @@
 //! What the index promises, as a table for native tests and for the server.
 
-use kvasm_sdk::testing::Expect::{Array, Bulk, ErrorStart, Integer, Nil, Ok};
+use kvasm_sdk::testing::Expect::{Array, Bulk, Error, Integer, Nil, Ok};
 use kvasm_sdk::testing::Step::{Call, Command};
 use kvasm_sdk::testing::{Native, Scenario};
 
@@ -30,7 +30,7 @@ pub const SCENARIOS: &[Scenario] = &[
         steps: &[
             Command(
                 &["SET", "user:a\nb", "city=London"],
-                ErrorStart("INDEX the id of a user is one line of text"),
+                Error("INDEX trigger 'index_city': the id of a user is one line of text"),
             ),
             Command(&["EXISTS", "user:a\nb", "city:London"], Integer(0)),
         ],

@@ -1,6 +1,6 @@
 //! What the validator promises, as a table for native tests and for the server.
 
-use kvasm_sdk::testing::Expect::{Boolean, Bulk, ErrorStart, Integer, Nil, Ok};
+use kvasm_sdk::testing::Expect::{Boolean, Bulk, Error, ErrorStart, Integer, Nil, Ok};
 use kvasm_sdk::testing::Step::{Call, Command};
 use kvasm_sdk::testing::{Native, Scenario};
 
@@ -12,10 +12,13 @@ pub const SCENARIOS: &[Scenario] = &[
             Command(&["SET", "user:1", r#"{"name":"Ada"}"#], Ok),
             Command(
                 &["SET", "user:1", r#"{"name":Ada}"#],
-                ErrorStart("INVALID user:1 is not JSON: expected a value at byte 8"),
+                Error("INVALID trigger 'validate_user': user:1 is not JSON: expected a value at byte 8"),
             ),
             Command(&["GET", "user:1"], Bulk(r#"{"name":"Ada"}"#)),
-            Command(&["SET", "user:2", "{"], ErrorStart("INVALID user:2 is not JSON")),
+            Command(
+                &["SET", "user:2", "{"],
+                ErrorStart("INVALID trigger 'validate_user': user:2 is not JSON"),
+            ),
             Command(&["GET", "user:2"], Nil),
         ],
     },
@@ -23,11 +26,14 @@ pub const SCENARIOS: &[Scenario] = &[
         name: "there is no way around it",
         steps: &[
             Command(&["SET", "user:1", "[1]"], Ok),
-            Command(&["APPEND", "user:1", "x"], ErrorStart("INVALID user:1")),
-            Command(&["SETRANGE", "user:1", "1", "x"], ErrorStart("INVALID user:1")),
+            Command(&["APPEND", "user:1", "x"], ErrorStart("INVALID trigger 'validate_user': user:1")),
+            Command(&["SETRANGE", "user:1", "1", "x"], ErrorStart("INVALID trigger 'validate_user': user:1")),
             Command(&["SET", "draft", "x"], Ok),
-            Command(&["RENAME", "draft", "user:2"], ErrorStart("INVALID user:2")),
-            Command(&["MSET", "user:3", "1", "user:4", "x"], ErrorStart("INVALID user:4")),
+            Command(&["RENAME", "draft", "user:2"], ErrorStart("INVALID trigger 'validate_user': user:2")),
+            Command(
+                &["MSET", "user:3", "1", "user:4", "x"],
+                ErrorStart("INVALID trigger 'validate_user': user:4"),
+            ),
             Command(&["EXISTS", "user:2", "user:3", "user:4"], Integer(0)),
             Command(&["GET", "draft"], Bulk("x")),
             Command(&["INCR", "user:5"], Integer(1)),

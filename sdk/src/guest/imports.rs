@@ -24,7 +24,7 @@ unsafe extern "C" {
     #[link_name = "command_ro"]
     fn host_command_ro(request: *const u8, request_len: usize, buffer: *mut u8, capacity: usize) -> i64;
     #[link_name = "command_reply"]
-    fn host_command_reply(offset: usize, buffer: *mut u8, capacity: usize) -> i64;
+    fn host_command_reply(offset: i64, buffer: *mut u8, capacity: usize) -> i64;
     #[link_name = "put"]
     fn host_put(key: *const u8, key_len: usize, value: *const u8, value_len: usize);
     #[link_name = "delete"]
@@ -92,7 +92,7 @@ impl Host {
     #[inline]
     pub fn command_reply(&self, offset: usize, buffer: &mut [u8]) {
         // SAFETY: the slice is valid for the call.
-        unsafe { host_command_reply(offset, buffer.as_mut_ptr(), buffer.len()) };
+        unsafe { host_command_reply(offset as i64, buffer.as_mut_ptr(), buffer.len()) };
     }
 
     // From here to `command`: what changes data. Nothing on `&Db` may reach these.

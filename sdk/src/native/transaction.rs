@@ -117,7 +117,7 @@ impl Db {
                     values: Values { before: change.before.clone(), after: change.after.clone() },
                 };
                 let outcome = self.guarded(|db| (trigger.invoke)(db, &event));
-                outcome.map_err(|error| Error::new(format!("{error} (trigger {})", trigger.name)))?;
+                outcome.map_err(|error| failed(&trigger.name, &error))?;
             }
         }
         Ok(())
@@ -130,6 +130,12 @@ impl Db {
         self.host.state.get_mut().is_running = false;
         outcome.unwrap_or_else(|payload| Err(error_of(payload)))
     }
+}
+
+/// The error of a command whose trigger failed, as the server words it: the code stays first.
+fn failed(trigger: &str, error: &Error) -> Error {
+    let reason = error.text().split_once(' ').map_or("", |(_, reason)| reason);
+    Error::new(format!("{} trigger '{trigger}': {reason}", error.code()))
 }
 
 /// The error that a client would see. In a guest the place of a panic follows its message.

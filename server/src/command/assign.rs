@@ -219,29 +219,29 @@ mod tests {
     use super::*;
 
     #[track_caller]
-    fn check(options: &str, expected: Result<SetOptions<'_>>) {
+    fn check(options: &str, expected: &Result<SetOptions<'_>>) {
         let options: Vec<&[u8]> = options.split_whitespace().map(str::as_bytes).collect();
-        assert_eq!(SetOptions::parse(&options), expected);
+        assert_eq!(&SetOptions::parse(&options), expected);
     }
 
     #[test]
     fn options_combine_as_in_redis() {
         let ends = |option, amount: &'static str| Some(Lifetime::Ends(option, amount.as_bytes()));
         let seconds = ends(ExpiryOption::Seconds, "2");
-        check("", Ok(SetOptions::default()));
-        check("nx", Ok(SetOptions { condition: Some(Condition::Absent), ..SetOptions::default() }));
-        check("EX 1 ex 2", Ok(SetOptions { lifetime: seconds, ..SetOptions::default() }));
+        check("", &Ok(SetOptions::default()));
+        check("nx", &Ok(SetOptions { condition: Some(Condition::Absent), ..SetOptions::default() }));
+        check("EX 1 ex 2", &Ok(SetOptions { lifetime: seconds, ..SetOptions::default() }));
         check(
             "xx get PXAT 5 XX",
-            Ok(SetOptions {
+            &Ok(SetOptions {
                 condition: Some(Condition::Present),
                 get: true,
                 lifetime: ends(ExpiryOption::UnixMilliseconds, "5"),
             }),
         );
-        check("KEEPTTL keepttl", Ok(SetOptions { lifetime: Some(Lifetime::Keep), ..SetOptions::default() }));
+        check("KEEPTTL keepttl", &Ok(SetOptions { lifetime: Some(Lifetime::Keep), ..SetOptions::default() }));
         for wrong in ["nx xx", "ex", "ex 1 px 1", "ex 1 keepttl", "keepttl exat 1", "persist", "1"] {
-            check(wrong, Err(Error::SYNTAX));
+            check(wrong, &Err(Error::SYNTAX));
         }
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::arguments::{flag, integer};
-use super::procedure::outcome;
+use super::procedure::{EVAL, EVAL_RO, outcome};
 use super::{Command, Context, Error, Flags, Group, Outcome, Result};
 use crate::protocol::Reply;
 use crate::state::{Library, ProcedureLogEntry, module_limits};
@@ -15,7 +15,7 @@ const DEPENDS: &str = "Depends on the function that is executed.";
 
 pub(super) const COMMANDS: &[Command] = &[
     Command::outcome("fcall", -3, fcall)
-        .flags(&[Flags::NOSCRIPT, Flags::SKIP_MONITOR, Flags::MAY_REPLICATE])
+        .flags(EVAL)
         .counted_keys(2)
         .docs(
             Group::Scripting,
@@ -25,7 +25,7 @@ pub(super) const COMMANDS: &[Command] = &[
             "function numkeys [key [key ...]] [arg [arg ...]]",
         ),
     Command::outcome("fcall_ro", -3, fcall_ro)
-        .flags(&[Flags::NOSCRIPT, Flags::SKIP_MONITOR, Flags::READONLY])
+        .flags(EVAL_RO)
         .counted_keys(2)
         .docs(
             Group::Scripting,
@@ -74,7 +74,7 @@ const FUNCTION: &[Command] = &[
         "Describes the libraries.",
         "[LIBRARYNAME library-name-pattern] [WITHCODE]",
     ),
-    Command::new("stats", 2, stats).flags(&[Flags::NOSCRIPT]).docs(
+    Command::new("stats", 2, stats).flags(&[Flags::NOSCRIPT, Flags::ALLOW_BUSY]).docs(
         Group::Scripting,
         "7.0.0",
         "O(1)",

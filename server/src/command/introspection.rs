@@ -103,7 +103,7 @@ pub(super) fn find(name: &[u8]) -> Option<Found> {
     let (top, _) = lookup(parts.next()?)?;
     match parts.next() {
         None => Some(Found { container: None, row: top }),
-        Some(own) => Some(Found { container: Some(top), row: subcommand(top, own)? }),
+        Some(own) => Some(Found { container: Some(top), row: subcommand(top, own)?.0 }),
     }
 }
 
@@ -303,7 +303,7 @@ fn parse_command(arguments: &[&[u8]]) -> Result<Found> {
         return Ok(top);
     }
     let own = arguments.get(1).and_then(|name| subcommand(row, name));
-    own.map(|own| Found { container: Some(row), row: own }).ok_or(invalid)
+    own.map(|(own, _)| Found { container: Some(row), row: own }).ok_or(invalid)
 }
 
 fn keys_of(command: &Found, arguments: &[&[u8]]) -> Result<Vec<usize>> {

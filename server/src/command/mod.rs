@@ -43,7 +43,7 @@ mod trigger;
 pub use arguments::{ExpiryOption, flag, integer, unsigned};
 pub use documentation::markdown;
 pub use secrets::redact;
-pub use table::{Command, Flags, Group, Keys, Run, all, lookup, subcommand};
+pub use table::{Command, Flags, Group, Keys, Run, all, full_name, lookup, subcommand};
 
 use std::borrow::Cow;
 use std::ops::Range;

@@ -72,7 +72,7 @@ fn freq(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
 
 fn idletime(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let now_s = ctx.keyspace.now_ms() / 1000;
-    describe(ctx, args, |entry| Ok(Reply::Integer(now_s.saturating_sub(entry.accessed_s()) as i64)))
+    describe(ctx, args, |entry| Ok(Reply::Integer(entry.idle_s(now_s) as i64)))
 }
 
 fn refcount(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {

@@ -10,8 +10,12 @@ use crate::procedure::{EVAL_EXPORT, Module};
 use crate::protocol::Reply;
 use crate::state::{Digest, module_limits};
 
-const EVAL: &[Flags] = &[Flags::NOSCRIPT, Flags::SKIP_MONITOR, Flags::MAY_REPLICATE];
-const EVAL_RO: &[Flags] = &[Flags::NOSCRIPT, Flags::SKIP_MONITOR, Flags::READONLY];
+/// What calls a procedure, as Redis marks what calls a script.
+pub(super) const EVAL: &[Flags] =
+    &[Flags::NOSCRIPT, Flags::STALE, Flags::SKIP_MONITOR, Flags::NO_MANDATORY_KEYS];
+/// What calls a procedure that may only read.
+pub(super) const EVAL_RO: &[Flags] =
+    &[Flags::READONLY, Flags::NOSCRIPT, Flags::STALE, Flags::SKIP_MONITOR, Flags::NO_MANDATORY_KEYS];
 const DEPENDS: &str = "Depends on the procedure that is executed.";
 
 pub(super) const COMMANDS: &[Command] = &[

@@ -354,6 +354,8 @@ const MAX_NAME_LEN: usize = 24;
 
 struct Index {
     by_name: HashTable<(&'static Command, usize)>,
+    /// The full name of every command and subcommand, at its place.
+    names: Vec<String>,
 }
 
 fn hash(name: &[u8]) -> u64 {
@@ -368,15 +370,18 @@ fn index() -> &'static Index {
     static INDEX: OnceLock<Index> = OnceLock::new();
     INDEX.get_or_init(|| {
         let mut by_name = HashTable::new();
-        for (place, command) in all().enumerate() {
+        let mut names = Vec::new();
+        for command in all() {
             let of = |(command, _): &(&Command, usize)| hash(command.name.as_bytes());
-            by_name.insert_unique(hash(command.name.as_bytes()), (command, place), of);
+            by_name.insert_unique(hash(command.name.as_bytes()), (command, names.len()), of);
+            names.push(command.name.to_owned());
+            names.extend(command.subcommands.iter().map(|own| format!("{}|{}", command.name, own.name)));
         }
-        Index { by_name }
+        Index { by_name, names }
     })
 }
 
-/// The row of a command named in any case, and its place in the table.
+/// The row of a command named in any case, and its place among all commands and subcommands.
 #[must_use]
 pub fn lookup(name: &[u8]) -> Option<(&'static Command, usize)> {
     if name.len() > MAX_NAME_LEN {
@@ -386,10 +391,17 @@ pub fn lookup(name: &[u8]) -> Option<(&'static Command, usize)> {
     found.copied()
 }
 
-/// The row of a subcommand named in any case.
+/// The row of a subcommand named in any case, and how far behind its container's place its own is.
 #[must_use]
-pub fn subcommand(container: &'static Command, name: &[u8]) -> Option<&'static Command> {
-    container.subcommands.iter().find(|row| row.name.as_bytes().eq_ignore_ascii_case(name))
+pub fn subcommand(container: &'static Command, name: &[u8]) -> Option<(&'static Command, usize)> {
+    let mut rows = container.subcommands.iter().zip(1..);
+    rows.find(|(row, _)| row.name.as_bytes().eq_ignore_ascii_case(name))
+}
+
+/// The name of the command at a place: `get`, or with that of its container `client|list`.
+#[must_use]
+pub fn full_name(place: usize) -> &'static str {
+    index().names.get(place).map_or("", String::as_str)
 }
 
 #[cfg(test)]
@@ -408,6 +420,17 @@ mod tests {
             }
         }
         assert!(lookup(b"nope").is_none());
+    }
+
+    #[test]
+    fn every_command_and_subcommand_has_a_place_of_its_own() {
+        for (place, name) in index().names.iter().enumerate() {
+            let mut parts = name.split('|');
+            let (row, first) = lookup(parts.next().unwrap_or_default().as_bytes()).unwrap();
+            let behind = parts.next().map_or(0, |own| subcommand(row, own.as_bytes()).unwrap().1);
+            assert_eq!(first + behind, place, "{name}");
+        }
+        assert_eq!(full_name(usize::MAX), "");
     }
 
     #[track_caller]

@@ -85,7 +85,7 @@ impl Fixture {
         let arguments: Vec<&[u8]> = arguments.iter().map(Vec::as_slice).collect();
         let (mut command, _) = lookup(arguments[0]).expect("a command");
         if !command.subcommands.is_empty() && arguments.len() > 1 {
-            command = subcommand(command, arguments[1]).expect("a subcommand");
+            (command, _) = subcommand(command, arguments[1]).expect("a subcommand");
         }
         assert!(command.accepts(arguments.len()), "{request}: number of arguments");
         self.keyspace.begin(NOW_US);

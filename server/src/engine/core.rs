@@ -71,8 +71,10 @@ impl Core {
             return Err(Error::text("ERR Unknown command called from script"));
         };
         let row = match arguments.get(1) {
-            Some(name) if !row.subcommands.is_empty() => command::subcommand(row, name)
-                .ok_or(Error::text("ERR Unknown subcommand called from script"))?,
+            Some(name) if !row.subcommands.is_empty() => {
+                let found = command::subcommand(row, name);
+                found.ok_or(Error::text("ERR Unknown subcommand called from script"))?.0
+            }
             _ => row,
         };
         if !row.accepts(arguments.len()) {

@@ -1,6 +1,5 @@
 //! The way of one request: found, checked, queued or run, answered.
 
-use std::borrow::Cow;
 use std::rc::Rc;
 
 use super::limits::{MAX_QUEUED_BYTES, MAX_QUOTED_LEN, MAX_RETRIES};
@@ -48,19 +47,8 @@ pub(super) struct Found {
     pub row: &'static Command,
     /// The container of a subcommand, or the row itself.
     parent: &'static Command,
-    /// The parent's place in the table.
+    /// Its place among all commands and subcommands.
     pub place: usize,
-}
-
-impl Found {
-    /// Its name, with that of its container: `client|list`.
-    fn name(&self) -> Cow<'static, str> {
-        if std::ptr::eq(self.row, self.parent) {
-            Cow::Borrowed(self.row.name)
-        } else {
-            Cow::Owned(format!("{}|{}", self.parent.name, self.row.name))
-        }
-    }
 }
 
 impl Engine {
@@ -125,7 +113,7 @@ impl Engine {
         found: Found,
         arguments: &[&[u8]],
     ) -> command::Result<Answer> {
-        session.last_command = found.parent.name;
+        session.last_command = command::full_name(found.place);
         if let Err(text) = self.check(session, found) {
             self.core().server.statistics.command(found.place).rejected_calls += 1;
             abort_transaction(session);
@@ -212,7 +200,7 @@ impl Engine {
             return Err(format!(
                 "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in \
                  this context",
-                found.name()
+                command::full_name(found.place)
             )
             .into());
         }
@@ -333,18 +321,18 @@ pub(super) fn find(arguments: &[&[u8]]) -> Result<Found, Error> {
     let Some((parent, place)) = arguments.first().and_then(|name| command::lookup(name)) else {
         return Err(unknown(arguments));
     };
-    let row = match arguments.get(1) {
+    let (row, behind) = match arguments.get(1) {
         Some(name) if !parent.subcommands.is_empty() => {
             command::subcommand(parent, name).ok_or_else(|| unknown_subcommand(parent, name))?
         }
-        _ => parent,
+        _ => (parent, 0),
     };
-    let found = Found { row, parent, place };
+    let place = place + behind;
     if !row.accepts(arguments.len()) {
-        let name = found.name();
+        let name = command::full_name(place);
         return Err(format!("ERR wrong number of arguments for '{name}' command").into());
     }
-    Ok(found)
+    Ok(Found { row, parent, place })
 }
 
 fn unknown(arguments: &[&[u8]]) -> Error {

@@ -10,7 +10,7 @@ use crate::types::{StringValue, Value};
 impl Keyspace {
     /// The value of a key, for a command that reads it: counts a hit or a miss, and its use.
     pub fn get(&mut self, database: u8, key: &[u8]) -> Result<Option<&Value>, Error> {
-        let now_s = (self.now_ms / 1000) as u32;
+        let now_s = self.now_ms / 1000;
         let Some((_, place)) = self.locate(database, key)? else {
             self.statistics.misses += 1;
             self.raise(events::KEY_MISS, database, key, None, None);
@@ -19,7 +19,7 @@ impl Keyspace {
         self.statistics.hits += 1;
         let entry = self.databases[usize::from(database)].table.get_mut(place);
         Ok(entry.map(|entry| {
-            entry.accessed_s = now_s;
+            entry.stamp.touch(now_s);
             &entry.value
         }))
     }

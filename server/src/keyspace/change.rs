@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::entry::NEVER;
+use super::entry::{NEVER, Stamp};
 use super::event::events;
 use super::table::Place;
 use super::undo::{Saved, Step};
@@ -147,8 +147,7 @@ impl Keyspace {
         let held = &mut self.databases[usize::from(database)];
         held.set_expiry(place, expires_at_ms.unwrap_or(NEVER));
         if let Some(entry) = held.table.get_mut(place) {
-            entry.version = self.version;
-            entry.accessed_s = (self.now_ms / 1000) as u32;
+            entry.stamp.touch(self.now_ms / 1000);
         }
         self.statistics.changes += 1;
         self.watchers.touch(database, key);
@@ -239,8 +238,7 @@ impl Keyspace {
         }
         self.statistics.changes += 1;
         self.watchers.touch(database, key);
-        entry.version = self.version;
-        entry.accessed_s = (self.now_ms / 1000) as u32;
+        entry.stamp.touch(self.now_ms / 1000);
         match (edit, &entry.value) {
             // A short string is one row on disk, so it is journalled whole.
             (Edit::Bytes(range), Value::String(string @ StringValue::Chunked(_))) => {
@@ -272,8 +270,7 @@ impl Keyspace {
         self.statistics.changes += 1;
         self.watchers.touch(database, &entry.key);
         content.assign(&mut entry.value);
-        entry.version = self.version;
-        entry.accessed_s = (self.now_ms / 1000) as u32;
+        entry.stamp.touch(self.now_ms / 1000);
         self.journal.put(database, &entry.key, entry.expires_at_ms(), false, &entry.value);
         if self.journal.wants(event.class) {
             let (key, after) = (entry.key.clone(), before.is_some().then(|| entry.value.clone()));
@@ -308,7 +305,6 @@ impl Keyspace {
         expires_at_ms: Option<u64>,
         event: EventKind,
     ) {
-        self.version += 1;
         self.statistics.changes += 1;
         self.watchers.touch(database, key);
         if self.undo.is_recording() {
@@ -319,8 +315,7 @@ impl Keyspace {
             key: Key::new(key),
             value,
             expires_at_ms: expires_at_ms.unwrap_or(NEVER),
-            version: self.version,
-            accessed_s: (self.now_ms / 1000) as u32,
+            stamp: Stamp::at(self.now_ms / 1000),
         });
         let held = &mut self.databases[usize::from(database)];
         held.insert(&self.seed, position, entry);
@@ -334,7 +329,6 @@ impl Keyspace {
         place: Place,
         event: EventKind,
     ) -> Option<Box<Entry>> {
-        self.version += 1;
         self.statistics.changes += 1;
         let sequence = self.journal.group();
         let held = &mut self.databases[usize::from(database)];
@@ -354,13 +348,14 @@ impl Keyspace {
     /// Does what must come before the value or the time to live at `place` changes; gives the value before, where
     /// triggers want it.
     fn before_change(&mut self, database: u8, place: Place) -> Option<Value> {
-        self.version += 1;
-        let entry = self.databases[usize::from(database)].table.get(place)?;
-        if !self.undo.has_saved(entry.version) {
-            let (key, entry) = (entry.key.clone(), Some(Box::new(entry.clone())));
-            self.undo.push(Step::Key(Saved { database, key, entry }));
+        let entry = self.databases[usize::from(database)].table.get_mut(place)?;
+        if let Some(savepoint) = self.undo.savepoint()
+            && entry.stamp.savepoint() != savepoint
+        {
+            let saved = Saved { database, key: entry.key.clone(), entry: Some(Box::new(entry.clone())) };
+            self.undo.push(Step::Key(saved));
+            entry.stamp.set_savepoint(savepoint);
         }
-        let entry = self.databases[usize::from(database)].table.get(place)?;
         self.journal.wants_values().then(|| entry.value.clone())
     }
 

@@ -64,8 +64,9 @@ impl std::fmt::Debug for Key {
     }
 }
 
-/// A key with its value, in memory.
+/// A key with its value, in memory: one cache line.
 #[derive(Clone, Debug)]
+#[repr(align(64))]
 pub struct Entry {
     /// The key's name.
     pub key: Key,
@@ -73,10 +74,46 @@ pub struct Entry {
     pub value: Value,
     /// When it ends, in milliseconds of unix time; [`NEVER`] when it does not.
     pub(super) expires_at_ms: u64,
-    /// The keyspace's change counter at the last change: what a savepoint compares, to save each key once.
-    pub(super) version: u64,
-    /// When a command last used it, in seconds of unix time.
-    pub(super) accessed_s: u32,
+    pub(super) stamp: Stamp,
+}
+
+const _: () = assert!(size_of::<Entry>() == 64, "a look-up is meant to touch one line of an entry");
+
+/// When an entry was last used, and the savepoint in which it was last saved, in 64 bits.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Stamp(u64);
+
+impl Stamp {
+    /// Seconds are counted modulo 2^24, which is 194 days, as in Redis.
+    const ACCESSED_BITS: u32 = 24;
+    const ACCESSED_MASK: u64 = (1 << Self::ACCESSED_BITS) - 1;
+    /// The last number that a savepoint can have.
+    pub const MAX_SAVEPOINT: u64 = (1 << (u64::BITS - Self::ACCESSED_BITS)) - 1;
+
+    /// Of an entry that is used now, and has not been saved.
+    pub fn at(now_s: u64) -> Self {
+        Self(now_s & Self::ACCESSED_MASK)
+    }
+
+    /// Notes that the entry is used now.
+    pub fn touch(&mut self, now_s: u64) {
+        self.0 = self.0 & !Self::ACCESSED_MASK | now_s & Self::ACCESSED_MASK;
+    }
+
+    /// For how long the entry has not been used, in seconds.
+    pub fn idle_s(self, now_s: u64) -> u64 {
+        now_s.wrapping_sub(self.0) & Self::ACCESSED_MASK
+    }
+
+    /// The savepoint in which the entry was last saved; 0 for none.
+    pub fn savepoint(self) -> u64 {
+        self.0 >> Self::ACCESSED_BITS
+    }
+
+    /// Notes that the entry is saved in a savepoint.
+    pub fn set_savepoint(&mut self, savepoint: u64) {
+        self.0 = savepoint << Self::ACCESSED_BITS | self.0 & Self::ACCESSED_MASK;
+    }
 }
 
 /// The `expires_at_ms` of an entry without a time to live.
@@ -95,10 +132,10 @@ impl Entry {
         self.expires_at_ms < now_ms
     }
 
-    /// When a command last used it, in seconds of unix time.
+    /// For how long no command has used it, in seconds, at a time in seconds of unix time.
     #[must_use]
-    pub fn accessed_s(&self) -> u64 {
-        u64::from(self.accessed_s)
+    pub fn idle_s(&self, now_s: u64) -> u64 {
+        self.stamp.idle_s(now_s)
     }
 
     /// Bytes that the key and its value take in memory, without the table's share.

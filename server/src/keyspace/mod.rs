@@ -78,8 +78,6 @@ pub struct Keyspace {
     journal: Journal,
     undo: UndoLog,
     watchers: Watchers,
-    /// Counts changes; see [`Entry`]'s `version`.
-    version: u64,
     now_us: u64,
     now_ms: u64,
     statistics: Statistics,
@@ -145,7 +143,12 @@ impl Keyspace {
 
     /// Opens a savepoint: from here on changes can be undone.
     pub fn savepoint(&mut self) -> Savepoint {
-        self.undo.open(self.version);
+        if self.undo.is_exhausted() {
+            // After a million savepoints a second for 12 days the numbers start again.
+            self.databases.iter_mut().for_each(|database| database.table.forget_savepoints());
+            self.undo.restart();
+        }
+        self.undo.open();
         Savepoint {
             steps: self.undo.len(),
             journal: self.journal.mark(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::cold::ColdPage;
 use super::database::Database;
-use super::entry::NEVER;
+use super::entry::{NEVER, Stamp};
 use super::undo::Step;
 use super::{Entry, Key, Keyspace};
 use crate::store::record::{Change, Value as Stored};
@@ -52,7 +52,6 @@ impl Keyspace {
             journal: super::Journal::default(),
             undo: super::UndoLog::default(),
             watchers: super::Watchers::default(),
-            version: 0,
             now_us: 0,
             now_ms: 0,
             statistics: super::Statistics::default(),
@@ -227,8 +226,7 @@ impl Keyspace {
             key: Key::new(key),
             value: loaded.value,
             expires_at_ms: loaded.expires_at_ms.unwrap_or(NEVER),
-            version: self.version,
-            accessed_s: (self.now_ms / 1000) as u32,
+            stamp: Stamp::at(self.now_ms / 1000),
         });
         self.databases[usize::from(database)].insert(&self.seed, position, entry);
     }

@@ -118,8 +118,11 @@ impl Table {
         None
     }
 
-    pub fn iter(&self) -> impl Iterator<Item = &Entry> {
-        self.slots.iter().flat_map(|table| table.iter().map(|entry| &**entry))
+    /// Removes the number of a savepoint from every entry.
+    pub fn forget_savepoints(&mut self) {
+        for table in &mut self.slots {
+            table.iter_mut().for_each(|entry| entry.stamp.set_savepoint(0));
+        }
     }
 
     /// Bytes of the tables themselves.

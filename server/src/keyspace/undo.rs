@@ -3,8 +3,12 @@
 //! A value clones in O(1), so saving it before a change is cheap; and it is saved only while a savepoint is open, so
 //! plain commands pay nothing.
 
+use super::entry::Stamp;
 use super::{Entry, Key};
 use crate::store::{Databases, SystemTable};
+
+/// One transaction opens fewer savepoints than this: each needs a command or a trigger of its own.
+const MAX_OPEN_SAVEPOINTS: u64 = 1 << 32;
 
 /// A key as it was before a change.
 #[derive(Debug)]
@@ -32,8 +36,10 @@ pub(super) enum Step {
 #[derive(Debug, Default)]
 pub(super) struct UndoLog {
     steps: Vec<Step>,
-    /// The change counter at each open savepoint.
+    /// The numbers of the open savepoints. A number is never given twice, so that an entry stamped with it has been
+    /// saved since that savepoint was opened, and need not be saved again.
     open: Vec<u64>,
+    last_savepoint: u64,
 }
 
 impl UndoLog {
@@ -42,9 +48,25 @@ impl UndoLog {
         !self.open.is_empty()
     }
 
-    /// Whether a key last changed at `version` has been saved since the innermost savepoint.
-    pub fn has_saved(&self, version: u64) -> bool {
-        self.open.last().is_none_or(|opened| version > *opened)
+    /// The number of the innermost savepoint.
+    pub fn savepoint(&self) -> Option<u64> {
+        self.open.last().copied()
+    }
+
+    /// Whether there are no more numbers, and no savepoint is open.
+    pub fn is_exhausted(&self) -> bool {
+        self.open.is_empty() && self.last_savepoint >= Stamp::MAX_SAVEPOINT - MAX_OPEN_SAVEPOINTS
+    }
+
+    /// Gives numbers from the start again, now that no entry is stamped.
+    pub fn restart(&mut self) {
+        self.last_savepoint = 0;
+    }
+
+    /// Gives out all numbers but the last ones.
+    #[cfg(test)]
+    pub fn exhaust(&mut self) {
+        self.last_savepoint = Stamp::MAX_SAVEPOINT - MAX_OPEN_SAVEPOINTS;
     }
 
     pub fn push(&mut self, step: Step) {
@@ -55,8 +77,9 @@ impl UndoLog {
         self.steps.len()
     }
 
-    pub fn open(&mut self, version: u64) {
-        self.open.push(version);
+    pub fn open(&mut self) {
+        self.last_savepoint += 1;
+        self.open.push(self.last_savepoint);
     }
 
     /// Closes the innermost savepoint; its steps now belong to the one around it, or are forgotten with the last.

@@ -115,7 +115,7 @@ pub struct Session {
     pub connected_s: u64,
     /// When it last sent a command, in seconds of unix time.
     pub active_s: u64,
-    /// Its last command, in lower case.
+    /// Its last command: `get`, `client|list`.
     pub last_command: &'static str,
     /// Bytes of requests that are not complete yet.
     pub query_buffer_bytes: usize,

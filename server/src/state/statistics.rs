@@ -36,7 +36,7 @@ pub struct Statistics {
     pub output_limit_disconnections: u64,
     /// Clients disconnected because their requests exceeded a limit.
     pub query_limit_disconnections: u64,
-    /// By the command's place in the table of commands.
+    /// By the command's place among all commands and subcommands.
     pub per_command: Vec<CommandStatistics>,
     /// Procedures called, by clients and triggers.
     pub procedure_calls: u64,

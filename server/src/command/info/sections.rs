@@ -3,7 +3,7 @@
 
 use std::fs;
 
-use super::super::all;
+use super::super::full_name;
 use super::{Context, Fields, REDIS_VERSION, Section};
 use crate::memory;
 
@@ -201,14 +201,14 @@ fn wasm(ctx: &Context<'_>, fields: &mut Fields) {
 }
 
 fn command_stats(ctx: &Context<'_>, fields: &mut Fields) {
-    for (row, counted) in all().zip(&ctx.server.statistics.per_command) {
+    for (place, counted) in ctx.server.statistics.per_command.iter().enumerate() {
         if counted.calls + counted.rejected_calls + counted.failed_calls == 0 {
             continue;
         }
         let duration_us = counted.duration_ns / 1000;
         let per_call_us = counted.duration_ns as f64 / 1000.0 / counted.calls.max(1) as f64;
         fields.add(
-            format_args!("cmdstat_{}", row.name),
+            format_args!("cmdstat_{}", full_name(place)),
             format_args!(
                 "calls={},usec={duration_us},usec_per_call={per_call_us:.2},rejected_calls={},failed_calls={}",
                 counted.calls, counted.rejected_calls, counted.failed_calls
