@@ -23,7 +23,13 @@ struct MapHost(HashMap<Vec<u8>, Vec<u8>>);
 impl Host for MapHost {
     type Error = ();
 
-    fn get(&mut self, key: &[u8], offset: u64, limit: usize, copy: &mut dyn FnMut(&[u8])) -> Result<Option<u64>, ()> {
+    fn get(
+        &mut self,
+        key: &[u8],
+        offset: u64,
+        limit: usize,
+        copy: &mut dyn FnMut(&[u8]),
+    ) -> Result<Option<u64>, ()> {
         Ok(self.0.get(key).map(|value| {
             let rest = value.get(offset as usize..).unwrap_or_default();
             copy(&rest[..rest.len().min(limit)]);
@@ -77,7 +83,8 @@ fn measure() {
 
 /// Compiles a guest; the module is in memory, the file is gone.
 fn compile(guest: &str, opt_level: &str) -> Vec<u8> {
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/guests").join(guest).with_extension("rs");
+    let source =
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/guests").join(guest).with_extension("rs");
     let target = std::env::temp_dir().join(format!("kvasm-metering-{}-{guest}.wasm", std::process::id()));
     let status = Command::new("rustc")
         .args(["--target", "wasm32-unknown-unknown", "--edition", "2024", "--crate-type", "cdylib"])
@@ -95,7 +102,7 @@ fn compile(guest: &str, opt_level: &str) -> Vec<u8> {
 
 fn median(mut ratios: Vec<f64>) -> f64 {
     ratios.sort_by(f64::total_cmp);
-    (ratios[(ratios.len() - 1) / 2] + ratios[ratios.len() / 2]) / 2.0
+    f64::midpoint(ratios[(ratios.len() - 1) / 2], ratios[ratios.len() / 2])
 }
 
 fn fastest(times: &[f64]) -> f64 {
@@ -140,7 +147,9 @@ impl Bare {
 }
 
 fn metering_overhead(opt_level: &str) {
-    println!("| guest (opt-level {opt_level}) | bare, µs | metered, µs | ratio | fuel a µs |\n|---|---|---|---|---|");
+    println!(
+        "| guest (opt-level {opt_level}) | bare, µs | metered, µs | ratio | fuel a µs |\n|---|---|---|---|---|"
+    );
     let limits = Limits::default();
     let mut ratios = Vec::new();
     for guest in GUESTS {
@@ -164,7 +173,11 @@ fn metering_overhead(opt_level: &str) {
         }
         let (bare, metered) = (fastest(&bare_times), fastest(&metered_times));
         ratios.push(metered / bare);
-        println!("| {guest} | {bare:.0} | {metered:.0} | {:.2} | {:.0} |", metered / bare, fuel as f64 / metered);
+        println!(
+            "| {guest} | {bare:.0} | {metered:.0} | {:.2} | {:.0} |",
+            metered / bare,
+            fuel as f64 / metered
+        );
     }
     println!("\nmedian of base64, sha256, json_scan, sort: {:.2}\n", median(ratios[..4].to_vec()));
 }
@@ -219,8 +232,12 @@ fn call_costs() {
         ("nothing, 2 pages", r#"(module (memory 2) (func (export "run")))"#.to_owned()),
         ("nothing, 17 pages", r#"(module (memory 17) (func (export "run")))"#.to_owned()),
         ("key + get + put, 1 page", format!("(module {get_put} (memory 1))")),
-        ("a changed table (a new instance each time)", r#"(module (memory 1) (table 4 funcref) (elem $e func 0)
-            (func (export "run") (table.init $e (i32.const 0) (i32.const 0) (i32.const 1))))"#.to_owned()),
+        (
+            "a changed table (a new instance each time)",
+            r#"(module (memory 1) (table 4 funcref) (elem $e func 0)
+            (func (export "run") (table.init $e (i32.const 0) (i32.const 0) (i32.const 1))))"#
+                .to_owned(),
+        ),
     ];
     for (name, text) in cases {
         let module = Arc::new(Module::compile(text.as_bytes(), &Limits::default()).expect("passes the gate"));

@@ -17,7 +17,7 @@ macro_rules! host_functions {
     ($($variant:ident $name:literal ($($param:expr),*) -> ($($result:expr),*) $effect:ident $fuel:literal;)*) => {
         /// A function that a guest can import.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub(super) enum HostFunction { $(#[doc = $name] $variant),* }
+        pub(super) enum HostFunction { $(#[doc = concat!("`", $name, "`")] $variant),* }
 
         impl HostFunction {
             /// All of them.

@@ -19,14 +19,12 @@ pub(super) struct Facts {
     calls: Vec<u32>,
     /// Types of indirect calls: type indices.
     indirect_calls: Vec<u32>,
-    /// It loops.
-    pub(super) has_loop: bool,
+    /// It loops, grows the memory, or runs instructions whose cost depends on an operand: its cost is not known.
+    meters_itself: bool,
     /// It runs bulk instructions whose cost depends on an operand.
     pub(super) has_bulk: bool,
     /// It changes the table, or drops a segment: state that only a new instance gives back.
     pub(super) spoils_instance: bool,
-    /// It grows the memory.
-    grows_memory: bool,
 }
 
 impl Facts {
@@ -38,8 +36,7 @@ impl Facts {
             match operator {
                 Operator::Call { function_index } => facts.calls.push(function_index),
                 Operator::CallIndirect { type_index, .. } => facts.indirect_calls.push(type_index),
-                Operator::Loop { .. } => facts.has_loop = true,
-                Operator::MemoryGrow { .. } => facts.grows_memory = true,
+                Operator::Loop { .. } | Operator::MemoryGrow { .. } => facts.meters_itself = true,
                 Operator::TableInit { .. }
                 | Operator::TableCopy { .. }
                 | Operator::ElemDrop { .. }
@@ -49,11 +46,8 @@ impl Facts {
             facts.has_bulk |= meter::has_dynamic_cost(&operator, &previous);
             previous = operator;
         }
+        facts.meters_itself |= facts.has_bulk;
         Ok(facts)
-    }
-
-    fn must_meter_itself(&self) -> bool {
-        self.has_loop || self.has_bulk || self.grows_memory
     }
 }
 
@@ -163,7 +157,8 @@ impl Graph {
     fn prepay(&mut self, survey: &Survey<'_>) -> Result<(), GateError> {
         let callers = self.callers();
         let mut unvisited_callees: Vec<usize> = self.edges.iter().map(Vec::len).collect();
-        let mut ready: Vec<usize> = (0..self.edges.len()).filter(|node| unvisited_callees[*node] == 0).collect();
+        let mut ready: Vec<usize> =
+            (0..self.edges.len()).filter(|node| unvisited_callees[*node] == 0).collect();
         while let Some(node) = ready.pop() {
             self.prepaid_fuel[node] = self.fuel_of(node, survey)?.filter(|fuel| *fuel <= MAX_PREPAID_FUEL);
             for &caller in &callers[node] {
@@ -184,11 +179,12 @@ impl Graph {
             return Ok(None);
         }
         if node >= self.functions {
-            let dearest = self.edges[node].iter().filter_map(|callee| self.prepaid_fuel[*callee as usize]).max();
+            let dearest =
+                self.edges[node].iter().filter_map(|callee| self.prepaid_fuel[*callee as usize]).max();
             return Ok(Some(dearest.unwrap_or(0)));
         }
         let defined = node - self.imports;
-        if self.facts[defined].must_meter_itself() {
+        if self.facts[defined].meters_itself {
             return Ok(None);
         }
         Ok(Some(meter::plan(&survey.bodies[defined], self)?.entry_fuel))

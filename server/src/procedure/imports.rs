@@ -52,23 +52,29 @@ fn define_one<H: Host>(linker: &mut Linker<Context<H>>, function: HostFunction) 
         HostFunction::Get => link!(|guest, key: u32, key_len: u32, buffer: u32, capacity: u32| {
             get(guest, Span::new(key, key_len), 0, Span::new(buffer, capacity))
         }),
-        HostFunction::GetRange => link!(|guest, key: u32, key_len: u32, offset: i64, buffer: u32, capacity: u32| {
-            match u64::try_from(offset) {
-                Ok(offset) => get(guest, Span::new(key, key_len), offset, Span::new(buffer, capacity)),
-                Err(_) => Err(CallError::Trap(Trap::HostArgument("negative offset given to get_range"))),
-            }
-        }),
+        HostFunction::GetRange => {
+            link!(|guest, key: u32, key_len: u32, offset: i64, buffer: u32, capacity: u32| {
+                match u64::try_from(offset) {
+                    Ok(offset) => get(guest, Span::new(key, key_len), offset, Span::new(buffer, capacity)),
+                    Err(_) => Err(CallError::Trap(Trap::HostArgument("negative offset given to get_range"))),
+                }
+            })
+        }
         HostFunction::Exists => link!(|guest, key: u32, key_len: u32| {
-            with_key(guest, Span::new(key, key_len), |host, key| host.exists(key)).map(i32::from)
+            with_key(guest, Span::new(key, key_len), H::exists).map(i32::from)
         }),
-        HostFunction::CommandReadOnly => link!(|guest, request: u32, request_len: u32, buffer: u32, capacity: u32| {
-            command(guest, true, Span::new(request, request_len), Span::new(buffer, capacity))
-        }),
-        HostFunction::Command => link!(|guest, request: u32, request_len: u32, buffer: u32, capacity: u32| {
-            let read_only = guest.data().read_only;
-            guest.data_mut().wrote |= !read_only;
-            command(guest, read_only, Span::new(request, request_len), Span::new(buffer, capacity))
-        }),
+        HostFunction::CommandReadOnly => {
+            link!(|guest, request: u32, request_len: u32, buffer: u32, capacity: u32| {
+                command(guest, true, Span::new(request, request_len), Span::new(buffer, capacity))
+            })
+        }
+        HostFunction::Command => {
+            link!(|guest, request: u32, request_len: u32, buffer: u32, capacity: u32| {
+                let read_only = guest.data().read_only;
+                guest.data_mut().wrote |= !read_only;
+                command(guest, read_only, Span::new(request, request_len), Span::new(buffer, capacity))
+            })
+        }
         HostFunction::CommandReply => link!(|guest, offset: i64, buffer: u32, capacity: u32| {
             match usize::try_from(offset) {
                 Ok(offset) => command_reply(guest, offset, Span::new(buffer, capacity)),
@@ -79,13 +85,12 @@ fn define_one<H: Host>(linker: &mut Linker<Context<H>>, function: HostFunction) 
             put(guest, Span::new(key, key_len), Span::new(value, value_len))
         }),
         HostFunction::Delete => link!(|guest, key: u32, key_len: u32| {
-            may_write(guest)
-                .and_then(|()| with_key(guest, Span::new(key, key_len), |host, key| host.delete(key)))
-                .map(i32::from)
+            may_write(guest).and_then(|()| with_key(guest, Span::new(key, key_len), H::delete)).map(i32::from)
         }),
         HostFunction::Increment => link!(|guest, key: u32, key_len: u32, delta: i64| {
-            may_write(guest)
-                .and_then(|()| with_key(guest, Span::new(key, key_len), |host, key| host.increment(key, delta)))
+            may_write(guest).and_then(|()| {
+                with_key(guest, Span::new(key, key_len), |host, key| host.increment(key, delta))
+            })
         }),
         HostFunction::ReplyInteger => link!(|guest, value: i64| {
             guest.data_mut().reply = ProcedureReply::Integer(value);
@@ -96,15 +101,15 @@ fn define_one<H: Host>(linker: &mut Linker<Context<H>>, function: HostFunction) 
                 guest.data_mut().reply = ProcedureReply::Bulk(bytes);
             })
         }),
-        HostFunction::ReplyResp => link!(|guest, value: u32, length: u32| {
-            reply_resp(guest, Span::new(value, length))
-        }),
+        HostFunction::ReplyResp => {
+            link!(|guest, value: u32, length: u32| { reply_resp(guest, Span::new(value, length)) })
+        }
         HostFunction::Abort => link!(|guest, text: u32, length: u32| {
             reply_bytes(guest, Span::new(text, length)).and_then(|text| Err::<(), _>(CallError::Abort(text)))
         }),
-        HostFunction::Log => link!(|guest, level: i32, text: u32, length: u32| {
-            log(guest, level, Span::new(text, length))
-        }),
+        HostFunction::Log => {
+            link!(|guest, level: i32, text: u32, length: u32| { log(guest, level, Span::new(text, length)) })
+        }
         HostFunction::TimeUs => link!(|guest| Ok(guest.data().time_us)),
         HostFunction::Random => link!(|guest| Ok(guest.data_mut().random.i64(..))),
     }
@@ -143,7 +148,11 @@ impl Span {
             None => guest.get_memory(),
         };
         let memory_bytes = memory.map_or(0, |memory| memory.data_size(guest)) as u64;
-        if u64::from(self.address) + u64::from(self.length) > memory_bytes { Err(self.trap()) } else { Ok(memory) }
+        if u64::from(self.address) + u64::from(self.length) > memory_bytes {
+            Err(self.trap())
+        } else {
+            Ok(memory)
+        }
     }
 
     /// Copies the guest's bytes out.
@@ -219,7 +228,12 @@ fn may_write<H: Host>(guest: &mut Guest<'_, H>) -> Result<(), Failure<H>> {
     Ok(())
 }
 
-fn string<H: Host>(guest: &mut Guest<'_, H>, is_key: bool, index: u32, buffer: Span) -> Result<i32, Failure<H>> {
+fn string<H: Host>(
+    guest: &mut Guest<'_, H>,
+    is_key: bool,
+    index: u32,
+    buffer: Span,
+) -> Result<i32, Failure<H>> {
     let strings = std::mem::take(&mut guest.data_mut().strings);
     let string = if is_key { strings.key(index) } else { strings.arg(index) };
     let copied = match string {

@@ -42,7 +42,8 @@ pub(super) fn has_dynamic_cost(operator: &Operator<'_>, previous: &Operator<'_>)
             | Operator::TableInit { .. }
             | Operator::TableCopy { .. }
     );
-    let is_short = matches!(previous, Operator::I32Const { value } if (0..=MAX_CONSTANT_BULK).contains(value));
+    let is_short =
+        matches!(previous, Operator::I32Const { value } if (0..=MAX_CONSTANT_BULK).contains(value));
     is_bulk && !is_short
 }
 
@@ -243,7 +244,11 @@ impl<'a> Walk<'a> {
                 }
                 let cost = self.here().map(|_| 1);
                 self.open.push((self.stretches.len(), cost));
-                self.stretches.push(Stretch { fuel: 1, can_repeat: *blockty == BlockType::Empty, calls: false });
+                self.stretches.push(Stretch {
+                    fuel: 1,
+                    can_repeat: *blockty == BlockType::Empty,
+                    calls: false,
+                });
             }
             Operator::Else => {
                 if let Some(block) = self.blocks.last().map(|block| block.condition) {

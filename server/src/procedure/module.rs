@@ -156,7 +156,8 @@ fn declarations(text: &str) -> Vec<String> {
 
 /// wasm3 compiles lazily, and validates as it compiles; here everything is compiled, and thrown away.
 fn compile_with_wasm3(wasm: &[u8]) -> Result<(), GateError> {
-    let refuse = |error: wasm3x::Error| GateError::Refused(format!("the interpreter does not accept it: {error}"));
+    let refuse =
+        |error: wasm3x::Error| GateError::Refused(format!("the interpreter does not accept it: {error}"));
     let mut config = wasm3x::Config::new();
     config.compilation_mode(wasm3x::CompilationMode::Eager);
     let engine = wasm3x::Engine::new(&config);

@@ -8,8 +8,8 @@
 use wasm_encoder::reencode::{Error, Reencode};
 use wasm_encoder::{
     BlockType, CodeSection, ConstExpr, DataCountSection, DataSection, ElementSection, EntityType, ExportKind,
-    ExportSection, Function, FunctionSection, GlobalSection, GlobalType, ImportSection, Instruction, MemorySection,
-    MemoryType, TableSection, TypeSection, ValType,
+    ExportSection, Function, FunctionSection, GlobalSection, GlobalType, ImportSection, Instruction,
+    MemorySection, MemoryType, TableSection, TypeSection, ValType,
 };
 use wasmparser::{FunctionBody, Operator, OperatorsReader};
 
@@ -276,29 +276,70 @@ impl<'a, 'b> Rewriter<'a, 'b> {
         }
         let declared = self.survey.memory.and_then(|memory| memory.maximum).unwrap_or(MAX_MEMORY_PAGES);
         let declared = declared.min(MAX_MEMORY_PAGES) as i32;
-        writer.function.instructions()
+        writer
+            .function
+            .instructions()
             // Over what the module itself declared: refused silently, as everywhere.
-            .local_get(DELTA).i32_const(declared).global_get(self.pages()).i32_sub().i32_gt_u()
-            .if_(BlockType::Empty).i32_const(-1).return_().end()
+            .local_get(DELTA)
+            .i32_const(declared)
+            .global_get(self.pages())
+            .i32_sub()
+            .i32_gt_u()
+            .if_(BlockType::Empty)
+            .i32_const(-1)
+            .return_()
+            .end()
             // Over the server's cap: refused, and remembered for the error message.
-            .local_get(DELTA).global_get(self.max_pages()).global_get(self.pages()).i32_sub().i32_gt_u()
+            .local_get(DELTA)
+            .global_get(self.max_pages())
+            .global_get(self.pages())
+            .i32_sub()
+            .i32_gt_u()
             .if_(BlockType::Empty)
-            .i32_const(1).global_set(self.grow_refused()).i32_const(-1).return_()
+            .i32_const(1)
+            .global_set(self.grow_refused())
+            .i32_const(-1)
+            .return_()
             .end();
-        writer.function.instructions().global_get(self.fuel).local_get(DELTA).i32_const(meter::PAGE).i32_mul().i32_sub();
+        writer
+            .function
+            .instructions()
+            .global_get(self.fuel)
+            .local_get(DELTA)
+            .i32_const(meter::PAGE)
+            .i32_mul()
+            .i32_sub();
         writer.settle(self);
-        writer.function.instructions()
+        writer
+            .function
+            .instructions()
             // The pages that are not there yet.
-            .global_get(self.pages()).local_get(DELTA).i32_add().memory_size(0).i32_gt_u()
+            .global_get(self.pages())
+            .local_get(DELTA)
+            .i32_add()
+            .memory_size(0)
+            .i32_gt_u()
             .if_(BlockType::Empty)
-            .global_get(self.pages()).local_get(DELTA).i32_add().memory_size(0).i32_sub().memory_grow(0)
-            .i32_const(-1).i32_eq()
+            .global_get(self.pages())
+            .local_get(DELTA)
+            .i32_add()
+            .memory_size(0)
+            .i32_sub()
+            .memory_grow(0)
+            .i32_const(-1)
+            .i32_eq()
             .if_(BlockType::Empty)
-            .i32_const(1).global_set(self.grow_refused()).i32_const(-1).return_()
+            .i32_const(1)
+            .global_set(self.grow_refused())
+            .i32_const(-1)
+            .return_()
             .end()
             .end()
             .global_get(self.pages())
-            .global_get(self.pages()).local_get(DELTA).i32_add().global_set(self.pages())
+            .global_get(self.pages())
+            .local_get(DELTA)
+            .i32_add()
+            .global_set(self.pages())
             .end();
         writer.function
     }
@@ -328,6 +369,34 @@ enum Counter {
     Global,
     /// In a local, for the sake of its loops; the global has it during calls that could change it, and after the end.
     Local,
+}
+
+/// The next instruction that can be reached. What follows a jump, up to the end of the block, is left out: it cannot run,
+/// and wasm3's compiler loses count of its stack there.
+fn next_live<'a>(
+    operators: &mut OperatorsReader<'a>,
+    previous: &Operator<'_>,
+    loops: &mut std::vec::IntoIter<LoopPlan>,
+) -> Result2<Operator<'a>> {
+    let is_jump = matches!(
+        previous,
+        Operator::Br { .. } | Operator::BrTable { .. } | Operator::Return | Operator::Unreachable
+    );
+    let mut depth = 0u32;
+    loop {
+        let operator = operators.read()?;
+        match &operator {
+            _ if !is_jump => return Ok(operator),
+            Operator::End | Operator::Else if depth == 0 => return Ok(operator),
+            Operator::End => depth -= 1,
+            Operator::Block { .. } | Operator::If { .. } => depth += 1,
+            Operator::Loop { .. } => {
+                depth += 1;
+                loops.next();
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Where a stretch of the original body is written to.
@@ -464,7 +533,7 @@ impl BodyWriter {
         let mut depth = 0u32;
         let mut previous = Operator::Nop;
         loop {
-            let operator = operators.read()?;
+            let operator = next_live(operators, &previous, loops)?;
             let copied = region.moved(depth, rewriter.instruction(operator.clone())?);
             match &operator {
                 Operator::Loop { .. } => match loops.next() {

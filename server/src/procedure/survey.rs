@@ -3,9 +3,9 @@
 //! Owns what a module may be made of. Knows nothing of how it is rewritten or run.
 
 use wasmparser::{
-    BinaryReaderError, ConstExpr, DataKind, DataSectionReader, ElementItems, ElementKind, ElementSectionReader,
-    Encoding, ExternalKind, FuncType, FunctionBody, GlobalSectionReader, MemoryType, Operator, Parser, Payload,
-    TableType, TypeRef, TypeSectionReader, Validator, WasmFeatures,
+    BinaryReaderError, ConstExpr, DataKind, DataSectionReader, ElementItems, ElementKind,
+    ElementSectionReader, Encoding, ExternalKind, FuncType, FunctionBody, GlobalSectionReader, MemoryType,
+    Operator, Parser, Payload, TableType, TypeRef, TypeSectionReader, Validator, WasmFeatures,
 };
 
 use super::abi::{HostFunction, IMPORT_MODULE, TRIGGER_SECTION};
@@ -14,7 +14,8 @@ use super::limits::{self, Limits, PAGE_BYTES, fixed};
 
 /// What wasm3 runs and what can be reset between calls: no reference types, SIMD, threads, exceptions, tail calls,
 /// 64-bit or several memories.
-const FEATURES: WasmFeatures = WasmFeatures::LIME1.difference(WasmFeatures::EXTENDED_CONST).union(WasmFeatures::BULK_MEMORY);
+const FEATURES: WasmFeatures =
+    WasmFeatures::LIME1.difference(WasmFeatures::EXTENDED_CONST).union(WasmFeatures::BULK_MEMORY);
 
 /// A validated module, taken apart; it borrows the uploaded bytes.
 #[derive(Default)]
@@ -157,18 +158,26 @@ impl<'a> Survey<'a> {
     fn add_import(&mut self, import: &wasmparser::Import<'_>) -> Result<(), GateError> {
         let name = format!("import '{}.{}'", import.module, import.name);
         let TypeRef::Func(type_index) = import.ty else {
-            return Err(GateError::Refused(format!("{name} is not a function; only functions can be imported")));
+            return Err(GateError::Refused(format!(
+                "{name} is not a function; only functions can be imported"
+            )));
         };
         if import.module != IMPORT_MODULE {
-            return Err(GateError::Refused(format!("{name} does not exist; the host functions are in '{IMPORT_MODULE}'")));
+            return Err(GateError::Refused(format!(
+                "{name} does not exist; the host functions are in '{IMPORT_MODULE}'"
+            )));
         }
         let Some(function) = HostFunction::by_name(import.name) else {
-            return Err(GateError::Refused(format!("{name} does not exist in this version of the interface")));
+            return Err(GateError::Refused(format!(
+                "{name} does not exist in this version of the interface"
+            )));
         };
         let ty = &self.types[type_index as usize];
         let (params, results) = function.signature();
         if ty.params() != params || ty.results() != results {
-            return Err(GateError::Refused(format!("{name} has the type {params:?} -> {results:?}, not {ty}")));
+            return Err(GateError::Refused(format!(
+                "{name} has the type {params:?} -> {results:?}, not {ty}"
+            )));
         }
         self.imports.push((function, type_index));
         Ok(())
@@ -180,7 +189,9 @@ impl<'a> Survey<'a> {
             match element.map_err(|error| invalid(&error))?.items {
                 ElementItems::Functions(functions) => self.table_functions.extend(collect::<u32>(functions)?),
                 ElementItems::Expressions(..) => {
-                    return Err(GateError::Refused("element segments of expressions (reference types)".into()));
+                    return Err(GateError::Refused(
+                        "element segments of expressions (reference types)".into(),
+                    ));
                 }
             }
         }
@@ -205,7 +216,9 @@ impl<'a> Survey<'a> {
         let memory_bytes = self.memory.map_or(0, |memory| memory.initial * PAGE_BYTES);
         for (offset, bytes) in &self.image {
             if u64::from(*offset) + bytes.len() as u64 > memory_bytes {
-                return Err(GateError::Invalid(format!("data segment at {offset} lies outside of the memory")));
+                return Err(GateError::Invalid(format!(
+                    "data segment at {offset} lies outside of the memory"
+                )));
             }
         }
         let table_elements = self.table.map_or(0, |table| table.initial);
@@ -216,7 +229,9 @@ impl<'a> Survey<'a> {
             {
                 let offset = constant(&offset_expr)?;
                 if u64::from(offset) + u64::from(items.count()) > table_elements {
-                    return Err(GateError::Invalid(format!("element segment at {offset} lies outside of the table")));
+                    return Err(GateError::Invalid(format!(
+                        "element segment at {offset} lies outside of the table"
+                    )));
                 }
             }
         }

@@ -75,7 +75,10 @@ fn every_import_does_what_the_interface_says() {
         check("(call $put GREETING VALUE) (drop (call $get GREETING BUFFER)) SHOW", bulk("new-value"));
         check("(call $reply_integer (i64.extend_i32_s (call $delete GREETING)))", integer(1));
         check("(call $reply_integer (i64.extend_i32_s (call $delete NOTHING)))", integer(0));
-        check("(drop (call $delete GREETING)) (call $reply_integer (call $get GREETING BUFFER))", integer(-1));
+        check(
+            "(drop (call $delete GREETING)) (call $reply_integer (call $get GREETING BUFFER))",
+            integer(-1),
+        );
         check("(call $reply_integer (call $increment COUNTER (i64.const 1)))", integer(42));
         check(
             "(drop (call $increment GREETING (i64.const 1)))",
@@ -101,7 +104,10 @@ fn every_import_does_what_the_interface_says() {
         );
         check("(call $abort (i32.const 45) (i32.const 7))", Err(Abort(b"WRONG x".to_vec())));
         check("(call $reply_integer (call $time_us))", integer(1_700_000_000_000_000));
-        check("(call $log (i32.const 4) GREETING)", Err(CallError::Trap(Trap::HostArgument("log level is not 0 to 3"))));
+        check(
+            "(call $log (i32.const 4) GREETING)",
+            Err(CallError::Trap(Trap::HostArgument("log level is not 0 to 3"))),
+        );
     });
 }
 
@@ -146,7 +152,16 @@ fn no_write_happens_in_a_read_only_call() {
 fn a_bad_pointer_traps_whichever_argument_it_is() {
     on_large_stack(|| {
         // Addresses and lengths around the end of one page and the end of 32 bits; each names bytes outside.
-        let bad = [(65_536, 1), (65_535, 2), (0, 65_537), (-1, 1), (-1, -1), (1, -1), (65_000, 0x7fff_ffff), (65_537, 0)];
+        let bad = [
+            (65_536, 1),
+            (65_535, 2),
+            (0, 65_537),
+            (-1, 1),
+            (-1, -1),
+            (1, -1),
+            (65_000, 0x7fff_ffff),
+            (65_537, 0),
+        ];
         let calls = [
             "(drop (call $key (i32.const 0) BAD))",
             "(drop (call $key (i32.const 9) BAD))",
@@ -190,7 +205,10 @@ fn pointers_at_the_very_end_of_the_memory_are_good() {
         let text = "(drop (call $get (i32.const 0) (i32.const 8) (i32.const 65524) (i32.const 12)))
                     (call $reply_bulk (i32.const 65524) (i32.const 12))";
         assert_eq!(run(text, |_| {}).0, Ok(ProcedureReply::Bulk(b"hello, world".to_vec())));
-        assert_eq!(run("(call $reply_bulk (i32.const 65536) (i32.const 0))", |_| {}).0, Ok(ProcedureReply::Bulk(vec![])));
+        assert_eq!(
+            run("(call $reply_bulk (i32.const 65536) (i32.const 0))", |_| {}).0,
+            Ok(ProcedureReply::Bulk(vec![]))
+        );
     });
 }
 
@@ -203,7 +221,10 @@ fn a_module_without_memory_can_still_reply() {
             (func (export "bad") (call $bulk (i32.const 0) (i32.const 1))))"#;
         let module = compile(text);
         let mut runtime = Runtime::new(Limits::default());
-        assert_eq!(call(&mut runtime, &module, "run", &input(&[], &[])).result, Ok(ProcedureReply::Integer(7)));
+        assert_eq!(
+            call(&mut runtime, &module, "run", &input(&[], &[])).result,
+            Ok(ProcedureReply::Integer(7))
+        );
         let trap = Trap::HostPointer { address: 0, length: 1 };
         assert_eq!(call(&mut runtime, &module, "bad", &input(&[], &[])).result, Err(CallError::Trap(trap)));
     });

@@ -65,7 +65,10 @@ fn trigger_declarations_are_read_line_by_line_from_all_sections() {
             "(module (@custom \"kvasm.triggers\" \"a ON set KEYS * CALL f\\n\\n  b ON del KEYS * CALL g  \")
                 (@custom \"other\" \"x\") (@custom \"kvasm.triggers\" \"c ON set KEYS * CALL f\"))",
         );
-        assert_eq!(module.triggers(), ["a ON set KEYS * CALL f", "b ON del KEYS * CALL g", "c ON set KEYS * CALL f"]);
+        assert_eq!(
+            module.triggers(),
+            ["a ON set KEYS * CALL f", "b ON del KEYS * CALL g", "c ON set KEYS * CALL f"]
+        );
     });
 }
 

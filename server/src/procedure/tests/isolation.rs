@@ -7,7 +7,10 @@ fn check(fields: &str, expected: i64) {
     let module = compile(&with_imports(fields));
     let mut runtime = Runtime::new(Limits::default());
     let reply = |outcome: Outcome| outcome.result;
-    assert_eq!(reply(call(&mut runtime, &module, "look", &input(&[], &[]))), Ok(ProcedureReply::Integer(expected)));
+    assert_eq!(
+        reply(call(&mut runtime, &module, "look", &input(&[], &[]))),
+        Ok(ProcedureReply::Integer(expected))
+    );
     for round in 0..3 {
         let _ = call(&mut runtime, &module, "spoil", &input(&[], &[]));
         let seen = reply(call(&mut runtime, &module, "look", &input(&[], &[])));
@@ -26,7 +29,10 @@ fn no_call_sees_the_state_of_an_earlier_one() {
         check(&(spoil("(i32.store8 (i32.const 5) (i32.const 1))") + &byte(5)), 0);
         check(&(spoil("(i32.store8 (i32.const 65535) (i32.const 1))") + &byte(65_535)), 0);
         let data = "(data (i32.const 100) \"abc\") (data (i32.const 101) \"z\")";
-        check(&(data.to_owned() + &spoil("(i32.store (i32.const 99) (i32.const -1))") + &byte(101)), i64::from(b'z'));
+        check(
+            &(data.to_owned() + &spoil("(i32.store (i32.const 99) (i32.const -1))") + &byte(101)),
+            i64::from(b'z'),
+        );
         check(&(data.to_owned() + &spoil("(i32.store (i32.const 99) (i32.const -1))") + &byte(103)), 0);
         // A trap after the write.
         check(&(spoil("(i32.store8 (i32.const 5) (i32.const 1)) unreachable") + &byte(5)), 0);
@@ -49,14 +55,21 @@ fn no_call_sees_the_state_of_an_earlier_one() {
         // Beyond the size an earlier call reached, nothing of it can be read even without growing.
         check(
             &(spoil(written)
-                + &look("(if (result i64) (i32.eqz (i32.eqz (memory.size))) (then (i64.const 0)) (else (i64.const 1)))")),
+                + &look(
+                    "(if (result i64) (i32.eqz (i32.eqz (memory.size))) (then (i64.const 0)) (else (i64.const 1)))",
+                )),
             0,
         );
         // The table, passive segments, and the scratch of the host.
         let table = "(table 2 funcref) (elem $e func $one) (type $t (func (result i64)))
             (func $one (result i64) (i64.const 1)) (func $two (result i64) (i64.const 2)) (elem (i32.const 1) $two)";
         let called = look("(call_indirect (type $t) (i32.const 1))");
-        check(&(table.to_owned() + &spoil("(table.init $e (i32.const 1) (i32.const 0) (i32.const 1))") + &called), 2);
+        check(
+            &(table.to_owned()
+                + &spoil("(table.init $e (i32.const 1) (i32.const 0) (i32.const 1))")
+                + &called),
+            2,
+        );
         let initialised = look(
             "(block (result i64) (table.init $e (i32.const 1) (i32.const 0) (i32.const 1))
                 (call_indirect (type $t) (i32.const 1)))",

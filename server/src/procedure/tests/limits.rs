@@ -3,7 +3,12 @@
 use super::*;
 use crate::procedure::limits::PAGE_BYTES;
 
-fn check(text: &str, limits: &Limits, change: impl FnOnce(&mut CallInput<'_>), expected: (&str, &str)) -> Outcome {
+fn check(
+    text: &str,
+    limits: &Limits,
+    change: impl FnOnce(&mut CallInput<'_>),
+    expected: (&str, &str),
+) -> Outcome {
     let outcome = call_once(text, limits, change);
     let error = outcome.result.as_ref().expect_err(text);
     assert_eq!(error.code(), Some(expected.0), "{text}: {error:?}");
@@ -32,7 +37,9 @@ fn each_limit_of_a_call_has_its_own_error_that_names_it() {
         let long = |length: u32| run_text(&format!("(call $reply_bulk (i32.const 0) (i32.const {length}))"));
         check(&long(1_001), &limits, |_| {}, ("WASMLIMIT", "wasm-max-reply-size"));
         assert!(call_once(&long(1_000), &limits, |_| {}).result.is_ok());
-        let lines = |count: u32| run_text(&"(call $log (i32.const 0) (i32.const 0) (i32.const 50))".repeat(count as usize));
+        let lines = |count: u32| {
+            run_text(&"(call $log (i32.const 0) (i32.const 0) (i32.const 50))".repeat(count as usize))
+        };
         check(&lines(3), &limits, |_| {}, ("WASMLIMIT", "wasm-max-log-size"));
         assert!(call_once(&lines(2), &limits, |_| {}).result.is_ok());
         check(&run_text("unreachable"), &limits, |_| {}, ("WASMTRAP", "unreachable executed"));
@@ -88,7 +95,9 @@ fn fuel_counts_at_least_every_instruction_executed() {
         check(&counted("(drop (i32.const 1))"), 9_000, 11_000);
         // Of two arms the dearer one is charged, not both.
         check(
-            &counted("(if (local.get $i) (then (drop (i32.const 1))) (else (drop (i32.const 1)) (drop (i32.const 1))))"),
+            &counted(
+                "(if (local.get $i) (then (drop (i32.const 1))) (else (drop (i32.const 1)) (drop (i32.const 1))))",
+            ),
             11_000,
             14_500,
         );
@@ -113,22 +122,18 @@ fn functions_pay_for_what_they_call() {
             outcome.fuel_used
         };
         // Doubling at each of 15 levels: 2^15 leaves, without a loop and without recursion.
-        let mut fields = String::from("(func $f0 (drop (i32.const 1)))");
-        for level in 1..=15 {
-            fields += &format!("(func $f{level} (call $f{0}) (call $f{0}))", level - 1);
-        }
-        assert!(used(&(fields + "(func (export \"run\") (call $f15))")) >= 2 << 15);
+        let leaf = "(func $f0 (drop (i32.const 1))) (func (export \"run\") (call $f15))";
+        let direct: Vec<String> =
+            (1..=15).map(|level| format!("(func $f{level} (call $f{0}) (call $f{0}))", level - 1)).collect();
+        assert!(used(&(direct.concat() + leaf)) >= 2 << 15);
         // The same through a table.
-        let mut fields = String::from("(table funcref (elem");
-        for level in 0..=15 {
-            fields += &format!(" $f{level}");
-        }
-        fields += ")) (func $f0 (drop (i32.const 1)))";
-        for level in 1..=15 {
-            let call = format!("(call_indirect (i32.const {}))", level - 1);
-            fields += &format!("(func $f{level} {call} {call})");
-        }
-        assert!(used(&(fields + "(func (export \"run\") (call $f15))")) >= 2 << 15);
+        let names: Vec<String> = (0..=15).map(|level| format!("$f{level}")).collect();
+        let table = format!("(table funcref (elem {}))", names.join(" "));
+        let indirect: Vec<String> = (1..=15)
+            .map(|level| (level, format!("(call_indirect (i32.const {}))", level - 1)))
+            .map(|(level, call)| format!("(func $f{level} {call} {call})"))
+            .collect();
+        assert!(used(&(table + &indirect.concat() + leaf)) >= 2 << 15);
     });
 }
 
@@ -139,6 +144,9 @@ fn little_fuel_is_not_much_overspent() {
         let outcome = call_once(&text, &Limits::default(), |input| input.fuel = 100_000);
         assert_eq!(outcome.result, Err(CallError::OutOfFuel));
         assert_eq!(outcome.fuel_used, 100_000);
-        assert_eq!(call_once(&run_text("(loop (br 0))"), &Limits::default(), |input| input.fuel = 0).result, Err(CallError::OutOfFuel));
+        assert_eq!(
+            call_once(&run_text("(loop (br 0))"), &Limits::default(), |input| input.fuel = 0).result,
+            Err(CallError::OutOfFuel)
+        );
     });
 }

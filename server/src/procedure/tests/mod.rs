@@ -10,6 +10,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use wasmparser::ValType;
+
 use super::abi::HostFunction;
 use super::limits::fixed::NATIVE_STACK_BYTES;
 use super::*;
@@ -56,8 +58,11 @@ impl Host for MapHost {
     }
 
     fn increment(&mut self, key: &[u8], delta: i64) -> Result<i64, Self::Error> {
-        let old = self.data.get(key).map_or(Some(0), |value| std::str::from_utf8(value).ok()?.parse::<i64>().ok());
-        let new = old.and_then(|old| old.checked_add(delta)).ok_or("ERR value is not an integer or out of range")?;
+        let old =
+            self.data.get(key).map_or(Some(0), |value| std::str::from_utf8(value).ok()?.parse::<i64>().ok());
+        let new = old
+            .and_then(|old| old.checked_add(delta))
+            .ok_or("ERR value is not an integer or out of range")?;
         self.data.insert(key.to_vec(), new.to_string().into_bytes());
         Ok(new)
     }
@@ -105,14 +110,14 @@ pub(super) fn input<'a>(keys: &'a [&'a [u8]], args: &'a [Option<&'a [u8]>]) -> C
 
 /// A module of these fields that imports every host function under its own name, and has a page of memory.
 pub(super) fn with_imports(fields: &str) -> String {
-    let mut text = String::from("(module\n");
-    for function in HostFunction::ALL {
+    let import = |function: &HostFunction| {
         let (params, results) = function.signature();
-        let list = |types: &[wasmparser::ValType]| types.iter().map(|ty| format!(" {ty}")).collect::<String>();
+        let list = |types: &[ValType]| types.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
         let (name, params, results) = (function.name(), list(params), list(results));
-        text += &format!("(import \"kvasm_1\" \"{name}\" (func ${name} (param{params}) (result{results})))\n");
-    }
-    text + "(memory (export \"memory\") 1)\n" + fields + ")"
+        format!("(import \"kvasm_1\" \"{name}\" (func ${name} (param {params}) (result {results})))\n")
+    };
+    let imports: Vec<String> = HostFunction::ALL.iter().map(import).collect();
+    format!("(module\n{} (memory (export \"memory\") 1)\n{fields})", imports.concat())
 }
 
 /// A procedure `run` of these instructions.
@@ -128,14 +133,20 @@ pub(super) fn compile(text: &str) -> Arc<Module> {
 }
 
 /// Calls a procedure of a runtime's own with a new host.
-pub(super) fn call(runtime: &mut Runtime<MapHost>, module: &Arc<Module>, name: &str, input: &CallInput<'_>) -> Outcome {
+pub(super) fn call(
+    runtime: &mut Runtime<MapHost>,
+    module: &Arc<Module>,
+    name: &str,
+    input: &CallInput<'_>,
+) -> Outcome {
     let procedure = module.find(name).expect("exported");
     runtime.call(module, procedure, Box::default(), input).1
 }
 
 /// Calls `run` of a module of these instructions once, with these limits.
 pub(super) fn call_once(text: &str, limits: &Limits, change: impl FnOnce(&mut CallInput<'_>)) -> Outcome {
-    let module = Arc::new(Module::compile(text.as_bytes(), limits).unwrap_or_else(|error| panic!("{error}\n{text}")));
+    let module =
+        Arc::new(Module::compile(text.as_bytes(), limits).unwrap_or_else(|error| panic!("{error}\n{text}")));
     let mut input = input(&[], &[]);
     change(&mut input);
     call(&mut Runtime::new(limits.clone()), &module, "run", &input)
