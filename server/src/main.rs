@@ -1,6 +1,154 @@
-//! The `kvasm` binary.
+//! The `kvasm` binary: reads the command line, starts the engine's thread, serves until told to stop.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use kvasm::engine::{self, Shared};
+use kvasm::net::Listener;
+use kvasm::options::{self, AppendFsync, CommandLine, LogLevel, Options, Startup};
+use kvasm::procedure::limits::fixed::NATIVE_STACK_BYTES;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-fn main() {}
+/// When a commit has failed for good, clients get this long to receive their errors.
+const FAREWELL: Duration = Duration::from_millis(200);
+
+fn main() -> ExitCode {
+    match options::parse_command_line(std::env::args().skip(1)) {
+        Ok(CommandLine::Help) => print(&options::help()),
+        Ok(CommandLine::Version) => print(concat!("kvasm ", env!("CARGO_PKG_VERSION"), "\n")),
+        Ok(CommandLine::Run(startup)) => run(*startup),
+        Err(error) => fail(&error),
+    }
+}
+
+fn print(text: &str) -> ExitCode {
+    // A reader that has gone does not want the rest.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}
+
+fn fail(error: &dyn std::fmt::Display) -> ExitCode {
+    eprintln!("kvasm: {error}");
+    ExitCode::FAILURE
+}
+
+/// The interpreter of procedures runs on the engine's thread and needs a large native stack there.
+fn run(startup: Startup) -> ExitCode {
+    if let Err(error) = start_log(&startup.options) {
+        return fail(&error);
+    }
+    let thread = std::thread::Builder::new().name("kvasm-engine".into()).stack_size(NATIVE_STACK_BYTES);
+    match thread.spawn(move || serve(startup)).map(std::thread::JoinHandle::join) {
+        Ok(Ok(Ok(()))) => ExitCode::SUCCESS,
+        Ok(Ok(Err(error))) => fail(&error),
+        Ok(Err(_)) => ExitCode::FAILURE,
+        Err(error) => fail(&error),
+    }
+}
+
+fn start_log(options: &Options) -> Result<(), String> {
+    let level = match options.loglevel {
+        LogLevel::Debug => tracing::Level::TRACE,
+        LogLevel::Verbose => tracing::Level::DEBUG,
+        LogLevel::Notice => tracing::Level::INFO,
+        LogLevel::Warning => tracing::Level::WARN,
+    };
+    let colours = std::io::stdout().is_terminal();
+    let subscriber = tracing_subscriber::fmt().with_max_level(level).with_target(false).with_ansi(colours);
+    if options.logfile.is_empty() {
+        subscriber.init();
+        return Ok(());
+    }
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(&options.logfile);
+    let file = file.map_err(|error| format!("cannot open the log file {}: {error}", options.logfile))?;
+    subscriber.with_ansi(false).with_writer(std::sync::Mutex::new(file)).init();
+    Ok(())
+}
+
+fn serve(startup: Startup) -> Result<(), String> {
+    let started = Instant::now();
+    let Startup { options, config_file } = startup;
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build_local(LocalOptions::default())
+        .map_err(|error| error.to_string())?;
+    runtime.block_on(async move {
+        let (engine, events) = engine::open(options, config_file).map_err(|error| error.to_string())?;
+        let listener = {
+            let engine = engine.borrow();
+            let options = engine.options();
+            Listener::bind(&options.bind, options.port, options.tcp_backlog)
+        };
+        let listener = listener.map_err(|error| error.to_string())?;
+        engine.borrow_mut().set_port(listener.port());
+        announce(&engine.borrow(), listener.port(), started.elapsed());
+        let (stop, stopped) = mpsc::unbounded_channel();
+        listener.serve(&engine, &stop);
+        tokio::task::spawn_local(engine::run_store_events(Rc::clone(&engine), events));
+        tokio::task::spawn_local(engine::run_timers(Rc::clone(&engine)));
+        wait_for_the_end(&engine, stopped).await?;
+        tracing::info!("stopping");
+        engine
+            .borrow_mut()
+            .close()
+            .map_err(|error| format!("not everything could be made durable: {error}"))?;
+        tracing::info!("everything is durable; bye");
+        Ok(())
+    })
+}
+
+/// Until a signal comes, a client stops the server, or the store fails.
+async fn wait_for_the_end(engine: &Shared, mut stopped: mpsc::UnboundedReceiver<bool>) -> Result<(), String> {
+    let listen = |kind| signal(kind).map_err(|error| error.to_string());
+    let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let signals = engine.borrow().signals();
+    let failed = async {
+        loop {
+            signals.durable.notified().await;
+            if let Some(reason) = engine.borrow().fatal() {
+                return reason.to_owned();
+            }
+        }
+    };
+    tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        _ = stopped.recv() => Ok(()),
+        reason = failed => {
+            tokio::time::sleep(FAREWELL).await;
+            Err(format!("the log cannot be written, and the server does not serve what it cannot keep: {reason}"))
+        }
+    }
+}
+
+fn announce(engine: &engine::Engine, port: u16, elapsed: Duration) {
+    let options = engine.options();
+    let durability = match options.appendfsync {
+        AppendFsync::Always => "appendfsync always: a reply means that the change is on disk".to_owned(),
+        AppendFsync::EverySecond => format!(
+            "appendfsync everysec: changes are on disk within a second (in practice {} ms)",
+            options.log_commit_interval_ms
+        ),
+        AppendFsync::No => {
+            "appendfsync no: changes are on disk at shutdown, or when the log buffer is full".into()
+        }
+    };
+    let addresses: Vec<String> = options.bind.iter().map(ToString::to_string).collect();
+    let text = format!(
+        "kvasm {} on {}, port {port}\n  data        {} ({} keys, ready in {:.1} ms)\n  durability  {durability}\n  \
+         next        redis-cli -p {port} SET hello world\n",
+        env!("CARGO_PKG_VERSION"),
+        addresses.join(" "),
+        options.dir,
+        engine.key_count(),
+        elapsed.as_secs_f64() * 1000.0,
+    );
+    let _ = std::io::stdout().write_all(text.as_bytes());
+}

@@ -16,6 +16,17 @@ pub enum LogLevel {
 }
 
 impl LogLevel {
+    /// Its name, as in the option `loglevel`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Verbose => "verbose",
+            Self::Notice => "notice",
+            Self::Warning => "warning",
+        }
+    }
+
     /// The level of the guest's number: 0 to 3.
     #[must_use]
     pub fn from_number(number: i32) -> Option<Self> {

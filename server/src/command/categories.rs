@@ -1,0 +1,73 @@
+//! ACL categories of commands, derived from the rows as Redis derives them.
+
+use super::{Flags, Group, introspection::Found};
+
+/// All categories, in the order in which Redis lists them.
+const CATEGORIES: &[&str] = &[
+    "keyspace",
+    "read",
+    "write",
+    "string",
+    "bitmap",
+    "pubsub",
+    "admin",
+    "fast",
+    "slow",
+    "blocking",
+    "dangerous",
+    "connection",
+    "transaction",
+    "scripting",
+];
+
+/// Categories of commands whose group and flags do not tell.
+const EXTRA: &[(&str, &[&str])] = &[
+    ("dbsize", &["keyspace"]),
+    ("flushall", &["keyspace", "dangerous"]),
+    ("flushdb", &["keyspace", "dangerous"]),
+    ("info", &["dangerous"]),
+    ("keys", &["dangerous"]),
+    ("lastsave", &["admin", "dangerous"]),
+    ("role", &["admin", "dangerous"]),
+    ("swapdb", &["keyspace", "dangerous"]),
+];
+
+/// The categories of a command, without their `@`.
+pub(super) fn categories(command: &Found) -> Vec<&'static str> {
+    CATEGORIES.iter().copied().filter(|category| is_in(command, category)).collect()
+}
+
+/// Whether a command is in a category, in lower case.
+pub(super) fn is_in(command: &Found, category: &str) -> bool {
+    let row = command.row;
+    let by_flag = match category {
+        "read" => row.is(Flags::READONLY) && row.group != Group::Scripting,
+        "write" => row.is(Flags::WRITE),
+        "admin" | "dangerous" => row.is(Flags::ADMIN),
+        "pubsub" => row.is(Flags::PUBSUB),
+        "fast" => row.is(Flags::FAST),
+        "slow" => !row.is(Flags::FAST),
+        "blocking" => row.is(Flags::BLOCKING),
+        _ => false,
+    };
+    // A container does nothing itself.
+    let by_group = row.subcommands.is_empty() || command.has_own_handler();
+    let by_group = by_group && of_group(row.group, command.top_name()) == Some(category);
+    let by_name = EXTRA.iter().any(|(name, extra)| *name == command.name() && extra.contains(&category));
+    by_flag || by_group || by_name
+}
+
+fn of_group(group: Group, top_name: &str) -> Option<&'static str> {
+    match group {
+        Group::Generic if top_name == "wait" => Some("connection"),
+        Group::Generic => Some("keyspace"),
+        Group::String => Some("string"),
+        Group::Bitmap => Some("bitmap"),
+        Group::Connection => Some("connection"),
+        Group::Transactions => Some("transaction"),
+        Group::Scripting => Some("scripting"),
+        // As in Redis, these are everybody's, wherever they are documented.
+        Group::Server if top_name == "command" => Some("connection"),
+        Group::Server | Group::PubSub => None,
+    }
+}

@@ -1,0 +1,334 @@
+//! Durable libraries of procedures: `FUNCTION`, `FCALL` and `FCALL_RO`, as Redis clients know them.
+
+use std::sync::Arc;
+
+use super::arguments::{flag, integer};
+use super::procedure::{EVAL, EVAL_RO, outcome};
+use super::{Command, Context, Error, Flags, Group, Outcome, Result};
+use crate::protocol::Reply;
+use crate::state::{Library, ProcedureLogEntry, module_limits};
+use crate::store::SystemTable;
+use crate::trigger::Definition;
+use crate::types::glob;
+
+const DEPENDS: &str = "Depends on the function that is executed.";
+
+pub(super) const COMMANDS: &[Command] = &[
+    Command::outcome("fcall", -3, fcall)
+        .flags(EVAL)
+        .counted_keys(2)
+        .docs(
+            Group::Scripting,
+            "7.0.0",
+            DEPENDS,
+            "Calls a function of a library, as one transaction.",
+            "function numkeys [key [key ...]] [arg [arg ...]]",
+        ),
+    Command::outcome("fcall_ro", -3, fcall_ro)
+        .flags(EVAL_RO)
+        .counted_keys(2)
+        .docs(
+            Group::Scripting,
+            "7.0.0",
+            DEPENDS,
+            "Calls a function of a library that cannot write.",
+            "function numkeys [key [key ...]] [arg [arg ...]]",
+        ),
+    Command::container("function", FUNCTION).docs(
+        Group::Scripting,
+        "7.0.0",
+        "Depends on subcommand.",
+        "A container for commands of libraries.",
+        "",
+    ),
+];
+
+const CHANGE: &[Flags] = &[Flags::WRITE, Flags::NOSCRIPT];
+
+const FUNCTION: &[Command] = &[
+    Command::new("load", -3, load).flags(&[Flags::WRITE, Flags::DENYOOM, Flags::NOSCRIPT]).docs(
+        Group::Scripting,
+        "7.0.0",
+        "O(N) with N being the length of the module.",
+        "Creates a durable library from a WebAssembly module.",
+        "[REPLACE] function-code",
+    ),
+    Command::new("delete", 3, delete).flags(CHANGE).docs(
+        Group::Scripting,
+        "7.0.0",
+        "O(N) with N being the number of functions.",
+        "Deletes a library, its functions and its triggers.",
+        "library-name",
+    ),
+    Command::new("flush", -2, flush).flags(CHANGE).docs(
+        Group::Scripting,
+        "7.0.0",
+        "O(N) with N being the number of functions.",
+        "Deletes all libraries.",
+        "[ASYNC | SYNC]",
+    ),
+    Command::new("list", -2, list).flags(&[Flags::NOSCRIPT]).docs(
+        Group::Scripting,
+        "7.0.0",
+        "O(N) with N being the number of functions.",
+        "Describes the libraries.",
+        "[LIBRARYNAME library-name-pattern] [WITHCODE]",
+    ),
+    Command::new("stats", 2, stats).flags(&[Flags::NOSCRIPT, Flags::ALLOW_BUSY]).docs(
+        Group::Scripting,
+        "7.0.0",
+        "O(1)",
+        "Tells which function runs, and how many there are.",
+        "",
+    ),
+    Command::new("log", -2, log).flags(&[Flags::NOSCRIPT]).docs(
+        Group::Scripting,
+        "kvasm 0.1",
+        "O(N) with N being the number of lines.",
+        "Shows the last lines that procedures logged, or drops them.",
+        "[count | RESET]",
+    ),
+    Command::new("help", 2, help).flags(&[Flags::LOADING, Flags::STALE]).docs(
+        Group::Scripting,
+        "7.0.0",
+        "O(1)",
+        "Tells what the subcommands do.",
+        "",
+    ),
+];
+
+fn fcall(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result<Outcome> {
+    let (library, procedure) = find(context, arguments[1])?;
+    outcome(Arc::clone(&library.module), procedure, &text(arguments[1]), arguments, false)
+}
+
+fn fcall_ro(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result<Outcome> {
+    let (library, procedure) = find(context, arguments[1])?;
+    if !library.module.procedures()[procedure].read_only {
+        return Err(Error::text("ERR Can not execute a script with write flag using *_ro command."));
+    }
+    outcome(Arc::clone(&library.module), procedure, &text(arguments[1]), arguments, true)
+}
+
+fn find<'a>(context: &'a Context<'_>, name: &[u8]) -> Result<(&'a Library, usize)> {
+    context.server.libraries.function(name).ok_or(Error::text("ERR Function not found"))
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn load(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
+    let (replace, code) = match &arguments[2..] {
+        [code] => (false, *code),
+        [word, code] if flag(word, "REPLACE") => (true, *code),
+        [word, ..] => return Err(format!("ERR Unknown option given: {}", text(word)).into()),
+        [] => return Err(Error::SYNTAX),
+    };
+    let limits = module_limits(&context.server.options);
+    let fail = |error: crate::state::LibraryError| Error::from(format!("{} {error}", error.code()));
+    let library = Library::compile(code, &limits).map_err(fail)?;
+    context.server.libraries.check(&library, replace).map_err(fail)?;
+    let declared = declared_triggers(context, &library)?;
+    check_users(context, &library.name, Some(&library))?;
+    let name = library.name.clone();
+    drop_triggers_of(context, &name);
+    context.keyspace.define(SystemTable::Library, name.as_bytes(), Some(code));
+    context.server.libraries.insert(library);
+    for definition in declared {
+        context.keyspace.define(
+            SystemTable::Trigger,
+            definition.name.as_bytes(),
+            Some(&definition.to_bytes()),
+        );
+        context.server.triggers.insert(definition);
+    }
+    Ok(name.into())
+}
+
+/// The triggers that a library declares, checked.
+fn declared_triggers(context: &Context<'_>, library: &Library) -> Result<Vec<Definition>> {
+    let mut declared: Vec<Definition> = Vec::new();
+    for line in library.module.triggers() {
+        let words = line.split_ascii_whitespace().map(str::as_bytes);
+        let definition = Definition::parse(words, context.keyspace.databases())
+            .map_err(|error| Error::from(format!("ERR trigger declaration '{line}': {error}")))?;
+        let known = library.module.find(&definition.function).is_some()
+            || context.server.libraries.function(definition.function.as_bytes()).is_some();
+        if !known {
+            let (name, function) = (&definition.name, &definition.function);
+            return Err(format!("ERR trigger '{name}' calls '{function}', which is not a function").into());
+        }
+        let other = context.server.triggers.get(&definition.name);
+        let taken = other.is_some_and(|other| other.definition.library.as_deref() != Some(&library.name));
+        if taken || declared.iter().any(|earlier| earlier.name == definition.name) {
+            return Err(format!("ERR trigger '{}' already exists", definition.name).into());
+        }
+        declared.push(Definition { library: Some(library.name.clone()), ..definition });
+    }
+    Ok(declared)
+}
+
+/// Refuses to take functions away that triggers of others call. `successor` is what takes the library's place.
+fn check_users(context: &Context<'_>, library: &str, successor: Option<&Library>) -> Result<()> {
+    let Some(current) = context.server.libraries.get(library) else { return Ok(()) };
+    for trigger in context.server.triggers.iter() {
+        let definition = &trigger.definition;
+        let calls_it = current.module.find(&definition.function).is_some();
+        let stays = successor.is_some_and(|next| next.module.find(&definition.function).is_some());
+        if calls_it && !stays && definition.library.as_deref() != Some(library) {
+            let (name, function) = (&definition.name, &definition.function);
+            return Err(format!(
+                "ERR Library '{library}' is in use: trigger '{name}' calls its function '{function}'"
+            )
+            .into());
+        }
+    }
+    Ok(())
+}
+
+fn drop_triggers_of(context: &mut Context<'_>, library: &str) {
+    let of_library = |definition: &Definition| definition.library.as_deref() == Some(library);
+    let triggers = context.server.triggers.iter().filter(|trigger| of_library(&trigger.definition));
+    let names: Vec<String> = triggers.map(|trigger| trigger.definition.name.clone()).collect();
+    for name in names {
+        context.keyspace.define(SystemTable::Trigger, name.as_bytes(), None);
+        context.server.triggers.remove(&name);
+    }
+}
+
+fn delete(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
+    let name = text(arguments[2]);
+    if context.server.libraries.get(&name).is_none() {
+        return Err(Error::text("ERR Library not found"));
+    }
+    check_users(context, &name, None)?;
+    remove(context, &name);
+    Ok(Reply::OK)
+}
+
+fn remove(context: &mut Context<'_>, name: &str) {
+    drop_triggers_of(context, name);
+    context.keyspace.define(SystemTable::Library, name.as_bytes(), None);
+    context.server.libraries.remove(name);
+}
+
+fn flush(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
+    let valid = |mode: &[u8]| flag(mode, "ASYNC") || flag(mode, "SYNC");
+    if arguments.len() > 3 || arguments.get(2).is_some_and(|mode| !valid(mode)) {
+        return Err(Error::text("ERR FUNCTION FLUSH only supports SYNC|ASYNC option"));
+    }
+    let created = |definition: &Definition| definition.library.is_none();
+    if let Some(trigger) = context.server.triggers.iter().find(|trigger| created(&trigger.definition)) {
+        let name = &trigger.definition.name;
+        return Err(format!("ERR Libraries are in use: trigger '{name}' calls one of their functions").into());
+    }
+    let names: Vec<String> = context.server.libraries.iter().map(|library| library.name.clone()).collect();
+    for name in names {
+        remove(context, &name);
+    }
+    Ok(Reply::OK)
+}
+
+fn list(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
+    let (mut pattern, mut with_code) = (None, false);
+    let mut words = arguments[2..].iter();
+    while let Some(word) = words.next() {
+        if flag(word, "WITHCODE") && !with_code {
+            with_code = true;
+        } else if flag(word, "LIBRARYNAME") && pattern.is_none() {
+            pattern = Some(*words.next().ok_or(Error::text("ERR library name argument was not given"))?);
+        } else {
+            return Err(format!("ERR Unknown argument {}", text(word)).into());
+        }
+    }
+    let libraries = context.server.libraries.iter();
+    let wanted = libraries.filter(|library| {
+        pattern.is_none_or(|pattern| glob::matches_ignoring_case(pattern, library.name.as_bytes()))
+    });
+    Ok(Reply::Array(wanted.map(|library| describe(library, with_code)).collect()))
+}
+
+fn describe(library: &Library, with_code: bool) -> Reply {
+    let functions = library.module.procedures().iter().map(|procedure| {
+        let flags = if procedure.read_only { vec![Reply::simple("no-writes")] } else { Vec::new() };
+        Reply::Map(vec![
+            (Reply::text("name"), procedure.name.clone().into()),
+            (Reply::text("description"), Reply::Null),
+            (Reply::text("flags"), Reply::Set(flags)),
+        ])
+    });
+    let mut fields = vec![
+        (Reply::text("library_name"), library.name.clone().into()),
+        (Reply::text("engine"), Reply::text("WASM")),
+        (Reply::text("functions"), Reply::Array(functions.collect())),
+    ];
+    if with_code {
+        fields.push((Reply::text("library_code"), Reply::bytes(&library.code)));
+    }
+    Reply::Map(fields)
+}
+
+/// While a procedure runs nobody can ask, so none ever runs in this answer.
+fn stats(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
+    let libraries = &context.server.libraries;
+    let engine = Reply::Map(vec![
+        (Reply::text("libraries_count"), libraries.iter().count().into()),
+        (Reply::text("functions_count"), libraries.function_count().into()),
+    ]);
+    Ok(Reply::Map(vec![
+        (Reply::text("running_script"), Reply::Null),
+        (Reply::text("engines"), Reply::Map(vec![(Reply::text("WASM"), engine)])),
+    ]))
+}
+
+fn log(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
+    const SHOWN_BY_DEFAULT: usize = 10;
+    let count = match &arguments[2..] {
+        [] => SHOWN_BY_DEFAULT,
+        [word] if flag(word, "RESET") => {
+            context.server.procedure_log.clear();
+            return Ok(Reply::OK);
+        }
+        // As in SLOWLOG GET, -1 asks for all.
+        [count] => match integer(count)? {
+            -1 => usize::MAX,
+            count => usize::try_from(count)
+                .map_err(|_| Error::text("ERR count should be greater than or equal to -1"))?,
+        },
+        _ => return Err(Error::SYNTAX),
+    };
+    let entry = |entry: &ProcedureLogEntry| {
+        Reply::Map(vec![
+            (Reply::text("time_us"), Reply::Integer(entry.time_us as i64)),
+            (Reply::text("level"), Reply::text(entry.level.name())),
+            (Reply::text("procedure"), entry.procedure.clone().into()),
+            (Reply::text("message"), Reply::bytes(&entry.message)),
+        ])
+    };
+    Ok(Reply::Array(context.server.procedure_log.iter().take(count).map(entry).collect()))
+}
+
+fn help(_: &mut Context<'_>, _: &[&[u8]]) -> Result {
+    Ok(Reply::Array(
+        [
+            "FUNCTION <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+            "DELETE <LIBRARY NAME>",
+            "    Delete the given library, its functions and its triggers.",
+            "FLUSH [ASYNC|SYNC]",
+            "    Delete all the libraries.",
+            "LIST [LIBRARYNAME PATTERN] [WITHCODE]",
+            "    Return general information on all the libraries, or on those that match the pattern.",
+            "LOAD [REPLACE] <FUNCTION CODE>",
+            "    Create a new library: the line \"#!wasm name=LIB\" and a WebAssembly module, binary or text.",
+            "LOG [<count>|RESET]",
+            "    Return the last lines that procedures logged, or drop them.",
+            "STATS",
+            "    Return how many libraries and functions there are.",
+            "HELP",
+            "    Print this help.",
+        ]
+        .map(Reply::simple)
+        .to_vec(),
+    ))
+}

@@ -1,0 +1,37 @@
+//! What every container of subcommands answers to `HELP` and to wrong arguments.
+
+use super::{Context, Error, Result, lookup};
+use crate::protocol::Reply;
+
+/// `HELP` of any container, made from the rows of its subcommands.
+pub(super) fn help(_: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let name = String::from_utf8_lossy(args[0]).to_uppercase();
+    let title = format!("{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
+    let subcommands = lookup(args[0]).map_or(&[][..], |(container, _)| container.subcommands);
+    let lines = subcommands.iter().flat_map(|row| {
+        let usage = format!("{} {}", row.name.to_uppercase(), row.syntax);
+        [usage.trim_end().to_owned(), format!("    {}", row.summary)]
+    });
+    Ok(Reply::Array(std::iter::once(title).chain(lines).map(|line| Reply::Simple(line.into())).collect()))
+}
+
+/// The error for a subcommand whose arguments are too many or make no sense together.
+pub(super) fn wrong_arguments(args: &[&[u8]]) -> Error {
+    let [container, name] = [args[0], args[1]].map(String::from_utf8_lossy);
+    let container = container.to_uppercase();
+    format!("ERR unknown subcommand or wrong number of arguments for '{name}'. Try {container} HELP.").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Fixture;
+
+    #[test]
+    fn help_names_every_subcommand_with_its_arguments() {
+        Fixture::new().check(&[(
+            "debug help",
+            "[+DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are: +SLEEP seconds \
+             +    Stops the server for a time, an hour at most. +HELP +    Returns what the subcommands do.]",
+        )]);
+    }
+}

@@ -1,0 +1,397 @@
+//! `COMMAND`: the table of commands, to clients.
+
+use super::categories::{categories, is_in};
+use super::help::help;
+use super::key_use::key_uses;
+use super::syntax::{self, Argument, Kind};
+use super::{Command, Context, Error, Flags, Group, Keys, Result, Run, all, flag, lookup, subcommand};
+use crate::protocol::Reply;
+use crate::types::glob;
+
+const ANY_TIME: &[Flags] = &[Flags::LOADING, Flags::STALE];
+
+/// The rows of this file.
+pub const COMMANDS: &[Command] = &[Command::new("command", -1, every_command)
+    .subcommands(COMMAND)
+    .flags(ANY_TIME)
+    .docs(Group::Server, "2.8.13", "O(N) where N is the number of commands", "Describes all commands.", "")];
+
+const COMMAND: &[Command] = &[
+    Command::new("count", 2, count).flags(ANY_TIME).docs(
+        Group::Server,
+        "2.8.13",
+        "O(1)",
+        "Returns the number of commands.",
+        "",
+    ),
+    Command::new("docs", -2, docs).flags(ANY_TIME).docs(
+        Group::Server,
+        "7.0.0",
+        "O(N) where N is the number of commands",
+        "Returns the documentation of commands; of all, if none is named.",
+        "[command-name [command-name ...]]",
+    ),
+    Command::new("getkeys", -3, get_keys).flags(ANY_TIME).docs(
+        Group::Server,
+        "2.8.13",
+        "O(N) where N is the number of arguments",
+        "Returns which arguments of a command are keys.",
+        "command [arg [arg ...]]",
+    ),
+    Command::new("getkeysandflags", -3, get_keys_and_flags).flags(ANY_TIME).docs(
+        Group::Server,
+        "7.0.0",
+        "O(N) where N is the number of arguments",
+        "Returns which arguments of a command are keys, and what it does with them.",
+        "command [arg [arg ...]]",
+    ),
+    Command::new("info", -2, info).flags(ANY_TIME).docs(
+        Group::Server,
+        "2.8.13",
+        "O(N) where N is the number of commands",
+        "Describes commands; all, if none is named.",
+        "[command-name [command-name ...]]",
+    ),
+    Command::new("list", -2, list).flags(ANY_TIME).docs(
+        Group::Server,
+        "7.0.0",
+        "O(N) where N is the number of commands",
+        "Returns the names of commands.",
+        "[FILTERBY <MODULE module-name | ACLCAT category | PATTERN pattern>]",
+    ),
+    Command::new("help", 2, help).flags(ANY_TIME).docs(
+        Group::Server,
+        "5.0.0",
+        "O(1)",
+        "Returns what the subcommands do.",
+        "",
+    ),
+];
+
+/// A command or subcommand.
+#[derive(Clone, Copy)]
+pub(super) struct Found {
+    container: Option<&'static Command>,
+    pub row: &'static Command,
+}
+
+impl Found {
+    /// Its name, with that of its container: `client|list`.
+    pub(super) fn name(&self) -> String {
+        let own = self.row.name;
+        self.container.map_or(own.to_owned(), |container| format!("{}|{own}", container.name))
+    }
+
+    /// Its name, or its container's.
+    pub(super) fn top_name(&self) -> &'static str {
+        self.container.unwrap_or(self.row).name
+    }
+
+    /// Whether it does anything without a subcommand.
+    pub(super) fn has_own_handler(&self) -> bool {
+        !matches!(self.row.run, Run::Container)
+    }
+
+    fn subcommands(self) -> impl Iterator<Item = Self> {
+        self.row.subcommands.iter().map(move |row| Self { container: Some(self.row), row })
+    }
+}
+
+/// The command of a name such as `get` or `client|list`.
+pub(super) fn find(name: &[u8]) -> Option<Found> {
+    let mut parts = name.splitn(2, |byte| *byte == b'|');
+    let (top, _) = lookup(parts.next()?)?;
+    match parts.next() {
+        None => Some(Found { container: None, row: top }),
+        Some(own) => Some(Found { container: Some(top), row: subcommand(top, own)?.0 }),
+    }
+}
+
+fn top_level() -> impl Iterator<Item = Found> {
+    all().map(|row| Found { container: None, row })
+}
+
+fn every_command(_: &mut Context<'_>, _: &[&[u8]]) -> Result {
+    Ok(Reply::Array(top_level().map(describe).collect()))
+}
+
+fn count(_: &mut Context<'_>, _: &[&[u8]]) -> Result {
+    Ok(all().count().into())
+}
+
+fn info(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    if args.len() == 2 {
+        return every_command(ctx, args);
+    }
+    let described = args[2..].iter().map(|name| find(name).map_or(Reply::NullArray, describe));
+    Ok(Reply::Array(described.collect()))
+}
+
+fn list(_: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let every = top_level().flat_map(|command| std::iter::once(command).chain(command.subcommands()));
+    let is_wanted: Box<dyn Fn(&Found) -> bool> = match args[2..] {
+        [] => Box::new(|_| true),
+        [filter, _] if flag(filter, "FILTERBY") => return Err(Error::SYNTAX),
+        [filter, by, value] if flag(filter, "FILTERBY") => match by {
+            _ if flag(by, "MODULE") => Box::new(|_| false),
+            _ if flag(by, "ACLCAT") => {
+                let category = String::from_utf8_lossy(value).to_lowercase();
+                Box::new(move |command| is_in(command, &category))
+            }
+            _ if flag(by, "PATTERN") => {
+                Box::new(|command| glob::matches_ignoring_case(value, command.name().as_bytes()))
+            }
+            _ => return Err(Error::SYNTAX),
+        },
+        _ => return Err(Error::SYNTAX),
+    };
+    Ok(Reply::list(every.filter(is_wanted).map(|command| command.name())))
+}
+
+/// The ten elements of `COMMAND INFO`.
+fn describe(command: Found) -> Reply {
+    let row = command.row;
+    let simple = |text: &'static str| Reply::simple(text);
+    let flags = Flags::NAMES.iter().filter(|(flag, _)| row.is(*flag)).map(|(_, name)| simple(name));
+    let (first, last, step) = match row.keys {
+        Keys::None | Keys::Counted { .. } => (0, 0, 0),
+        Keys::Range { first, last, step } => (first as i64, last as i64, step as i64),
+        Keys::From { first } => (first as i64, -1, 1),
+    };
+    let categories = categories(&command).into_iter().map(|name| Reply::Simple(format!("@{name}").into()));
+    Reply::Array(vec![
+        command.name().into(),
+        Reply::Integer(row.arity.into()),
+        Reply::Set(flags.collect()),
+        Reply::Integer(first),
+        Reply::Integer(last),
+        Reply::Integer(step),
+        Reply::Set(categories.collect()),
+        // Tips are for proxies that spread one command over many servers.
+        Reply::Array(Vec::new()),
+        Reply::Array(key_specifications(&command)),
+        Reply::Array(command.subcommands().map(describe).collect()),
+    ])
+}
+
+fn map<const N: usize>(fields: [(&'static str, Reply); N]) -> Reply {
+    Reply::Map(fields.into_iter().map(|(name, value)| (Reply::text(name), value)).collect())
+}
+
+fn words(words: &'static str) -> Reply {
+    Reply::Set(words.split(' ').map(Reply::simple).collect())
+}
+
+fn key_specifications(command: &Found) -> Vec<Reply> {
+    let uses = key_uses(&command.name(), command.row);
+    let range = |first: usize, last: isize, step: usize| {
+        // A last key before the end is counted from the first one.
+        let last = if last < 0 { last } else { last - first as isize };
+        let spec = map([
+            ("lastkey", Reply::Integer(last as i64)),
+            ("keystep", step.into()),
+            ("limit", Reply::Integer(0)),
+        ]);
+        (first, "range", spec)
+    };
+    let found = match command.row.keys {
+        Keys::None => Vec::new(),
+        Keys::Counted { at } => {
+            let spec = map([
+                ("keynumidx", Reply::Integer(0)),
+                ("firstkey", Reply::Integer(1)),
+                ("keystep", Reply::Integer(1)),
+            ]);
+            vec![(at, "keynum", spec)]
+        }
+        Keys::Range { first, last, step } if uses.len() == 1 => vec![range(first, last, step)],
+        Keys::Range { first, last, step } => {
+            vec![range(first, first as isize, step), range(first + step, last, step)]
+        }
+        Keys::From { first } => vec![range(first, first as isize, 1), range(first + 1, -1, 1)],
+    };
+    let of = |((first, find, spec), uses): ((usize, &'static str, Reply), &&'static str)| {
+        let begin = map([("type", Reply::text("index")), ("spec", map([("index", first.into())]))]);
+        let find = map([("type", Reply::text(find)), ("spec", spec)]);
+        map([("flags", words(uses)), ("begin_search", begin), ("find_keys", find)])
+    };
+    found.into_iter().zip(uses.iter().chain(uses.last())).map(of).collect()
+}
+
+fn docs(_: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let commands: Vec<Found> = if args.len() == 2 {
+        top_level().collect()
+    } else {
+        args[2..].iter().filter_map(|name| find(name)).collect()
+    };
+    Ok(Reply::Map(commands.into_iter().map(document).collect()))
+}
+
+/// The name of a command and what `COMMAND DOCS` says of it.
+fn document(command: Found) -> (Reply, Reply) {
+    let row = command.row;
+    let mut fields = vec![
+        (Reply::text("summary"), Reply::text(row.summary)),
+        (Reply::text("since"), Reply::text(row.since)),
+        (Reply::text("group"), Reply::text(row.group.name())),
+        (Reply::text("complexity"), Reply::text(row.complexity)),
+    ];
+    let arguments = syntax::parse(row.syntax);
+    if !arguments.is_empty() {
+        fields.push((
+            Reply::text("arguments"),
+            Reply::Array(arguments.iter().map(document_argument).collect()),
+        ));
+    }
+    if !row.subcommands.is_empty() {
+        fields.push((Reply::text("subcommands"), Reply::Map(command.subcommands().map(document).collect())));
+    }
+    (command.name().into(), Reply::Map(fields))
+}
+
+fn document_argument(argument: &Argument) -> Reply {
+    let mut fields = vec![
+        (Reply::text("name"), Reply::bytes(argument.name.as_bytes())),
+        (Reply::text("type"), Reply::text(argument.kind.name())),
+    ];
+    if argument.kind == Kind::Key {
+        fields.push((Reply::text("key_spec_index"), Reply::Integer(0)));
+    }
+    if let Some(token) = argument.token {
+        fields.push((Reply::text("token"), Reply::text(token)));
+    }
+    let flags = [
+        (argument.is_optional, "optional"),
+        (argument.is_multiple, "multiple"),
+        (argument.repeats_token, "multiple_token"),
+    ];
+    let flags: Vec<Reply> =
+        flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, name)| Reply::simple(name)).collect();
+    if !flags.is_empty() {
+        fields.push((Reply::text("flags"), Reply::Set(flags)));
+    }
+    if !argument.parts.is_empty() {
+        let parts = argument.parts.iter().map(document_argument).collect();
+        fields.push((Reply::text("arguments"), Reply::Array(parts)));
+    }
+    Reply::Map(fields)
+}
+
+fn get_keys(_: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let (command, arguments) = (parse_command(&args[2..])?, &args[2..]);
+    let keys = keys_of(&command, arguments)?;
+    Ok(Reply::list(keys.into_iter().map(|place| arguments[place])))
+}
+
+fn get_keys_and_flags(_: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let (command, arguments) = (parse_command(&args[2..])?, &args[2..]);
+    let keys = keys_of(&command, arguments)?;
+    let uses = key_uses(&command.name(), command.row);
+    let last = uses.last().copied().unwrap_or_default();
+    let uses = uses.iter().copied().chain(std::iter::repeat(last));
+    let pairs = keys.into_iter().zip(uses);
+    let pairs = pairs.map(|(place, uses)| Reply::Array(vec![Reply::bytes(arguments[place]), words(uses)]));
+    Ok(Reply::Array(pairs.collect()))
+}
+
+/// The command, or subcommand, that these arguments call.
+fn parse_command(arguments: &[&[u8]]) -> Result<Found> {
+    let invalid = Error::text("ERR Invalid command specified");
+    let (row, _) = lookup(arguments[0]).ok_or_else(|| invalid.clone())?;
+    let top = Found { container: None, row };
+    if row.subcommands.is_empty() || (arguments.len() == 1 && top.has_own_handler()) {
+        return Ok(top);
+    }
+    let own = arguments.get(1).and_then(|name| subcommand(row, name));
+    own.map(|(own, _)| Found { container: Some(row), row: own }).ok_or(invalid)
+}
+
+fn keys_of(command: &Found, arguments: &[&[u8]]) -> Result<Vec<usize>> {
+    let row = command.row;
+    if row.keys == Keys::None {
+        return Err(Error::text("ERR The command has no key arguments"));
+    }
+    if !row.accepts(arguments.len()) {
+        return Err(Error::text("ERR Invalid number of arguments specified for command"));
+    }
+    Ok(row.key_places(arguments).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Fixture;
+    use super::*;
+
+    #[test]
+    fn a_command_is_described_as_redis_does() {
+        Fixture::new().check(&[
+            (
+                "COMMAND INFO get nope bitop",
+                "[[$get :2 [+readonly +fast] :1 :1 :1 [+@read +@string +@fast] [] \
+                 [{$flags: [+RO +access], $begin_search: {$type: $index, $spec: {$index: :1}}, \
+                 $find_keys: {$type: $range, $spec: {$lastkey: :0, $keystep: :1, $limit: :0}}}] []] nil \
+                 [$bitop :-4 [+write +denyoom] :2 :-1 :1 [+@write +@bitmap +@slow] [] \
+                 [{$flags: [+OW +update], $begin_search: {$type: $index, $spec: {$index: :2}}, \
+                 $find_keys: {$type: $range, $spec: {$lastkey: :0, $keystep: :1, $limit: :0}}} \
+                 {$flags: [+RO +access], $begin_search: {$type: $index, $spec: {$index: :3}}, \
+                 $find_keys: {$type: $range, $spec: {$lastkey: :-1, $keystep: :1, $limit: :0}}}] []]]",
+            ),
+            (
+                "COMMAND INFO CONFIG|Get config|nope",
+                "[[$config|get :-3 [+admin +noscript +loading +stale] :0 :0 :0 [+@admin +@slow +@dangerous] [] [] \
+                 []] nil]",
+            ),
+        ]);
+    }
+
+    #[test]
+    fn commands_are_listed_by_category_and_pattern() {
+        Fixture::new().check(&[
+            ("COMMAND LIST FILTERBY PATTERN GETR*", "[$getrange]"),
+            ("COMMAND LIST FILTERBY PATTERN config|re*", "[$config|resetstat $config|rewrite]"),
+            ("COMMAND LIST FILTERBY ACLCAT TRANSACTION", "[$multi $exec $discard $watch $unwatch]"),
+            ("COMMAND LIST FILTERBY ACLCAT nope", "[]"),
+            ("COMMAND LIST FILTERBY MODULE json", "[]"),
+            ("COMMAND LIST FILTERBY x y", "-ERR syntax error"),
+            ("COMMAND LIST FILTERBY x", "-ERR syntax error"),
+        ]);
+    }
+
+    #[test]
+    fn keys_are_found_in_a_whole_command() {
+        let nothing = "-ERR The command has no key arguments";
+        let invalid = "-ERR Invalid command specified";
+        let arity = "-ERR Invalid number of arguments specified for command";
+        Fixture::new().check(&[
+            ("COMMAND GETKEYS MSET a 1 b 2", "[$a $b]"),
+            ("COMMAND GETKEYS object encoding k", "[$k]"),
+            ("COMMAND GETKEYS fcall f 2 a b c", "[$a $b]"),
+            ("COMMAND GETKEYS ping", nothing),
+            ("COMMAND GETKEYS command", nothing),
+            ("COMMAND GETKEYS get", arity),
+            ("COMMAND GETKEYS get a b", arity),
+            ("COMMAND GETKEYS nope a", invalid),
+            ("COMMAND GETKEYS object", invalid),
+            ("COMMAND GETKEYS object nope k", invalid),
+            ("COMMAND GETKEYSANDFLAGS rename a b", "[[$a [+RW +access +delete]] [$b [+OW +update]]]"),
+            ("COMMAND GETKEYSANDFLAGS del a b", "[[$a [+RM +delete]] [$b [+RM +delete]]]"),
+            ("COMMAND GETKEYSANDFLAGS get a", "[[$a [+RO +access]]]"),
+        ]);
+    }
+
+    #[test]
+    fn documentation_has_the_arguments_as_a_tree() {
+        Fixture::new().check(&[
+            ("COMMAND DOCS nope", "{}"),
+            (
+                "COMMAND DOCS client|reply",
+                "{$client|reply: {$summary: $Turns replies on or off, or skips the reply to the next command., \
+                 $since: $3.2.0, $group: $connection, $complexity: $O(1), $arguments: [{$name: $on_off_skip, $type: \
+                 $oneof, $arguments: [{$name: $on, $type: $pure-token, $token: $ON} {$name: $off, $type: \
+                 $pure-token, $token: $OFF} {$name: $skip, $type: $pure-token, $token: $SKIP}]}]}}",
+            ),
+        ]);
+        let Reply::Map(all) = Fixture::new().run("COMMAND DOCS") else { panic!("a map") };
+        assert_eq!(Reply::from(all.len()), Fixture::new().run("COMMAND COUNT"));
+    }
+}

@@ -1,0 +1,142 @@
+//! What holds for every writing command: it can be undone, and the journal alone does it again.
+
+use super::testing::Fixture;
+use crate::keyspace::Keyspace;
+use crate::protocol::Reply;
+use crate::store::record::decode;
+use crate::store::{Databases, Seed, StorageId};
+
+/// The keys that the requests use.
+const KEYS: [&[u8]; 6] = [b"k0", b"k1", b"k2", b"k3", b"k4", b"k5"];
+/// The databases that they use.
+const DATABASES: std::ops::Range<u8> = 0..2;
+
+/// Value and end of every key that there is.
+type Snapshot = Vec<Option<(Vec<u8>, Option<u64>)>>;
+
+fn snapshot(keyspace: &mut Keyspace) -> Snapshot {
+    let addresses = DATABASES.flat_map(|database| KEYS.map(|key| (database, key)));
+    let look = |(database, key): (u8, &[u8])| {
+        let expires_at_ms = keyspace.peek(database, key).expect("nothing is on disk")?.expires_at_ms();
+        let string = keyspace.peek_string(database, key).expect("a string")?;
+        Some((string.to_bytes().into_owned(), expires_at_ms))
+    };
+    addresses.map(look).collect()
+}
+
+/// A keyspace made of nothing but a group of the journal.
+fn replayed(group: &[u8]) -> Keyspace {
+    let mut keyspace = Keyspace::new(Seed::new(1), Databases::new(), &[0; 16], 0);
+    for transaction in decode(group).expect("a group") {
+        for change in transaction.expect("a transaction") {
+            let change = change.expect("a change");
+            let nothing = |_: StorageId, _: &[u8]| Ok::<_, ()>(None);
+            keyspace.replay(&change, 1, nothing).expect("nothing is loaded");
+        }
+    }
+    keyspace
+}
+
+/// A random request that writes, on few keys, so that commands meet what others have left.
+fn request(random: &mut fastrand::Rng) -> String {
+    const FORMS: &[&str] = &[
+        "set K V",
+        "set K N",
+        "set K V ex 100",
+        "set K V keepttl",
+        "set K V xx get",
+        "setnx K V",
+        "getset K V",
+        "append K V",
+        "setrange K N V",
+        "setbit K N 1",
+        "setbit K N 0",
+        "getdel K",
+        "getex K ex 50",
+        "getex K persist",
+        "getex K pxat 1",
+        "incr K",
+        "decrby K N",
+        "incrbyfloat K 0.5",
+        "mset K V K N",
+        "msetnx K V K V",
+        "bitop not K K",
+        "bitop or K K K",
+        "bitfield K set u7 N 99 incrby i5 3 N",
+        "bitfield K overflow fail incrby u2 N 9",
+        "del K K",
+        "rename K K",
+        "renamenx K K",
+        "copy K K",
+        "copy K K db 1 replace",
+        "move K 1",
+        "expire K 100",
+        "expire K -1",
+        "pexpireat K 1704067300000 gt",
+        "persist K",
+        "flushdb",
+        "swapdb 0 1",
+    ];
+    let form = FORMS[random.usize(..FORMS.len())];
+    let word = |word| match word {
+        "K" => String::from_utf8_lossy(KEYS[random.usize(..KEYS.len())]).into_owned(),
+        "V" if random.u8(..8) == 0 => "v".repeat(random.usize(..200_000)),
+        "V" => format!("v{}", random.u32(..)),
+        "N" if random.u8(..8) == 0 => random.u32(..2_000_000).to_string(),
+        "N" => random.u8(..64).to_string(),
+        other => other.to_owned(),
+    };
+    form.split(' ').map(word).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn every_write_can_be_undone_and_is_done_again_by_the_journal_alone() {
+    for seed in 0..20 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut fixture = Fixture::new();
+        for step in 0..200 {
+            let request = request(&mut random);
+            let context = || format!("seed {seed}, step {step}: {}", &request[..request.len().min(60)]);
+            let before = snapshot(&mut fixture.keyspace);
+            let pending = fixture.keyspace.journal().pending_bytes();
+            let savepoint = fixture.keyspace.savepoint();
+            let undone = fixture.run_within(&request);
+            fixture.keyspace.rollback(savepoint);
+            assert!(fixture.keyspace.commit().is_empty(), "{}", context());
+            assert_eq!(fixture.keyspace.journal().pending_bytes(), pending, "{}", context());
+            assert!(snapshot(&mut fixture.keyspace) == before, "{}", context());
+            assert_eq!(fixture.run(&request), undone, "{}", context());
+        }
+        let (group, _) = fixture.keyspace.journal_mut().take_group(Vec::new());
+        assert!(snapshot(&mut replayed(&group)) == snapshot(&mut fixture.keyspace), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_refused_request_changes_nothing() {
+    let mut fixture = Fixture::new();
+    fixture.check(&[("mset k0 x k1 9223372036854775807", "+OK")]);
+    let (before, pending) = (snapshot(&mut fixture.keyspace), fixture.keyspace.journal().pending_bytes());
+    for request in [
+        "incr k0",
+        "incr k1",
+        "incrbyfloat k0 1",
+        "decrby k1 -1",
+        "setrange k0 536870912 x",
+        "setbit k0 0 2",
+        "set k0 1 nx xx",
+        "getex k0 ex 0",
+        "mset k0 1 k1",
+        "bitfield k0 set u8 0 1 set u64 0 1",
+        "bitop not k0 k0 k1",
+        "rename none k0",
+        "copy k0 k1 db 16",
+        "move k0 16",
+        "expire k0 1 nx gt",
+        "expire k0 x",
+    ] {
+        assert!(matches!(fixture.run(request), Reply::Error(_)), "{request}");
+        assert!(snapshot(&mut fixture.keyspace) == before, "{request}");
+        assert_eq!(fixture.keyspace.journal().pending_bytes(), pending, "{request}");
+    }
+}

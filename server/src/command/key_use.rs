@@ -1,0 +1,61 @@
+//! What commands do with their keys, in the words of `COMMAND INFO` and `COMMAND GETKEYSANDFLAGS`.
+
+use super::{Command, Flags};
+
+const READ: &str = "RO access";
+const CHANGE: &str = "RW access update";
+
+/// The commands for which the flags of the row do not tell enough: by key, the last for all that follow.
+const EXCEPTIONS: &[(&str, &[&str])] = &[
+    ("append", &["RW insert"]),
+    ("bitfield", &["RW access update variable_flags"]),
+    ("bitop", &["OW update", "RO access"]),
+    ("copy", &["RO access", "OW update"]),
+    ("del", &["RM delete"]),
+    ("exists", &["RO"]),
+    ("expire", &["RW update"]),
+    ("expireat", &["RW update"]),
+    ("getdel", &["RW access delete"]),
+    ("mset", &["OW update"]),
+    ("msetnx", &["OW insert"]),
+    ("object|encoding", &["RO"]),
+    ("object|freq", &["RO"]),
+    ("object|idletime", &["RO"]),
+    ("object|refcount", &["RO"]),
+    ("persist", &["RW update"]),
+    ("pexpire", &["RW update"]),
+    ("pexpireat", &["RW update"]),
+    ("psetex", &["OW update"]),
+    ("rename", &["RW access delete", "OW update"]),
+    ("renamenx", &["RW access delete", "OW insert"]),
+    ("set", &["RW access update variable_flags"]),
+    ("setex", &["OW update"]),
+    ("setnx", &["OW insert"]),
+    ("setrange", &["RW update"]),
+    ("strlen", &["RO"]),
+    ("touch", &["RO"]),
+    ("type", &["RO"]),
+    ("unlink", &["RM delete"]),
+    ("watch", &["RO"]),
+];
+
+/// What a command does with its first key, and if that differs, with the others.
+pub(super) fn key_uses(full_name: &str, row: &Command) -> &'static [&'static str] {
+    let exception = EXCEPTIONS.iter().find(|(name, _)| *name == full_name);
+    let default: &[&str] = if row.is(Flags::READONLY) { &[READ] } else { &[CHANGE] };
+    exception.map_or(default, |(_, uses)| uses)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::introspection::find;
+    use super::*;
+
+    #[test]
+    fn exceptions_are_commands_that_have_keys() {
+        for (name, _) in EXCEPTIONS {
+            let found = find(name.as_bytes()).unwrap_or_else(|| panic!("{name} is no command"));
+            assert_ne!(found.row.keys, super::super::Keys::None, "{name}");
+        }
+    }
+}

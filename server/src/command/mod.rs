@@ -1,0 +1,155 @@
+//! Commands: one handler and one table row each, together in the file of their group.
+//!
+//! A handler is a synchronous function of a [`Context`] and the arguments. It knows keys, clients and options, but no
+//! sockets and no protocol version; what only the engine can do (EXEC, calling a procedure, closing) it returns as an
+//! [`Outcome`]. Its row says everything else that is known of the command: name, arity, key positions, flags and
+//! documentation. Dispatch, `COMMAND`, key loading, MULTI, procedures and the documentation page all read the rows.
+
+#![expect(clippy::unnecessary_wraps, reason = "handlers have one signature, whether they can fail or not")]
+
+mod arguments;
+mod assign;
+mod bitfield;
+mod bits;
+mod categories;
+mod client;
+mod config;
+mod connection;
+mod counters;
+mod documentation;
+mod expiry;
+mod function;
+mod generic;
+mod help;
+mod info;
+mod introspection;
+#[cfg(test)]
+mod journal_tests;
+mod key_use;
+mod object;
+mod procedure;
+mod pubsub;
+mod scan;
+mod secrets;
+mod server;
+mod strings;
+mod syntax;
+mod table;
+#[cfg(test)]
+mod testing;
+mod transaction;
+mod trigger;
+
+pub use arguments::{ExpiryOption, flag, integer, unsigned};
+pub use documentation::markdown;
+pub use secrets::redact;
+pub use table::{Command, Flags, Group, Keys, Run, all, full_name, lookup, subcommand};
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use crate::keyspace::{self, Keyspace, Need};
+use crate::procedure::Module;
+use crate::protocol::{ErrorReply, Reply};
+use crate::state::{Mailbox, Message, Server, Session};
+
+/// What a handler works with.
+pub struct Context<'a> {
+    /// The data.
+    pub keyspace: &'a mut Keyspace,
+    /// The server's other state.
+    pub server: &'a mut Server,
+    /// The client that sent the command.
+    pub session: &'a mut Session,
+    /// The client's mailbox; `None` for a procedure.
+    pub mailbox: Option<&'a Rc<Mailbox>>,
+    /// Messages to publish when the transaction commits.
+    pub messages: &'a mut Vec<Message>,
+}
+
+/// What only the engine can do.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Nothing more than to answer.
+    Reply(Reply),
+    /// Answer and close the connection.
+    Close(Reply),
+    /// Run the commands that the session has queued.
+    Execute,
+    /// Call a procedure.
+    Call(Call),
+    /// Stop the server.
+    Shutdown {
+        /// Whether even a failing disk must not keep it from stopping.
+        force: bool,
+    },
+}
+
+/// A procedure call, as a command asks for it.
+#[derive(Debug)]
+pub struct Call {
+    /// The module.
+    pub module: Arc<Module>,
+    /// Its place among the module's procedures.
+    pub procedure: usize,
+    /// What errors and logs call it.
+    pub name: String,
+    /// Which of the command's arguments are keys.
+    pub keys: Range<usize>,
+    /// Which are arguments of the procedure.
+    pub arguments: Range<usize>,
+    /// Whether a write ends it.
+    pub read_only: bool,
+}
+
+/// Why a command did not answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// With this error reply.
+    Reply(ErrorReply),
+    /// Something must be loaded from disk; then it is to be run again.
+    NotResident(Need),
+}
+
+/// What a handler gives.
+pub type Result<T = Reply> = std::result::Result<T, Error>;
+
+impl Error {
+    /// An error reply with a fixed text.
+    #[must_use]
+    pub const fn text(text: &'static str) -> Self {
+        Self::Reply(Cow::Borrowed(text))
+    }
+
+    /// `ERR syntax error`.
+    pub const SYNTAX: Self = Self::text("ERR syntax error");
+    /// The text for what should be an integer.
+    pub const NOT_AN_INTEGER: Self = Self::text("ERR value is not an integer or out of range");
+    /// The text for what should be a number.
+    pub const NOT_A_FLOAT: Self = Self::text("ERR value is not a valid float");
+    /// The text for a key of another type.
+    pub const WRONG_TYPE: Self =
+        Self::text("WRONGTYPE Operation against a key holding the wrong kind of value");
+    /// The text for a key that must exist.
+    pub const NO_SUCH_KEY: Self = Self::text("ERR no such key");
+    /// The text for strings that would exceed `proto-max-bulk-len`.
+    pub const STRING_TOO_LONG: Self =
+        Self::text("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+}
+
+impl From<keyspace::Error> for Error {
+    fn from(error: keyspace::Error) -> Self {
+        match error {
+            keyspace::Error::WrongType => Self::WRONG_TYPE,
+            keyspace::Error::NotResident(need) => Self::NotResident(need),
+        }
+    }
+}
+
+impl From<String> for Error {
+    fn from(text: String) -> Self {
+        Self::Reply(Cow::Owned(text))
+    }
+}

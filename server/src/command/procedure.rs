@@ -1,0 +1,255 @@
+//! Procedures by their module: `EVALWASM` and its relatives, and the cache of uploaded modules.
+
+use std::sync::Arc;
+
+use sha1::{Digest as _, Sha1};
+
+use super::arguments::{flag, integer};
+use super::{Call, Command, Context, Error, Flags, Group, Outcome, Result};
+use crate::procedure::{EVAL_EXPORT, Module};
+use crate::protocol::Reply;
+use crate::state::{Digest, module_limits};
+
+/// What calls a procedure, as Redis marks what calls a script.
+pub(super) const EVAL: &[Flags] =
+    &[Flags::NOSCRIPT, Flags::STALE, Flags::SKIP_MONITOR, Flags::NO_MANDATORY_KEYS];
+/// What calls a procedure that may only read.
+pub(super) const EVAL_RO: &[Flags] =
+    &[Flags::READONLY, Flags::NOSCRIPT, Flags::STALE, Flags::SKIP_MONITOR, Flags::NO_MANDATORY_KEYS];
+const DEPENDS: &str = "Depends on the procedure that is executed.";
+
+pub(super) const COMMANDS: &[Command] = &[
+    Command::outcome("evalwasm", -3, evalwasm).flags(EVAL).counted_keys(2).docs(
+        Group::Scripting,
+        "kvasm 0.1",
+        DEPENDS,
+        "Runs a WebAssembly module given as binary or text, as one transaction.",
+        "module numkeys [key [key ...]] [arg [arg ...]]",
+    ),
+    Command::outcome("evalwasm_ro", -3, evalwasm_ro).flags(EVAL_RO).counted_keys(2).docs(
+        Group::Scripting,
+        "kvasm 0.1",
+        DEPENDS,
+        "Runs a WebAssembly module that may only read.",
+        "module numkeys [key [key ...]] [arg [arg ...]]",
+    ),
+    Command::outcome("evalwasmsha", -3, evalwasmsha).flags(EVAL).counted_keys(2).docs(
+        Group::Scripting,
+        "kvasm 0.1",
+        DEPENDS,
+        "Runs a module of the cache by its SHA-1.",
+        "sha1 numkeys [key [key ...]] [arg [arg ...]]",
+    ),
+    Command::outcome("evalwasmsha_ro", -3, evalwasmsha_ro).flags(EVAL_RO).counted_keys(2).docs(
+        Group::Scripting,
+        "kvasm 0.1",
+        DEPENDS,
+        "Runs a module of the cache by its SHA-1; it may only read.",
+        "sha1 numkeys [key [key ...]] [arg [arg ...]]",
+    ),
+    Command::container("wasm", WASM).docs(
+        Group::Scripting,
+        "kvasm 0.1",
+        "Depends on subcommand.",
+        "A container for commands of the module cache.",
+        "",
+    ),
+];
+
+const WASM: &[Command] = &[
+    Command::new("load", 3, wasm_load).flags(&[Flags::NOSCRIPT]).docs(
+        Group::Scripting,
+        "kvasm 0.1",
+        "O(N) with N being the length of the module.",
+        "Puts a module into the cache and answers its SHA-1.",
+        "module",
+    ),
+    Command::new("exists", -3, wasm_exists).flags(&[Flags::NOSCRIPT]).docs(
+        Group::Scripting,
+        "kvasm 0.1",
+        "O(N) with N being the number of digests.",
+        "Tells which modules are in the cache.",
+        "sha1 [sha1 ...]",
+    ),
+    Command::new("list", 2, wasm_list).flags(&[Flags::NOSCRIPT]).docs(
+        Group::Scripting,
+        "kvasm 0.1",
+        "O(N log N) with N being the number of modules.",
+        "Lists the modules of the cache, the most recently used first.",
+        "",
+    ),
+    Command::new("flush", -2, wasm_flush).flags(&[Flags::NOSCRIPT]).docs(
+        Group::Scripting,
+        "kvasm 0.1",
+        "O(N) with N being the number of modules.",
+        "Empties the cache.",
+        "[ASYNC | SYNC]",
+    ),
+    Command::new("help", 2, wasm_help).flags(&[Flags::LOADING, Flags::STALE]).docs(
+        Group::Scripting,
+        "kvasm 0.1",
+        "O(1)",
+        "Tells what the subcommands do.",
+        "",
+    ),
+];
+
+fn evalwasm(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result<Outcome> {
+    let module = cached(context, arguments[1])?;
+    call(module, arguments, false)
+}
+
+fn evalwasm_ro(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result<Outcome> {
+    let module = cached(context, arguments[1])?;
+    call(module, arguments, true)
+}
+
+fn evalwasmsha(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result<Outcome> {
+    let module = by_digest(context, arguments[1])?;
+    call(module, arguments, false)
+}
+
+fn evalwasmsha_ro(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result<Outcome> {
+    let module = by_digest(context, arguments[1])?;
+    call(module, arguments, true)
+}
+
+fn wasm_load(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
+    cached(context, arguments[2])?;
+    Ok(hex(&digest(arguments[2])).into())
+}
+
+fn wasm_exists(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
+    let cache = &context.server.modules;
+    let found = |text: &&[u8]| parse_digest(text).is_some_and(|digest| cache.contains(&digest));
+    Ok(Reply::Array(arguments[2..].iter().map(|text| Reply::flag(found(text))).collect()))
+}
+
+fn wasm_list(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
+    let entry = |(digest, cached): (Digest, &crate::state::Cached)| {
+        let module = &cached.module;
+        let exports = module.procedures().iter().map(|procedure| &procedure.name);
+        Reply::Map(vec![
+            (Reply::text("sha1"), hex(&digest).into()),
+            (Reply::text("upload_size"), cached.upload_bytes.into()),
+            (Reply::text("size"), module.size_bytes().into()),
+            (Reply::text("procedures"), Reply::list(exports)),
+        ])
+    };
+    Ok(Reply::Array(context.server.modules.list().into_iter().map(entry).collect()))
+}
+
+fn wasm_flush(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
+    match arguments.get(2) {
+        None => {}
+        Some(mode) if arguments.len() == 3 && (flag(mode, "ASYNC") || flag(mode, "SYNC")) => {}
+        Some(_) => return Err(Error::text("ERR WASM FLUSH only support SYNC|ASYNC option")),
+    }
+    context.server.modules.clear();
+    Ok(Reply::OK)
+}
+
+fn wasm_help(_: &mut Context<'_>, _: &[&[u8]]) -> Result {
+    Ok(Reply::Array(
+        [
+            "WASM <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
+            "EXISTS <sha1> [<sha1> ...]",
+            "    Return whether modules are in the cache.",
+            "FLUSH [ASYNC|SYNC]",
+            "    Empty the cache of modules.",
+            "LIST",
+            "    Return the modules of the cache, the most recently used first.",
+            "LOAD <module>",
+            "    Put a module into the cache without running it; return its SHA-1.",
+            "HELP",
+            "    Print this help.",
+        ]
+        .map(Reply::simple)
+        .to_vec(),
+    ))
+}
+
+/// The compiled form of an upload, from the cache or by way of the gate.
+fn cached(context: &mut Context<'_>, upload: &[u8]) -> Result<Arc<Module>> {
+    let digest = digest(upload);
+    if let Some(module) = context.server.modules.get(&digest) {
+        return Ok(module);
+    }
+    let options = &context.server.options;
+    let compiled = Module::compile(upload, &module_limits(options));
+    let module = Arc::new(compiled.map_err(|error| Error::from(format!("{} {error}", error.code())))?);
+    let (max_len, max_bytes) = (options.wasm_cache_max_len as usize, options.wasm_cache_max_size as usize);
+    context.server.modules.insert(digest, Arc::clone(&module), upload.len(), max_len, max_bytes);
+    Ok(module)
+}
+
+fn by_digest(context: &mut Context<'_>, text: &[u8]) -> Result<Arc<Module>> {
+    parse_digest(text)
+        .and_then(|digest| context.server.modules.get(&digest))
+        .ok_or(Error::text("NOSCRIPT No matching module. Please use EVALWASM."))
+}
+
+fn call(module: Arc<Module>, arguments: &[&[u8]], read_only: bool) -> Result<Outcome> {
+    let missing = Error::text("ERR the module has no export named run of type () -> ()");
+    let procedure = module.find(EVAL_EXPORT).ok_or(missing)?;
+    outcome(module, procedure, EVAL_EXPORT, arguments, read_only)
+}
+
+/// The call that a command with `numkeys` as its third word asks for.
+pub(super) fn outcome(
+    module: Arc<Module>,
+    procedure: usize,
+    name: &str,
+    arguments: &[&[u8]],
+    read_only: bool,
+) -> Result<Outcome> {
+    let count = integer(arguments[2])?;
+    let count = usize::try_from(count).map_err(|_| Error::text("ERR Number of keys can't be negative"))?;
+    let end = 3 + count.min(arguments.len());
+    if end > arguments.len() {
+        return Err(Error::text("ERR Number of keys can't be greater than number of args"));
+    }
+    Ok(Outcome::Call(Call {
+        module,
+        procedure,
+        name: name.to_owned(),
+        keys: 3..end,
+        arguments: end..arguments.len(),
+        read_only,
+    }))
+}
+
+fn digest(upload: &[u8]) -> Digest {
+    Sha1::digest(upload).into()
+}
+
+fn hex(digest: &Digest) -> String {
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn parse_digest(text: &[u8]) -> Option<Digest> {
+    let mut digest = Digest::default();
+    if text.len() != 2 * digest.len() {
+        return None;
+    }
+    for (byte, pair) in digest.iter_mut().zip(text.chunks_exact(2)) {
+        let nibble = |digit: u8| (digit as char).to_digit(16);
+        *byte = (nibble(pair[0])? << 4 | nibble(pair[1])?) as u8;
+    }
+    Some(digest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_survives_its_text_in_any_case() {
+        let digest = digest(b"module");
+        assert_eq!(parse_digest(hex(&digest).as_bytes()), Some(digest));
+        assert_eq!(parse_digest(hex(&digest).to_uppercase().as_bytes()), Some(digest));
+        for text in ["", "ab", &"g".repeat(40), &"a".repeat(41)] {
+            assert_eq!(parse_digest(text.as_bytes()), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Work that no client asks for: groups to the log in time, keys that expire, clients that are idle or too slow.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::limits::{MAX_COLD_EXPIRIES_PER_TURN, MAX_EXPIRIES_PER_TURN};
+use super::{Engine, Shared};
+use crate::options::{AppendFsync, OutputClass};
+use crate::state::Closing;
+use crate::store::StoreEvent;
+
+/// How often clients and statistics are looked after.
+const HOUSEKEEPING_PAUSE: Duration = Duration::from_millis(100);
+
+/// Takes in what the store tells, until the store is closed.
+pub async fn run_store_events(engine: Shared, mut events: UnboundedReceiver<StoreEvent>) {
+    while let Some(event) = events.recv().await {
+        engine.borrow_mut().on_store_event(event);
+    }
+}
+
+/// Runs for as long as the server does.
+pub async fn run_timers(engine: Shared) {
+    let signals = engine.borrow().signals();
+    tokio::join!(run_log_timer(&engine), run_expiry(&engine), run_housekeeping(&engine), async {
+        loop {
+            signals.flush.notified().await;
+            // What is ready to run runs first, so that one group takes it all.
+            tokio::task::yield_now().await;
+            engine.borrow_mut().flush();
+        }
+    });
+}
+
+async fn run_log_timer(engine: &Shared) {
+    loop {
+        let pause_ms = engine.borrow().options().log_commit_interval_ms;
+        tokio::time::sleep(Duration::from_millis(pause_ms.into())).await;
+        let mut engine = engine.borrow_mut();
+        if engine.options().appendfsync != AppendFsync::No {
+            engine.flush();
+        }
+    }
+}
+
+async fn run_expiry(engine: &Shared) {
+    loop {
+        let more = engine.borrow_mut().expire_due();
+        if more {
+            tokio::task::yield_now().await;
+        } else {
+            let hz = engine.borrow().options().hz;
+            tokio::time::sleep(Duration::from_millis(u64::from(1000 / hz.max(1)))).await;
+        }
+    }
+}
+
+async fn run_housekeeping(engine: &Rc<std::cell::RefCell<Engine>>) {
+    let mut rate = Rate::default();
+    loop {
+        tokio::time::sleep(HOUSEKEEPING_PAUSE).await;
+        engine.borrow_mut().look_after_clients(&mut rate);
+    }
+}
+
+/// Commands per second, over the last second and a half or so.
+#[derive(Default)]
+struct Rate {
+    samples: std::collections::VecDeque<(Instant, u64)>,
+}
+
+impl Rate {
+    const SAMPLES: usize = 16;
+
+    fn add(&mut self, commands: u64) -> u64 {
+        let now = Instant::now();
+        self.samples.push_back((now, commands));
+        if self.samples.len() > Self::SAMPLES {
+            self.samples.pop_front();
+        }
+        let (then, before) = self.samples.front().copied().unwrap_or((now, commands));
+        let elapsed_ms = now.duration_since(then).as_millis() as u64;
+        commands.saturating_sub(before) * 1000 / elapsed_ms.max(1)
+    }
+}
+
+impl Engine {
+    /// Lets some keys expire whose time has come; `true` when there may be more.
+    fn expire_due(&mut self) -> bool {
+        self.clock.restart();
+        let now_us = self.clock.unix_us();
+        for _ in 0..MAX_EXPIRIES_PER_TURN {
+            self.core().keyspace.begin(now_us);
+            let Some((database, key)) = self.core().keyspace.next_due() else {
+                self.look_for_cold_expiries();
+                return false;
+            };
+            let from = self.core().keyspace.journal().events().len();
+            // Looking at it is what lets it expire.
+            let looked = self.core().keyspace.peek(database, &key).map(|_| ());
+            debug_assert!(looked.is_ok(), "a key in the index of expiries is resident");
+            let done = self.run_triggers(from);
+            if let Err(crate::command::Error::NotResident(need)) = done {
+                // A trigger needs a key from disk. Its effects were undone; the deletion stands.
+                tracing::warn!(?need, "a trigger on an expired key needed a key that was not in memory");
+            }
+            self.finish_transaction();
+        }
+        self.request_flush();
+        true
+    }
+
+    fn look_for_cold_expiries(&mut self) {
+        let now_ms = self.core().keyspace.now_ms();
+        if self.core().keyspace.cold_keys() > 0 && now_ms >= self.persistence.next_cold_expiry_ms {
+            self.persistence.ask_due(now_ms, MAX_COLD_EXPIRIES_PER_TURN);
+        }
+    }
+
+    fn look_after_clients(&mut self, rate: &mut Rate) {
+        self.clock.restart();
+        let now_s = self.clock.unix_us() / 1_000_000;
+        let server = &mut self.core().server;
+        let used = crate::memory::used_bytes() as u64;
+        server.statistics.peak_memory_bytes = server.statistics.peak_memory_bytes.max(used);
+        server.statistics.instantaneous_ops = rate.add(server.statistics.commands);
+        let timeout_s = u64::from(server.options.timeout_s);
+        let limit = server.options.client_output_buffer_limit[OutputClass::PubSub];
+        for (_, handle) in server.clients.iter() {
+            let waiting = handle.mailbox.bytes() as u64;
+            let too_much = limit.hard_bytes > 0 && waiting > limit.hard_bytes
+                || handle.mailbox.above_soft_limit(limit.soft_bytes, limit.soft_s);
+            let Some(session) = &handle.session else { continue };
+            let idle = timeout_s > 0 && now_s.saturating_sub(session.active_s) > timeout_s;
+            if too_much {
+                server.statistics.output_limit_disconnections += 1;
+            }
+            if too_much || idle && !session.is_subscriber() {
+                handle.mailbox.close(Closing::Now);
+            }
+        }
+    }
+}

@@ -1,0 +1,198 @@
+//! The part of the engine that a running procedure may reach: data, server state, and what its transaction collects.
+
+use crate::command::{self, Context, Error, Flags, Outcome, Run};
+use crate::keyspace::{Content, Edit, Expiry, Keyspace, events};
+use crate::procedure::{Host, LogLevel};
+use crate::protocol::{Reply, Version, decode_reply, decode_request, encode};
+use crate::state::{Message, ProcedureLogEntry, Server, Session};
+use crate::types::{StringValue, Value};
+
+/// See the module's description. Moves into the interpreter for the time of a call, and back.
+pub(super) struct Core {
+    pub keyspace: Keyspace,
+    pub server: Server,
+    /// Messages published in the current transaction; they go out when it commits.
+    pub messages: Vec<Message>,
+    pub running: Running,
+}
+
+/// The procedure that runs now.
+pub(super) struct Running {
+    /// Its name, for the log.
+    pub name: String,
+    /// As whom its commands run.
+    pub session: Session,
+}
+
+impl Running {
+    pub fn new(name: String, database: u8) -> Self {
+        Self { name, session: Session::of_procedure(database) }
+    }
+}
+
+impl Core {
+    /// Runs a handler as it is, without any of the checks of the front door.
+    pub fn run(
+        &mut self,
+        session: &mut Session,
+        mailbox: Option<&std::rc::Rc<crate::state::Mailbox>>,
+        row: &command::Command,
+        arguments: &[&[u8]],
+    ) -> command::Result<Outcome> {
+        let Self { keyspace, server, messages, .. } = self;
+        let mut context = Context { keyspace, server, session, mailbox, messages };
+        match row.run {
+            Run::Reply(run) => run(&mut context, arguments).map(Outcome::Reply),
+            Run::Outcome(run) => run(&mut context, arguments),
+            Run::Container => Err(Error::SYNTAX),
+        }
+    }
+
+    /// Whether a command that needs memory has to be refused.
+    pub fn is_out_of_memory(&self) -> bool {
+        let limit = self.server.options.maxmemory;
+        limit > 0 && crate::memory::used_bytes() as u64 > limit
+    }
+
+    fn database(&self) -> u8 {
+        self.running.session.database
+    }
+
+    fn refuse_when_full(&self) -> command::Result<()> {
+        if self.is_out_of_memory() { Err(Error::text(OUT_OF_MEMORY)) } else { Ok(()) }
+    }
+
+    /// The checks of a command that a procedure sends, and the command.
+    fn run_for_procedure(&mut self, arguments: &[&[u8]], read_only: bool) -> command::Result<Reply> {
+        let name = arguments.first().ok_or(Error::text(
+            "ERR Please specify at least one argument for this command call from a procedure",
+        ))?;
+        let Some((row, _)) = command::lookup(name) else {
+            return Err(Error::text("ERR Unknown command called from script"));
+        };
+        let row = match arguments.get(1) {
+            Some(name) if !row.subcommands.is_empty() => {
+                let found = command::subcommand(row, name);
+                found.ok_or(Error::text("ERR Unknown subcommand called from script"))?.0
+            }
+            _ => row,
+        };
+        if !row.accepts(arguments.len()) {
+            return Err(Error::text("ERR Wrong number of args calling command from script"));
+        }
+        if row.is(Flags::NOSCRIPT) {
+            return Err(Error::text("ERR This Redis command is not allowed from script"));
+        }
+        if read_only && row.is(Flags::WRITE) {
+            return Err(Error::text("ERR Write commands are not allowed from read-only scripts."));
+        }
+        if row.is(Flags::DENYOOM) {
+            self.refuse_when_full()?;
+        }
+        let mut session = std::mem::replace(&mut self.running.session, Session::of_procedure(0));
+        let outcome = self.run(&mut session, None, row, arguments);
+        self.running.session = session;
+        match outcome? {
+            Outcome::Reply(reply) => Ok(reply),
+            _ => Err(Error::text("ERR This Redis command is not allowed from script")),
+        }
+    }
+}
+
+/// What a command that needs memory is answered when there is none.
+pub(super) const OUT_OF_MEMORY: &str = "OOM command not allowed when used memory > 'maxmemory'.";
+
+impl Host for Core {
+    type Error = Error;
+
+    fn get(
+        &mut self,
+        key: &[u8],
+        offset: u64,
+        limit: usize,
+        copy: &mut dyn FnMut(&[u8]),
+    ) -> Result<Option<u64>, Error> {
+        let database = self.database();
+        let Some(string) = self.keyspace.get_string(database, key)? else { return Ok(None) };
+        let mut scratch = crate::types::IntegerBuffer::new();
+        let start = usize::try_from(offset).unwrap_or(usize::MAX).min(string.len());
+        let end = start.saturating_add(limit).min(string.len());
+        string.slices(start, end, &mut scratch).for_each(copy);
+        Ok(Some(string.len() as u64))
+    }
+
+    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error> {
+        self.refuse_when_full()?;
+        if value.len() as u64 > self.server.options.proto_max_bulk_len {
+            return Err(Error::STRING_TOO_LONG);
+        }
+        let database = self.database();
+        Ok(self.keyspace.set(database, key, Content::String(value), Expiry::Clear, events::SET)?)
+    }
+
+    fn delete(&mut self, key: &[u8]) -> Result<bool, Error> {
+        let database = self.database();
+        Ok(self.keyspace.delete(database, key, events::DEL)?)
+    }
+
+    fn exists(&mut self, key: &[u8]) -> Result<bool, Error> {
+        let database = self.database();
+        Ok(self.keyspace.exists(database, key)?)
+    }
+
+    fn increment(&mut self, key: &[u8], delta: i64) -> Result<i64, Error> {
+        self.refuse_when_full()?;
+        let database = self.database();
+        let before = match self.keyspace.peek_string(database, key)? {
+            Some(string) => string.as_integer().ok_or(Error::NOT_AN_INTEGER)?,
+            None => 0,
+        };
+        let after =
+            before.checked_add(delta).ok_or(Error::text("ERR increment or decrement would overflow"))?;
+        let edited = self.keyspace.edit(database, key, events::INCRBY, |value| {
+            *value = Value::String(StringValue::from_integer(after));
+            ((), Edit::Whole)
+        })?;
+        if edited.is_none() {
+            let content = Content::Value(Value::String(StringValue::from_integer(after)));
+            self.keyspace.set(database, key, content, Expiry::Clear, events::INCRBY)?;
+        }
+        Ok(after)
+    }
+
+    fn command(&mut self, request: &[u8], read_only: bool, reply: &mut Vec<u8>) -> Result<(), Error> {
+        let answer = match decode_request(request) {
+            Some(arguments) => self.run_for_procedure(&arguments, read_only),
+            None => Err(Error::text("ERR the request is not a RESP array of bulk strings")),
+        };
+        let answer = match answer {
+            Err(Error::Reply(text)) => Reply::Error(text),
+            other => other?,
+        };
+        encode(&answer, Version::Resp3, reply);
+        Ok(())
+    }
+
+    fn log(&mut self, level: LogLevel, message: &[u8]) {
+        let text = String::from_utf8_lossy(message);
+        let procedure = &self.running.name;
+        match level {
+            LogLevel::Debug | LogLevel::Verbose => tracing::debug!(%procedure, "{text}"),
+            LogLevel::Notice => tracing::info!(%procedure, "{text}"),
+            LogLevel::Warning => tracing::warn!(%procedure, "{text}"),
+        }
+        let ring = &mut self.server.procedure_log;
+        ring.push_front(ProcedureLogEntry {
+            time_us: self.keyspace.now_us(),
+            level,
+            procedure: procedure.clone(),
+            message: message.to_vec(),
+        });
+        ring.truncate(self.server.options.wasm_log_ring_len as usize);
+    }
+
+    fn validate_resp(&self, value: &[u8]) -> Result<(), Error> {
+        let valid = decode_reply(value).is_some();
+        valid.then_some(()).ok_or(Error::text("ERR the procedure's reply is not one valid RESP value"))
+    }
+}

@@ -1,0 +1,359 @@
+//! The way of one request: found, checked, queued or run, answered.
+
+use std::rc::Rc;
+
+use super::limits::{MAX_QUEUED_BYTES, MAX_QUOTED_LEN, MAX_RETRIES};
+use super::persistence::Wait;
+use super::{Engine, core};
+use crate::command::{self, Command, Error, Flags, Outcome};
+use crate::keyspace::Need;
+use crate::options::AppendFsync;
+use crate::protocol::{ErrorReply, Reply, Version, encode};
+use crate::state::{
+    Mailbox, Queued, ReplyMode, Retry, Session, SlowLog, SlowLogEntry, Transaction,
+};
+
+/// What becomes of a request.
+#[derive(Debug)]
+pub enum Step {
+    /// It is answered: the reply is in the output.
+    Done,
+    /// It is to be executed again after this.
+    Wait(Wait),
+    /// It is answered, and the connection is to be closed.
+    Close,
+    /// The server is to stop; `force` says that nothing may keep it.
+    Shutdown {
+        /// Whether to stop even if not everything can be made durable.
+        force: bool,
+    },
+}
+
+/// What the checks and the command made of a request.
+enum Answer {
+    Reply(Reply),
+    /// It was refused before it ran.
+    Rejected(ErrorReply),
+    /// It waits for EXEC.
+    Queued,
+    Close(Reply),
+    Shutdown { force: bool },
+    Wait(Wait),
+}
+
+/// A request that has been found in the table.
+#[derive(Clone, Copy)]
+pub(super) struct Found {
+    pub row: &'static Command,
+    /// The container of a subcommand, or the row itself.
+    parent: &'static Command,
+    /// Its place among all commands and subcommands.
+    pub place: usize,
+}
+
+impl Engine {
+    /// Executes one request of a client, and appends its reply to `output`.
+    pub fn execute(
+        &mut self,
+        session: &mut Session,
+        mailbox: &Rc<Mailbox>,
+        arguments: &[&[u8]],
+        output: &mut Vec<u8>,
+    ) -> Step {
+        if session.reply_mode == ReplyMode::SkipNext {
+            session.reply_mode = ReplyMode::Skip;
+        }
+        let now_us = match session.retry {
+            Some(retry) => retry.time_us,
+            None => self.clock.unix_us(),
+        };
+        self.core().keyspace.begin(now_us);
+        let found = find(arguments);
+        let answer = match &found {
+            Ok(found) => self.answer(session, mailbox, *found, arguments),
+            Err(error) => {
+                abort_transaction(session);
+                Err(error.clone())
+            }
+        };
+        let answer = match answer {
+            Err(Error::NotResident(need)) => self.wait_for(session, vec![need]),
+            other => other,
+        };
+        let mut ran = found.ok();
+        let (reply, step) = match answer {
+            Ok(Answer::Wait(wait)) => return Step::Wait(wait),
+            Ok(Answer::Queued) => {
+                ran = None;
+                (Reply::simple("QUEUED"), Step::Done)
+            }
+            Ok(Answer::Rejected(text)) => {
+                ran = None;
+                (Reply::Error(text), Step::Done)
+            }
+            Ok(Answer::Reply(reply)) => (reply, Step::Done),
+            Ok(Answer::Close(reply)) => (reply, Step::Close),
+            Ok(Answer::Shutdown { force }) => (Reply::Sequence(Vec::new()), Step::Shutdown { force }),
+            Err(Error::Reply(text)) => (Reply::Error(text), Step::Done),
+            Err(Error::NotResident(_)) => (Reply::error(TOO_MANY_RETRIES), Step::Done),
+        };
+        session.retry = None;
+        session.seed = None;
+        self.account(session, ran, arguments, &reply);
+        self.finish_transaction();
+        send(session, &reply, output);
+        step
+    }
+
+    /// Checks a request and runs or queues it.
+    fn answer(
+        &mut self,
+        session: &mut Session,
+        mailbox: &Rc<Mailbox>,
+        found: Found,
+        arguments: &[&[u8]],
+    ) -> command::Result<Answer> {
+        session.last_command = command::full_name(found.place);
+        if let Err(text) = self.check(session, found) {
+            self.core().server.statistics.command(found.place).rejected_calls += 1;
+            abort_transaction(session);
+            return Ok(Answer::Rejected(text));
+        }
+        // A subcommand may be called as a command is, so it is the parent's name that counts.
+        let (row, name) = (found.row, found.parent.name);
+        if let Some(transaction) = &mut session.transaction
+            && !matches!(name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset")
+        {
+            let queued = Queued::new(arguments);
+            session.queued_bytes += queued.bytes();
+            if session.queued_bytes > MAX_QUEUED_BYTES {
+                transaction.aborted = true;
+                return Err(Error::text("ERR too many bytes queued in this transaction"));
+            }
+            transaction.queue.push(queued);
+            return Ok(Answer::Queued);
+        }
+        let may_write = row.is(Flags::WRITE) || name == "exec";
+        if may_write && let Some(wait) = self.persistence.back_pressure(self.core_ref()) {
+            return Ok(Answer::Wait(wait));
+        }
+        let needs = match (&session.transaction, name) {
+            (Some(transaction), "exec") => self.needs_of_queue(session.database, transaction),
+            _ => self.needs_of(session.database, row, arguments),
+        };
+        if !needs.is_empty() {
+            return self.wait_for(session, needs);
+        }
+        let outcome = self.perform(session, Some(mailbox), row, arguments)?;
+        let answer = match outcome {
+            Outcome::Reply(reply) => Answer::Reply(reply),
+            Outcome::Close(reply) => Answer::Close(reply),
+            Outcome::Shutdown { force } => Answer::Shutdown { force },
+            Outcome::Execute => Answer::Reply(self.execute_queue(session, mailbox)?),
+            // `perform` has made the call.
+            Outcome::Call(_) => Answer::Reply(Reply::Null),
+        };
+        if matches!(name, "config" | "exec" | "function" | "trigger") {
+            self.update_listeners();
+        }
+        Ok(answer)
+    }
+
+    /// Runs one command with everything that belongs to its transaction: a called procedure, and triggers. When it
+    /// fails, everything that it did is undone.
+    pub(super) fn perform(
+        &mut self,
+        session: &mut Session,
+        mailbox: Option<&Rc<Mailbox>>,
+        row: &'static Command,
+        arguments: &[&[u8]],
+    ) -> command::Result<Outcome> {
+        let core = self.core();
+        if core.server.triggers.is_idle() {
+            let outcome = core.run(session, mailbox, row, arguments)?;
+            return match outcome {
+                Outcome::Call(call) => self.undoable(|engine| {
+                    engine.call(session, &call, arguments).map(Outcome::Reply)
+                }),
+                other => Ok(other),
+            };
+        }
+        self.undoable(|engine| {
+            let outcome = engine.core().run(session, mailbox, row, arguments)?;
+            match outcome {
+                Outcome::Call(call) => engine.call(session, &call, arguments).map(Outcome::Reply),
+                other => Ok(other),
+            }
+        })
+    }
+
+    fn check(&mut self, session: &Session, found: Found) -> Result<(), ErrorReply> {
+        let row = found.row;
+        if !session.authenticated && !row.is(Flags::NO_AUTH) {
+            return Err("NOAUTH Authentication required.".into());
+        }
+        if session.transaction.is_some() && row.is(Flags::NO_MULTI) {
+            return Err("ERR Command not allowed inside a transaction".into());
+        }
+        if session.version == Version::Resp2 && session.is_subscriber() && !SUBSCRIBER_COMMANDS.contains(&found.parent.name)
+        {
+            return Err(format!(
+                "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in \
+                 this context",
+                command::full_name(found.place)
+            )
+            .into());
+        }
+        let core = self.core();
+        if row.is(Flags::DENYOOM) && core.is_out_of_memory() {
+            return Err(core::OUT_OF_MEMORY.into());
+        }
+        if (row.is(Flags::WRITE) || found.parent.name == "exec")
+            && core.server.options.appendfsync != AppendFsync::Always
+            && let Some(failure) = &core.server.store.failure
+        {
+            return Err(format!("MISCONF Errors writing to the AOF file: {failure}").into());
+        }
+        Ok(())
+    }
+
+    /// What has to be loaded before queued commands can run.
+    fn needs_of_queue(&self, database: u8, transaction: &Transaction) -> Vec<Need> {
+        let mut needs = Vec::new();
+        for queued in &transaction.queue {
+            let arguments = queued.arguments();
+            if let Ok(found) = find(&arguments) {
+                needs.extend(self.needs_of(database, found.row, &arguments));
+            }
+        }
+        needs
+    }
+
+    /// What has to be loaded before a command can run.
+    pub(super) fn needs_of(&self, database: u8, row: &Command, arguments: &[&[u8]]) -> Vec<Need> {
+        let keyspace = &self.core_ref().keyspace;
+        if !keyspace.is_any_cold(database) {
+            return Vec::new();
+        }
+        keyspace.needs(database, row.key_places(arguments).map(|place| arguments[place]))
+    }
+
+    /// Has something loaded, and the request executed again afterwards.
+    fn wait_for(&mut self, session: &mut Session, needs: Vec<Need>) -> command::Result<Answer> {
+        if let Some(reason) = self.persistence.take_unreadable(&needs) {
+            return Err(format!("ERR the data cannot be read from disk: {reason}").into());
+        }
+        let time_us = self.core_ref().keyspace.now_us();
+        let retry = session.retry.get_or_insert(Retry { time_us, count: 0 });
+        retry.count += 1;
+        if retry.count > MAX_RETRIES {
+            return Err(Error::text(TOO_MANY_RETRIES));
+        }
+        let Self { core, persistence, .. } = self;
+        if let Some(core) = core {
+            persistence.request(&core.keyspace, &needs);
+        }
+        Ok(Answer::Wait(Wait::Loaded(needs)))
+    }
+
+    /// Counts a reply, and the command that has run for it, if one has.
+    pub(super) fn account(
+        &mut self,
+        session: &Session,
+        ran: Option<Found>,
+        arguments: &[&[u8]],
+        reply: &Reply,
+    ) {
+        let before = self.clock.now;
+        self.clock.now = std::time::Instant::now();
+        let duration = self.clock.now.duration_since(before);
+        let time_s = self.clock.unix_us() / 1_000_000;
+        let server = &mut self.core().server;
+        if let Reply::Error(text) = reply {
+            server.statistics.count_error(text);
+        }
+        let Some(found) = ran else { return };
+        server.statistics.commands += 1;
+        let counted = server.statistics.command(found.place);
+        counted.calls += 1;
+        counted.duration_ns += duration.as_nanos() as u64;
+        counted.failed_calls += u64::from(reply.is_error());
+        let threshold_us = server.options.slowlog_log_slower_than_us;
+        let duration_us = duration.as_micros() as i64;
+        let is_slow = threshold_us >= 0 && duration_us >= threshold_us;
+        if is_slow && !found.row.is(Flags::SKIP_SLOWLOG) {
+            let entry = SlowLogEntry {
+                id: 0,
+                time_s,
+                duration_us: duration_us as u64,
+                arguments: SlowLog::shorten(&command::redact(arguments)),
+                address: session.address.map(|address| address.to_string()).unwrap_or_default(),
+                name: session.name.clone(),
+            };
+            server.slow_log.add(entry, server.options.slowlog_max_len as usize);
+        }
+    }
+}
+
+const TOO_MANY_RETRIES: &str = "ERR the request needed too many keys from disk that it did not name";
+
+/// What a RESP2 client may do while it is subscribed to something.
+const SUBSCRIBER_COMMANDS: [&str; 7] =
+    ["subscribe", "psubscribe", "unsubscribe", "punsubscribe", "ping", "quit", "reset"];
+
+/// A command that cannot be queued spoils the transaction.
+fn abort_transaction(session: &mut Session) {
+    if let Some(transaction) = &mut session.transaction {
+        transaction.aborted = true;
+    }
+}
+
+fn send(session: &mut Session, reply: &Reply, output: &mut Vec<u8>) {
+    match session.reply_mode {
+        ReplyMode::On | ReplyMode::SkipNext => encode(reply, session.version, output),
+        ReplyMode::Off => {}
+        ReplyMode::Skip => session.reply_mode = ReplyMode::On,
+    }
+}
+
+/// Finds the row of a request, and checks the number of arguments.
+pub(super) fn find(arguments: &[&[u8]]) -> Result<Found, Error> {
+    let Some((parent, place)) = arguments.first().and_then(|name| command::lookup(name)) else {
+        return Err(unknown(arguments));
+    };
+    let (row, behind) = match arguments.get(1) {
+        Some(name) if !parent.subcommands.is_empty() => {
+            command::subcommand(parent, name).ok_or_else(|| unknown_subcommand(parent, name))?
+        }
+        _ => (parent, 0),
+    };
+    let place = place + behind;
+    if !row.accepts(arguments.len()) {
+        let name = command::full_name(place);
+        return Err(format!("ERR wrong number of arguments for '{name}' command").into());
+    }
+    Ok(Found { row, parent, place })
+}
+
+fn unknown(arguments: &[&[u8]]) -> Error {
+    let quote = |argument: &&[u8]| {
+        let shown = &argument[..argument.len().min(MAX_QUOTED_LEN)];
+        format!("'{}'", String::from_utf8_lossy(shown))
+    };
+    let name = arguments.first().map(quote).unwrap_or_default();
+    let mut shown = String::new();
+    for argument in arguments.iter().skip(1) {
+        if shown.len() >= MAX_QUOTED_LEN {
+            break;
+        }
+        shown.push_str(&quote(argument));
+        shown.push(' ');
+    }
+    format!("ERR unknown command {name}, with args beginning with: {shown}").into()
+}
+
+fn unknown_subcommand(parent: &Command, name: &[u8]) -> Error {
+    let shown = String::from_utf8_lossy(&name[..name.len().min(MAX_QUOTED_LEN)]);
+    let parent = parent.name.to_ascii_uppercase();
+    format!("ERR unknown subcommand '{shown}'. Try {parent} HELP.").into()
+}

@@ -1,0 +1,36 @@
+//! Every bound of the engine and of connections that no option sets, in one place.
+
+/// Commands that one client may have queued between MULTI and EXEC take at most this many bytes. Redis bounds them by
+/// its query buffer; here they have left that buffer.
+pub const MAX_QUEUED_BYTES: usize = 1 << 30;
+
+/// A group goes to the log as soon as it has this many bytes, without waiting for its time.
+pub const GROUP_BYTES: usize = 4 << 20;
+
+/// Keys that expire in one go before other work gets its turn.
+pub const MAX_EXPIRIES_PER_TURN: usize = 200;
+
+/// Keys on disk that are looked up in one go because their time has come.
+pub const MAX_COLD_EXPIRIES_PER_TURN: usize = 1000;
+
+/// Pause between two looks for keys on disk whose time has come, when none is near, in milliseconds.
+pub const COLD_EXPIRY_PAUSE_MS: u64 = 1000;
+
+/// How often a request may be started again because it needed something from disk. Each time it needed something new,
+/// so this bounds only what a procedure can make the server do.
+pub const MAX_RETRIES: u32 = 100_000;
+
+/// Bytes read from a connection at once.
+pub const READ_BYTES: usize = 64 << 10;
+
+/// Replies are sent when this many bytes of them wait, before more commands are run.
+pub const OUTPUT_HIGH_WATER_BYTES: usize = 256 << 10;
+
+/// A buffer of a connection that became larger than this is not kept, in bytes.
+pub const KEPT_BUFFER_BYTES: usize = 64 << 10;
+
+/// Characters of an unknown command and of each of its arguments that the error repeats.
+pub const MAX_QUOTED_LEN: usize = 128;
+
+/// Events of one transaction whose triggers are to run.
+pub const MAX_CASCADE_EVENTS: usize = 1_000_000;

@@ -1,0 +1,167 @@
+//! The engine: the only door to the data. It checks, executes, runs triggers, commits and answers.
+//!
+//! Everything here runs on one thread, so a command is atomic by nature. Must not know sockets: `net` hands it
+//! complete requests and takes the encoded replies, and when a request has to wait ([`Step::Wait`]) it is `net` that
+//! waits and comes again.
+//!
+//! - `dispatch`: the checks and one command, `transaction`: EXEC,
+//! - `call`: procedures, `core`: what they may reach, `cascade`: triggers,
+//! - `commit`: what happens when a transaction ends, `persistence`: the store's side, `background`: timers.
+
+mod background;
+mod call;
+mod cascade;
+mod commit;
+mod core;
+mod dispatch;
+pub mod limits;
+mod persistence;
+mod start;
+mod transaction;
+
+pub use background::{run_store_events, run_timers};
+pub use dispatch::Step;
+pub use persistence::{Signals, Wait};
+pub use start::{StartError, open};
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::rc::Rc;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use self::core::Core;
+use self::persistence::Persistence;
+use crate::options::Options;
+use crate::procedure::Runtime;
+use crate::protocol::RequestLimits;
+use crate::state::{ClientId, Mailbox, Session};
+
+/// The engine, shared by the tasks of the one thread that it runs on.
+pub type Shared = Rc<RefCell<Engine>>;
+
+/// See the module's description.
+pub struct Engine {
+    /// Away only while a procedure runs.
+    core: Option<Box<Core>>,
+    runtime: Runtime<Core>,
+    persistence: Persistence,
+    clock: Clock,
+}
+
+/// Time: read once for each command, monotonic within a run of commands.
+struct Clock {
+    unix: SystemTime,
+    started: Instant,
+    now: Instant,
+}
+
+impl Clock {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self { unix: SystemTime::now(), started: now, now }
+    }
+
+    /// Reads the clocks, and starts a run of commands.
+    fn restart(&mut self) {
+        *self = Self::new();
+    }
+
+    /// Microseconds of unix time.
+    fn unix_us(&self) -> u64 {
+        let started = self.unix.duration_since(UNIX_EPOCH).unwrap_or_default();
+        (started + self.now.duration_since(self.started)).as_micros() as u64
+    }
+}
+
+impl Engine {
+    fn core(&mut self) -> &mut Core {
+        self.core.as_mut().expect("the core is away only while a procedure runs")
+    }
+
+    fn core_ref(&self) -> &Core {
+        self.core.as_ref().expect("the core is away only while a procedure runs")
+    }
+
+    /// Adds a client; `None` when there are as many as `maxclients` allows.
+    pub fn connect(&mut self, peer: SocketAddr, local: Option<SocketAddr>) -> Option<(ClientId, Rc<Mailbox>)> {
+        self.clock.restart();
+        let now_s = self.clock.unix_us() / 1_000_000;
+        let server = &mut self.core().server;
+        if server.clients.len() >= server.options.maxclients as usize {
+            server.statistics.rejected_connections += 1;
+            return None;
+        }
+        server.statistics.connections += 1;
+        let id = server.clients.next_id();
+        let mut session = Box::new(Session::new(id, Some(peer), local, now_s));
+        session.authenticated = server.options.requirepass.is_empty();
+        let mailbox = Rc::new(Mailbox::default());
+        server.clients.add(session, Rc::clone(&mailbox));
+        Some((id, mailbox))
+    }
+
+    /// Forgets a client that has gone.
+    pub fn disconnect(&mut self, id: ClientId) {
+        let core = self.core();
+        core.keyspace.unwatch(id);
+        core.server.pubsub.remove(id);
+        core.server.clients.remove(id);
+    }
+
+    /// Starts a run of a client's commands: reads the clock and lends its session. `None` when it is not registered.
+    pub fn begin_batch(&mut self, id: ClientId) -> Option<Box<Session>> {
+        self.clock.restart();
+        let now_s = self.clock.unix_us() / 1_000_000;
+        let mut session = self.core().server.clients.get_mut(id)?.session.take()?;
+        session.active_s = now_s;
+        Some(session)
+    }
+
+    /// Ends a run of a client's commands.
+    pub fn end_batch(&mut self, session: Box<Session>, received: usize) {
+        let server = &mut self.core().server;
+        server.statistics.received_bytes += received as u64;
+        if let Some(handle) = server.clients.get_mut(session.id) {
+            handle.session = Some(session);
+        }
+        self.request_flush();
+    }
+
+    /// Counts bytes sent to clients.
+    pub fn count_sent(&mut self, bytes: usize) {
+        self.core().server.statistics.sent_bytes += bytes as u64;
+    }
+
+    /// What the parser of requests must know.
+    #[must_use]
+    pub fn request_limits(&self, session: &Session) -> RequestLimits {
+        RequestLimits {
+            max_bulk_len: self.core_ref().server.options.proto_max_bulk_len,
+            authenticated: session.authenticated,
+        }
+    }
+
+    /// The options in force.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.core_ref().server.options
+    }
+
+    /// What the tasks wait on.
+    #[must_use]
+    pub fn signals(&self) -> Rc<Signals> {
+        self.persistence.signals()
+    }
+
+    /// Tells commands which port the server listens on.
+    pub fn set_port(&mut self, port: u16) {
+        self.core().server.port = port;
+    }
+
+    /// How many keys there are in all databases.
+    #[must_use]
+    pub fn key_count(&self) -> usize {
+        let keyspace = &self.core_ref().keyspace;
+        (0..keyspace.databases()).map(|database| keyspace.count(database).0).sum()
+    }
+}

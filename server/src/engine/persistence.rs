@@ -1,0 +1,351 @@
+//! The store's side of the engine: groups on their way to the log, keys on their way from the disk.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::rc::Rc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::sync::Notify;
+
+use super::Engine;
+use super::core::Core;
+use crate::keyspace::{ColdKey, ColdPage, Key, Keyspace, Loaded, Need};
+use crate::options::AppendFsync;
+use crate::store::{DuePage, KeyAt, Position, ScanPage, Store, StoreError, StoreEvent, StoredKey, StorageId, ValueKind};
+use crate::types::Kind;
+
+/// What tasks wait on. Whoever waits looks at the engine again when it is told.
+#[derive(Debug, Default)]
+pub struct Signals {
+    /// A group became durable, or never will.
+    pub durable: Notify,
+    /// Something was loaded.
+    pub loaded: Notify,
+    /// The log has room again.
+    pub writable: Notify,
+    /// There is a group to be written at once.
+    pub flush: Notify,
+}
+
+/// Why a request has to wait.
+#[derive(Clone, Debug)]
+pub enum Wait {
+    /// For these to be loaded.
+    Loaded(Vec<Need>),
+    /// For room in the log.
+    Writable,
+}
+
+/// A question to the reader thread that is not answered yet.
+enum Question {
+    Keys { needs: Vec<Need>, keys: Vec<KeyAt> },
+    Page { need: Need, storage: StorageId, from: Position, limit: usize },
+    Due,
+}
+
+pub(super) struct Persistence {
+    /// `None` after the server was told to stop.
+    store: Option<Store>,
+    signals: Rc<Signals>,
+    /// The last group that is durable.
+    durable: u64,
+    /// Groups that are not: number and bytes.
+    in_flight: VecDeque<(u64, usize)>,
+    in_flight_bytes: usize,
+    /// A used buffer, for the next group.
+    spare: Vec<u8>,
+    /// With `appendfsync always`: why the server cannot go on.
+    fatal: Option<String>,
+    questions: HashMap<u64, Question>,
+    last_token: u64,
+    loading: HashSet<Need>,
+    /// What could not be read, until the request that asked has been told.
+    unreadable: HashMap<Need, String>,
+    /// What the disk says by itself, as soon as no read is under way that may have seen it older.
+    applied: u64,
+    pub next_cold_expiry_ms: u64,
+}
+
+impl Persistence {
+    pub fn new(store: Store, durable: u64, applied: u64) -> Self {
+        Self {
+            store: Some(store),
+            signals: Rc::default(),
+            durable,
+            in_flight: VecDeque::new(),
+            in_flight_bytes: 0,
+            spare: Vec::new(),
+            fatal: None,
+            questions: HashMap::new(),
+            last_token: 0,
+            loading: HashSet::new(),
+            unreadable: HashMap::new(),
+            applied,
+            next_cold_expiry_ms: 0,
+        }
+    }
+
+    pub fn signals(&self) -> Rc<Signals> {
+        Rc::clone(&self.signals)
+    }
+
+    /// Whether writes have to wait: too much is on its way to the log, or in it.
+    pub fn back_pressure(&self, core: &Core) -> Option<Wait> {
+        let options = &core.server.options;
+        let waiting = self.in_flight_bytes + core.keyspace.journal().pending_bytes();
+        let full = waiting as u64 > options.log_buffer_size || core.server.store.log_bytes > options.log_max_size;
+        full.then_some(Wait::Writable)
+    }
+
+    /// Has things loaded that are not being loaded already.
+    pub fn request(&mut self, keyspace: &Keyspace, needs: &[Need]) {
+        let Some(store) = &self.store else { return };
+        let (mut keys, mut asked) = (Vec::new(), Vec::new());
+        for need in needs {
+            if !self.loading.insert(need.clone()) {
+                continue;
+            }
+            match need {
+                Need::Key { database, key } => {
+                    keys.push(KeyAt { storage: keyspace.storage(*database), key: key.to_vec().into() });
+                    asked.push(need.clone());
+                }
+                Need::Page { database, from, limit } => {
+                    let storage = keyspace.storage(*database);
+                    self.last_token += 1;
+                    let question =
+                        Question::Page { need: need.clone(), storage, from: *from, limit: *limit };
+                    self.questions.insert(self.last_token, question);
+                    store.scan_page(self.last_token, storage, *from, *limit);
+                }
+            }
+        }
+        if !keys.is_empty() {
+            self.last_token += 1;
+            store.load(self.last_token, keys.clone());
+            self.questions.insert(self.last_token, Question::Keys { needs: asked, keys });
+        }
+    }
+
+    /// Why something that a request needs cannot be read, once.
+    pub fn take_unreadable(&mut self, needs: &[Need]) -> Option<String> {
+        needs.iter().find_map(|need| self.unreadable.remove(need))
+    }
+
+    pub fn ask_due(&mut self, now_ms: u64, limit: usize) {
+        let asked = self.questions.values().any(|question| matches!(question, Question::Due));
+        if let (Some(store), false) = (&self.store, asked) {
+            self.last_token += 1;
+            self.questions.insert(self.last_token, Question::Due);
+            store.due_expiries(self.last_token, now_ms, None, limit);
+        }
+    }
+
+    fn committed(&mut self, sequence: u64, buffer: Vec<u8>) {
+        self.durable = sequence;
+        self.spare = buffer;
+        while let Some((number, bytes)) = self.in_flight.front().copied()
+            && number <= sequence
+        {
+            self.in_flight.pop_front();
+            self.in_flight_bytes -= bytes;
+        }
+    }
+}
+
+impl Engine {
+    /// Hands the committed transactions to the log.
+    pub fn flush(&mut self) {
+        let Self { core: Some(core), persistence, .. } = self else { return };
+        let Some(store) = &persistence.store else { return };
+        if core.keyspace.journal().pending_bytes() == 0 {
+            return;
+        }
+        let (group, number) = core.keyspace.journal_mut().take_group(std::mem::take(&mut persistence.spare));
+        persistence.in_flight.push_back((number, group.len()));
+        persistence.in_flight_bytes += group.len();
+        store.append(group, number);
+    }
+
+    /// With `appendfsync always`: has the log told, once all that is ready to run has run.
+    pub(super) fn request_flush(&mut self) {
+        let pending = self.core_ref().keyspace.journal().pending_bytes() > 0;
+        if pending && self.options().appendfsync == AppendFsync::Always {
+            self.persistence.signals.flush.notify_one();
+        }
+    }
+
+    /// The group that must be durable before replies given until now may be sent.
+    #[must_use]
+    pub fn barrier(&self) -> u64 {
+        match self.options().appendfsync {
+            AppendFsync::Always => self.core_ref().keyspace.journal().last_group(),
+            AppendFsync::EverySecond | AppendFsync::No => 0,
+        }
+    }
+
+    /// The last group that is durable; or why none will be any more.
+    pub fn durable(&self) -> Result<u64, String> {
+        match &self.persistence.fatal {
+            None => Ok(self.persistence.durable),
+            Some(reason) => Err(reason.clone()),
+        }
+    }
+
+    /// Why the server must end, if it must.
+    #[must_use]
+    pub fn fatal(&self) -> Option<&str> {
+        self.persistence.fatal.as_deref()
+    }
+
+    /// Whether what a request waits for has come.
+    #[must_use]
+    pub fn is_over(&self, wait: &Wait) -> bool {
+        match wait {
+            Wait::Loaded(needs) => !needs.iter().any(|need| self.persistence.loading.contains(need)),
+            Wait::Writable => self.persistence.back_pressure(self.core_ref()).is_none(),
+        }
+    }
+
+    /// Takes in what the store tells.
+    pub fn on_store_event(&mut self, event: StoreEvent) {
+        match event {
+            StoreEvent::Committed { sequence, buffer } => {
+                self.persistence.committed(sequence, buffer);
+                let status = &mut self.core().server.store;
+                status.durable = sequence;
+                status.last_commit_s =
+                    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+                if status.failure.take().is_some() {
+                    tracing::info!("the log can be written again");
+                }
+                self.persistence.signals.durable.notify_waiters();
+                self.update_log_status();
+            }
+            StoreEvent::CommitFailed { error, .. } => {
+                tracing::error!("the log cannot be written: {error}");
+                self.core().server.store.failure = Some(error.clone());
+                if self.options().appendfsync == AppendFsync::Always {
+                    self.fail(error);
+                }
+            }
+            StoreEvent::Applied { sequence } => {
+                self.persistence.applied = sequence;
+                self.core().server.store.applied = sequence;
+                self.forget_absent();
+                self.update_log_status();
+            }
+            StoreEvent::ApplyFailed { error } => tracing::error!("data.redb cannot be written: {error}"),
+            StoreEvent::Loaded { token, result } => self.on_loaded(token, result),
+            StoreEvent::Scanned { token, result } => self.on_scanned(token, result),
+            StoreEvent::Due { token, result } => self.on_due(token, result),
+            StoreEvent::FilterReady(filter) => self.core().keyspace.set_filter(&filter),
+            StoreEvent::Failed { reason } => self.fail(reason),
+        }
+    }
+
+    /// Makes everything durable and closes the store.
+    pub fn close(&mut self) -> Result<(), StoreError> {
+        self.flush();
+        self.persistence.store.take().map_or(Ok(()), Store::close)
+    }
+
+    fn fail(&mut self, reason: String) {
+        self.persistence.fatal = Some(reason);
+        self.persistence.signals.durable.notify_waiters();
+    }
+
+    fn update_log_status(&mut self) {
+        if let Some(store) = &self.persistence.store {
+            let stats = store.stats();
+            let status = &mut self.core().server.store;
+            status.log_bytes = stats.log_bytes;
+            status.commits = stats.commits;
+            status.last_commit_us = stats.commit_times.last_us;
+        }
+        self.persistence.signals.writable.notify_waiters();
+    }
+
+    fn on_loaded(&mut self, token: u64, result: Result<Vec<Option<StoredKey>>, StoreError>) {
+        let Some(Question::Keys { needs, keys }) = self.persistence.questions.remove(&token) else { return };
+        match result {
+            Ok(values) => {
+                for (at, stored) in keys.iter().zip(values) {
+                    self.core().keyspace.install(at.storage, &at.key, stored.map(Loaded::from));
+                }
+                self.answered(&needs, None);
+            }
+            Err(error) => self.answered(&needs, Some(&error)),
+        }
+    }
+
+    fn on_scanned(&mut self, token: u64, result: Result<ScanPage, StoreError>) {
+        let question = self.persistence.questions.remove(&token);
+        let Some(Question::Page { need, storage, from, limit }) = question else { return };
+        match result {
+            Ok(page) => {
+                let keys = page.keys.iter().map(|scanned| ColdKey {
+                    position: scanned.position,
+                    key: Key::new(&scanned.key),
+                    kind: match scanned.kind {
+                        ValueKind::String => Kind::String,
+                    },
+                    expires_at_ms: scanned.expires_at_ms,
+                });
+                let page = ColdPage { keys: keys.collect(), next: page.next };
+                self.core().keyspace.install_page(storage, from, limit, page);
+                self.answered(&[need], None);
+            }
+            Err(error) => self.answered(&[need], Some(&error)),
+        }
+    }
+
+    /// Keys on disk whose time has come are loaded; then they expire like any other.
+    fn on_due(&mut self, token: u64, result: Result<DuePage, StoreError>) {
+        self.persistence.questions.remove(&token);
+        let now_ms = self.core().keyspace.now_ms();
+        let pause_ms = super::limits::COLD_EXPIRY_PAUSE_MS;
+        match result {
+            Ok(page) => {
+                let keyspace = &mut self.core().keyspace;
+                let mut needs = Vec::new();
+                for due in &page.keys {
+                    if let Some(database) = keyspace.database_of(due.at.storage) {
+                        needs.extend(keyspace.needs(database, std::iter::once(&due.at.key[..])));
+                    }
+                }
+                let next = page.next_at_ms.unwrap_or(u64::MAX);
+                let next = if page.more.is_some() || !needs.is_empty() { now_ms } else { next };
+                self.persistence.next_cold_expiry_ms = next.min(now_ms + pause_ms);
+                let Self { core, persistence, .. } = self;
+                if let Some(core) = core {
+                    persistence.request(&core.keyspace, &needs);
+                }
+            }
+            Err(error) => {
+                tracing::error!("expiries cannot be read: {error}");
+                self.persistence.next_cold_expiry_ms = now_ms + pause_ms;
+            }
+        }
+        self.forget_absent();
+    }
+
+    /// Wakes whoever waits, now that a question is answered, or could not be.
+    fn answered(&mut self, needs: &[Need], error: Option<&StoreError>) {
+        for need in needs {
+            self.persistence.loading.remove(need);
+            if let Some(error) = error {
+                tracing::error!("data.redb cannot be read: {error}");
+                self.persistence.unreadable.insert(need.clone(), error.to_string());
+            }
+        }
+        self.persistence.signals.loaded.notify_waiters();
+        self.forget_absent();
+    }
+
+    fn forget_absent(&mut self) {
+        if self.persistence.questions.is_empty() {
+            let applied = self.persistence.applied;
+            self.core().keyspace.forget_absent(applied);
+        }
+    }
+}

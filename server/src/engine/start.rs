@@ -1,0 +1,130 @@
+//! Starting: opening the store, replaying the log, bringing libraries and triggers back.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+
+use super::core::{Core, Running};
+use super::persistence::Persistence;
+use super::{Clock, Engine, Shared};
+use crate::keyspace::{Keyspace, Loaded};
+use crate::options::Options;
+use crate::procedure::Runtime;
+use crate::state::{Library, Server, module_limits};
+use crate::store::record::{self, Change};
+use crate::store::{KeyAt, Recovery, Store, StoreError, StoreEvent, StoreOptions, SystemTable};
+use crate::trigger::Definition;
+
+/// Why the server cannot start.
+#[derive(Debug)]
+pub enum StartError {
+    /// The data directory cannot be opened.
+    Store(StoreError),
+    /// The log holds something that cannot be understood.
+    Log(record::Damage),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store(error) => write!(formatter, "{error}"),
+            Self::Log(damage) => write!(formatter, "log.redb: {damage}"),
+        }
+    }
+}
+
+impl std::error::Error for StartError {}
+
+impl From<StoreError> for StartError {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+/// Opens the data directory and gives the engine, and the events of its store.
+pub fn open(
+    options: Options,
+    config_file: Option<PathBuf>,
+) -> Result<(Shared, UnboundedReceiver<StoreEvent>), StartError> {
+    let (sender, events) = unbounded_channel();
+    let store_options = StoreOptions {
+        directory: PathBuf::from(&options.dir),
+        log_max_bytes: options.log_max_size,
+        cache_bytes: options.store_cache_size as usize,
+    };
+    // The receiver goes when the server stops, and then nobody needs to know.
+    let on_event = Box::new(move |event| drop(sender.send(event)));
+    let (store, recovery) = Store::open(&store_options, on_event)?;
+    let (last_group, applied) = (recovery.last_sequence, recovery.applied);
+    let keyspace = recover(&store, recovery)?;
+    store.start_applying();
+    let mut core = Box::new(Core {
+        keyspace,
+        server: Server::new(options, config_file),
+        messages: Vec::new(),
+        running: Running::new(String::new(), 0),
+    });
+    load_definitions(&mut core);
+    core.server.store.durable = last_group;
+    core.server.store.applied = applied;
+    core.server.store.log_bytes = store.log_bytes();
+    let mut engine = Engine {
+        runtime: Runtime::new(module_limits(&core.server.options)),
+        core: Some(core),
+        persistence: Persistence::new(store, last_group, applied),
+        clock: Clock::new(),
+    };
+    engine.update_listeners();
+    Ok((Rc::new(RefCell::new(engine)), events))
+}
+
+/// Everything cold, and the log replayed on top of it.
+fn recover(store: &Store, recovery: Recovery) -> Result<Keyspace, StartError> {
+    let Recovery { seed, databases, key_counts, system, last_sequence, groups, .. } = recovery;
+    let mut keyspace = Keyspace::new(seed, databases, &key_counts, last_sequence);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    keyspace.begin(now.as_micros() as u64);
+    for row in system {
+        keyspace.restore_definition((row.table, row.name.into()), Some(row.content.into()));
+    }
+    for group in groups {
+        let (sequence, group) = group?;
+        for transaction in record::decode(&group).map_err(StartError::Log)? {
+            for change in transaction.map_err(StartError::Log)? {
+                let change: Change<'_> = change.map_err(StartError::Log)?;
+                keyspace.replay(&change, sequence, |storage, key| {
+                    let found = store.get_blocking(KeyAt { storage, key: key.into() })?;
+                    Ok::<_, StoreError>(found.map(Loaded::from))
+                })?;
+            }
+        }
+    }
+    Ok(keyspace)
+}
+
+/// Makes libraries and triggers what the keyspace's definitions say.
+pub(super) fn load_definitions(core: &mut Core) {
+    let Core { keyspace, server, .. } = core;
+    let limits = module_limits(&server.options);
+    server.libraries = crate::state::Libraries::default();
+    for (name, code) in keyspace.definitions(SystemTable::Library) {
+        match Library::compile(code, &limits) {
+            Ok(library) => server.libraries.insert(library),
+            Err(error) => {
+                let name = String::from_utf8_lossy(name);
+                tracing::error!("library '{name}' cannot be loaded under the present limits: {error}");
+            }
+        }
+    }
+    server.triggers = crate::trigger::Triggers::default();
+    for (name, content) in keyspace.definitions(SystemTable::Trigger) {
+        match Definition::from_bytes(content) {
+            Some(definition) => server.triggers.insert(definition),
+            None => tracing::error!("trigger '{}' cannot be read", String::from_utf8_lossy(name)),
+        }
+    }
+}

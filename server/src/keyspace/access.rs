@@ -1,0 +1,145 @@
+//! Reading keys.
+
+use super::entry::NEVER;
+use super::event::{Event, events};
+use super::table::Place;
+use super::{Entry, Error, Key, Keyspace, Need};
+use crate::store::{Position, StorageId};
+use crate::types::{StringValue, Value};
+
+impl Keyspace {
+    /// The value of a key, for a command that reads it: counts a hit or a miss, and its use.
+    pub fn get(&mut self, database: u8, key: &[u8]) -> Result<Option<&Value>, Error> {
+        let now_s = self.now_ms / 1000;
+        let Some((_, place)) = self.locate(database, key)? else {
+            self.statistics.misses += 1;
+            self.raise(events::KEY_MISS, database, key, None, None);
+            return Ok(None);
+        };
+        self.statistics.hits += 1;
+        let entry = self.databases[usize::from(database)].table.get_mut(place);
+        Ok(entry.map(|entry| {
+            entry.stamp.touch(now_s);
+            &entry.value
+        }))
+    }
+
+    /// The string at a key, for a command that reads it.
+    pub fn get_string(&mut self, database: u8, key: &[u8]) -> Result<Option<&StringValue>, Error> {
+        match self.get(database, key)? {
+            Some(Value::String(string)) => Ok(Some(string)),
+            None => Ok(None),
+        }
+    }
+
+    /// All that is known of a key, without any trace of the look.
+    pub fn peek(&mut self, database: u8, key: &[u8]) -> Result<Option<&Entry>, Error> {
+        let Some((_, place)) = self.locate(database, key)? else { return Ok(None) };
+        Ok(self.databases[usize::from(database)].table.get(place))
+    }
+
+    /// The string at a key that is about to be changed: neither hit nor miss, as in Redis.
+    pub fn peek_string(&mut self, database: u8, key: &[u8]) -> Result<Option<&StringValue>, Error> {
+        Ok(self.peek(database, key)?.map(|entry| match &entry.value {
+            Value::String(string) => string,
+        }))
+    }
+
+    /// All that is known of a key, for a command that looks at it: counts a hit or a miss, but not its use.
+    pub fn inspect(&mut self, database: u8, key: &[u8]) -> Result<Option<&Entry>, Error> {
+        let Some((_, place)) = self.locate(database, key)? else {
+            self.statistics.misses += 1;
+            self.raise(events::KEY_MISS, database, key, None, None);
+            return Ok(None);
+        };
+        self.statistics.hits += 1;
+        Ok(self.databases[usize::from(database)].table.get(place))
+    }
+
+    /// Whether a key exists; counts a hit or a miss but not its use.
+    pub fn exists(&mut self, database: u8, key: &[u8]) -> Result<bool, Error> {
+        Ok(self.inspect(database, key)?.is_some())
+    }
+
+    /// How many keys a database has, and how many of the resident ones will expire.
+    #[must_use]
+    pub fn count(&self, database: u8) -> (usize, usize) {
+        let database = &self.databases[usize::from(database)];
+        (database.len(), database.expiries.len())
+    }
+
+    /// How many keys of all databases are only on disk.
+    #[must_use]
+    pub fn cold_keys(&self) -> usize {
+        self.databases.iter().map(|database| database.cold.len()).sum()
+    }
+
+    /// Where a database's rows are on disk.
+    #[must_use]
+    pub fn storage(&self, database: u8) -> StorageId {
+        self.storages.storage(database)
+    }
+
+    /// Bytes of the hash tables, without keys and values.
+    #[must_use]
+    pub fn table_bytes(&self) -> usize {
+        self.databases.iter().map(|database| database.table.allocated_bytes()).sum()
+    }
+
+    /// Whether a database has keys that are only on disk.
+    #[must_use]
+    pub fn is_any_cold(&self, database: u8) -> bool {
+        self.databases[usize::from(database)].cold.len() > 0
+    }
+
+    /// What must be loaded before a command can use these keys; asked before it runs, so that it never stops half-way.
+    #[must_use]
+    pub fn needs<'a>(&self, database: u8, keys: impl Iterator<Item = &'a [u8]>) -> Vec<Need> {
+        let cold = &self.databases[usize::from(database)];
+        if cold.cold.len() == 0 {
+            return Vec::new();
+        }
+        keys.filter(|key| {
+            let position = self.seed.position(key);
+            cold.table.find(position, key).is_none() && cold.cold.may_hold(self.storages.storage(database), position, key)
+        })
+        .map(|key| Need::Key { database, key: Key::new(key) })
+        .collect()
+    }
+
+    /// Where a key is; deletes it when its time has come.
+    pub(super) fn locate(
+        &mut self,
+        database: u8,
+        key: &[u8],
+    ) -> Result<Option<(Position, Place)>, Error> {
+        let position = self.seed.position(key);
+        let held = &self.databases[usize::from(database)];
+        let Some(place) = held.table.find(position, key) else {
+            if held.cold.may_hold(self.storages.storage(database), position, key) {
+                return Err(Error::NotResident(Need::Key { database, key: Key::new(key) }));
+            }
+            return Ok(None);
+        };
+        match held.table.get(place) {
+            Some(entry) if entry.expires_at_ms != NEVER && entry.is_expired(self.now_ms) => {
+                self.expire(database, place);
+                Ok(None)
+            }
+            _ => Ok(Some((position, place))),
+        }
+    }
+
+    pub(super) fn raise(
+        &mut self,
+        kind: super::EventKind,
+        database: u8,
+        key: &[u8],
+        before: Option<Value>,
+        after: Option<Value>,
+    ) {
+        if self.journal.wants(kind.class) {
+            self.journal.raise(Event { kind, database, key: Key::new(key), before, after });
+        }
+    }
+}

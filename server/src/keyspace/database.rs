@@ -1,0 +1,58 @@
+//! One of the numbered databases: its resident keys, and what is known of those that are only on disk.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::cold::Cold;
+use super::table::{Place, Table};
+use super::{Entry, Key};
+use crate::store::{Position, Seed};
+
+/// See the module's description.
+#[derive(Debug, Default)]
+pub(super) struct Database {
+    pub table: Table,
+    /// Resident keys that have a time to live, by its end.
+    pub expiries: BTreeSet<(u64, Key)>,
+    pub cold: Cold,
+}
+
+impl Database {
+    /// How many keys there are, on disk or in memory.
+    pub fn len(&self) -> usize {
+        self.table.len() + self.cold.len()
+    }
+
+    /// Puts an entry where none is.
+    pub fn insert(&mut self, seed: &Seed, position: Position, entry: Box<Entry>) {
+        if let Some(at) = entry.expires_at_ms() {
+            self.expiries.insert((at, entry.key.clone()));
+        }
+        self.table.insert(seed, position, entry);
+    }
+
+    pub fn remove(&mut self, place: Place) -> Option<Box<Entry>> {
+        let entry = self.table.remove(place)?;
+        if let Some(at) = entry.expires_at_ms() {
+            self.expiries.remove(&(at, entry.key.clone()));
+        }
+        Some(entry)
+    }
+
+    /// Changes an entry's end and keeps the index of ends in step.
+    pub fn set_expiry(&mut self, place: Place, expires_at_ms: u64) {
+        let Some(entry) = self.table.get_mut(place) else { return };
+        if entry.expires_at_ms == expires_at_ms {
+            return;
+        }
+        let before = std::mem::replace(&mut entry.expires_at_ms, expires_at_ms);
+        if before != super::entry::NEVER {
+            self.expiries.remove(&(before, entry.key.clone()));
+        }
+        if expires_at_ms != super::entry::NEVER {
+            self.expiries.insert((expires_at_ms, entry.key.clone()));
+        }
+    }
+}
+
+/// Keys known to be gone although the disk may still say otherwise, with the journal's number of their deletion.
+pub(super) type Absent = HashMap<Key, u64>;

@@ -1,0 +1,160 @@
+//! The journal: every change, in commit order, as the records that the store keeps; and the events they raised.
+//!
+//! A transaction's records are written straight behind those of the transactions before it, so that committing is a
+//! length, undoing is a truncation, and a group of transactions goes to the log without being copied.
+
+use std::ops::Range;
+
+use super::event::{Event, EventClasses};
+use crate::store::record::{Change, Encoder, Mark, PutHead};
+use crate::types::{IntegerBuffer, StringValue, Value};
+
+/// See the module's description.
+#[derive(Debug)]
+pub struct Journal {
+    /// Whole transactions, and behind them the records of the current one.
+    encoder: Encoder,
+    /// Whether the current transaction has begun in the encoder; one that changes nothing never does.
+    recording: bool,
+    /// Number of the group that the next committed transaction will be in.
+    group: u64,
+    events: Vec<Event>,
+    /// Classes that anybody listens to.
+    interest: EventClasses,
+    /// Whether events carry the values before and after: costs a copy of each changed value, so only for triggers.
+    wants_values: bool,
+}
+
+/// A point in the current transaction to which the journal can return.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct JournalMark {
+    encoded: Mark,
+    events: usize,
+}
+
+impl Journal {
+    /// Sets which events are kept, and whether with values.
+    pub fn listen(&mut self, interest: EventClasses, wants_values: bool) {
+        self.interest = interest;
+        self.wants_values = wants_values;
+    }
+
+    /// Number of the group that the next committed transaction will be in.
+    #[must_use]
+    pub fn group(&self) -> u64 {
+        self.group
+    }
+
+    /// Number of the last group that has committed transactions: what has been seen is durable when it is.
+    #[must_use]
+    pub fn last_group(&self) -> u64 {
+        self.group - u64::from(self.encoder.is_empty())
+    }
+
+    /// Continues the numbering of an earlier run, whose last group this was.
+    pub(super) fn set_last_group(&mut self, last: u64) {
+        self.group = last + 1;
+    }
+
+    /// The events of the current transaction.
+    #[must_use]
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// Bytes of committed transactions that nobody has taken yet.
+    #[must_use]
+    pub fn pending_bytes(&self) -> usize {
+        if self.encoder.is_empty() { 0 } else { self.encoder.len() }
+    }
+
+    /// Takes the committed transactions as one group for the log, and its number, leaving `spare` to write the next
+    /// ones into.
+    pub fn take_group(&mut self, spare: Vec<u8>) -> (Vec<u8>, u64) {
+        debug_assert!(!self.recording, "a group holds whole transactions");
+        let group = std::mem::replace(&mut self.encoder, Encoder::new(spare)).finish();
+        self.group += 1;
+        (group, self.group - 1)
+    }
+
+    pub(super) fn wants(&self, class: EventClasses) -> bool {
+        class != EventClasses::NONE && self.interest.contains(class)
+    }
+
+    pub(super) fn wants_values(&self) -> bool {
+        self.wants_values
+    }
+
+    pub(super) fn put(
+        &mut self,
+        database: u8,
+        key: &[u8],
+        expires_at_ms: Option<u64>,
+        created: bool,
+        value: &Value,
+    ) {
+        let head = PutHead { database, key, expires_at_ms, created };
+        match value {
+            Value::String(StringValue::Integer(integer)) => self.encoder().put_integer(&head, *integer),
+            Value::String(string) => {
+                let mut scratch = IntegerBuffer::default();
+                let length = string.len() as u64;
+                self.encoder().put_bytes(&head, length, string.chunks(&mut scratch));
+            }
+        }
+    }
+
+    /// Records bytes of a string that were written over or behind the old ones.
+    pub(super) fn splice(&mut self, database: u8, key: &[u8], string: &StringValue, range: Range<u64>) {
+        let bytes = string.range(range.start as usize, range.end as usize);
+        let length = string.len() as u64;
+        self.push(&Change::Splice { database, key, offset: range.start, bytes: &bytes, length });
+    }
+
+    pub(super) fn push(&mut self, change: &Change<'_>) {
+        self.encoder().push(change);
+    }
+
+    fn encoder(&mut self) -> &mut Encoder {
+        if !self.recording {
+            self.recording = true;
+            self.encoder.begin();
+        }
+        &mut self.encoder
+    }
+
+    pub(super) fn raise(&mut self, event: Event) {
+        self.events.push(event);
+    }
+
+    pub(super) fn mark(&self) -> JournalMark {
+        JournalMark { encoded: self.encoder.mark(), events: self.events.len() }
+    }
+
+    pub(super) fn rollback(&mut self, mark: JournalMark) {
+        self.encoder.rewind(mark.encoded);
+        self.events.truncate(mark.events);
+    }
+
+    /// Ends the transaction and gives its events.
+    pub(super) fn commit(&mut self) -> std::vec::Drain<'_, Event> {
+        if std::mem::take(&mut self.recording) {
+            // A transaction that was rolled back to its start is left out.
+            self.encoder.end();
+        }
+        self.events.drain(..)
+    }
+}
+
+impl Default for Journal {
+    fn default() -> Self {
+        Self {
+            encoder: Encoder::new(Vec::new()),
+            recording: false,
+            group: 1,
+            events: Vec::new(),
+            interest: EventClasses::NONE,
+            wants_values: false,
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! The keyspace: the typed values of the numbered databases, and everything known of a key.
+//!
+//! Owns every change of a value: whoever changes one does it through here, so that it is journalled, can be undone,
+//! marks watched keys, raises its event, and keeps expiry and counts right. Must not know commands, replies, clients
+//! or threads; time is told to it.
+//!
+//! - `access`: reading, `change` and `relocate`: writing, `scan`: walking, `expiry`: keys whose time has come,
+//! - `journal`, `undo`, `watch`, `event`: what a change leaves behind,
+//! - `cold`: keys that are only on disk, `recovery`: the state after a start.
+
+mod access;
+mod change;
+mod cold;
+mod database;
+mod entry;
+mod event;
+mod expiry;
+mod journal;
+mod recovery;
+mod relocate;
+mod scan;
+mod table;
+#[cfg(test)]
+mod tests;
+mod undo;
+mod watch;
+
+pub use change::{Content, Edit, Expiry};
+pub use cold::{ColdKey, ColdPage, Need};
+pub use entry::{Entry, Key};
+pub use event::{Event, EventClasses, EventKind, events};
+pub use journal::Journal;
+pub use recovery::Loaded;
+pub use relocate::Address;
+pub use scan::{ScanPage, Scanned};
+pub use watch::WatcherId;
+
+use std::collections::HashMap;
+
+use database::Database;
+use journal::JournalMark;
+use undo::{Step, UndoLog};
+use watch::Watchers;
+
+use crate::store::{Databases, Seed, SystemTable};
+
+/// Why the keyspace could not do what it was asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// The key holds a value of another type.
+    WrongType,
+    /// Something must be loaded from disk first; the whole transaction is to be run again afterwards.
+    NotResident(Need),
+}
+
+/// What the keyspace counts, for INFO.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Statistics {
+    /// Reads that found their key.
+    pub hits: u64,
+    /// Reads that did not.
+    pub misses: u64,
+    /// Keys that expired.
+    pub expired: u64,
+    /// Changes since the start, for `rdb_changes_since_last_save`.
+    pub changes: u64,
+    /// Keys loaded from disk.
+    pub loaded: u64,
+}
+
+/// See the module's description.
+#[derive(Debug)]
+pub struct Keyspace {
+    databases: Vec<Database>,
+    /// Where each database's rows are on disk.
+    storages: Databases,
+    seed: Seed,
+    journal: Journal,
+    undo: UndoLog,
+    watchers: Watchers,
+    now_us: u64,
+    now_ms: u64,
+    statistics: Statistics,
+    definitions: HashMap<(SystemTable, Vec<u8>), Vec<u8>>,
+    definition_changes: u64,
+}
+
+/// A point in a transaction to which it can return.
+#[derive(Debug)]
+#[must_use = "a savepoint must be released or rolled back"]
+pub struct Savepoint {
+    steps: usize,
+    journal: JournalMark,
+    touched: usize,
+}
+
+impl Keyspace {
+    /// Starts a transaction, or continues one, at the given time.
+    pub fn begin(&mut self, now_us: u64) {
+        self.now_us = now_us;
+        self.now_ms = now_us / 1000;
+    }
+
+    /// The time of the transaction in microseconds of unix time.
+    #[must_use]
+    pub fn now_us(&self) -> u64 {
+        self.now_us
+    }
+
+    /// The time of the transaction in milliseconds of unix time.
+    #[must_use]
+    pub fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
+    /// How many databases there are.
+    #[must_use]
+    pub fn databases(&self) -> u8 {
+        self.databases.len() as u8
+    }
+
+    /// The change journal.
+    #[must_use]
+    pub fn journal(&self) -> &Journal {
+        &self.journal
+    }
+
+    /// The change journal, for setting its listeners and taking its groups.
+    pub fn journal_mut(&mut self) -> &mut Journal {
+        &mut self.journal
+    }
+
+    /// What has been counted since the start.
+    #[must_use]
+    pub fn statistics(&self) -> Statistics {
+        self.statistics
+    }
+
+    /// Sets the counters back, as `CONFIG RESETSTAT` does.
+    pub fn reset_statistics(&mut self) {
+        self.statistics = Statistics::default();
+    }
+
+    /// Opens a savepoint: from here on changes can be undone.
+    pub fn savepoint(&mut self) -> Savepoint {
+        if self.undo.is_exhausted() {
+            // After a million savepoints a second for 12 days the numbers start again.
+            self.databases.iter_mut().for_each(|database| database.table.forget_savepoints());
+            self.undo.restart();
+        }
+        self.undo.open();
+        Savepoint {
+            steps: self.undo.len(),
+            journal: self.journal.mark(),
+            touched: self.watchers.touched_len(),
+        }
+    }
+
+    /// Keeps what was done since the innermost savepoint, which is `savepoint`.
+    pub fn release(&mut self, _savepoint: Savepoint) {
+        self.undo.close();
+    }
+
+    /// Undoes all that was done since the innermost savepoint, which is `savepoint`.
+    pub fn rollback(&mut self, savepoint: Savepoint) {
+        while let Some(step) = self.undo.pop_beyond(savepoint.steps) {
+            match step {
+                Step::Key(saved) => self.restore(saved),
+                Step::Flush { database, before, storages } => {
+                    self.databases[usize::from(database)] = *before;
+                    self.storages = *storages;
+                }
+                Step::Swap { first, second } => self.exchange(first, second),
+                Step::Definition { name, content } => self.restore_definition(name, content),
+            }
+        }
+        self.journal.rollback(savepoint.journal);
+        self.watchers.rollback(savepoint.touched);
+        self.undo.close();
+    }
+
+    /// Ends the transaction: what it did is final, and goes to the log with the next group. Gives its events.
+    pub fn commit(&mut self) -> Vec<Event> {
+        debug_assert!(!self.undo.is_recording(), "a savepoint is still open");
+        self.watchers.commit();
+        let events = self.journal.commit();
+        if events.len() == 0 { Vec::new() } else { events.collect() }
+    }
+
+    /// Lets `watcher` know later whether the key was touched from now on.
+    pub fn watch(&mut self, watcher: WatcherId, database: u8, key: &[u8]) {
+        self.watchers.watch(watcher, database, key);
+    }
+
+    /// Forgets all that `watcher` watches.
+    pub fn unwatch(&mut self, watcher: WatcherId) {
+        self.watchers.unwatch(watcher);
+    }
+
+    /// Whether a key that `watcher` watches was touched.
+    #[must_use]
+    pub fn is_dirty(&self, watcher: WatcherId) -> bool {
+        self.watchers.is_dirty(watcher)
+    }
+}

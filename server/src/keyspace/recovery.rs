@@ -1,0 +1,233 @@
+//! The state after a start: everything cold, then the log replayed on top of it; and what the store delivers later.
+
+use std::sync::Arc;
+
+use super::cold::ColdPage;
+use super::database::Database;
+use super::entry::{NEVER, Stamp};
+use super::undo::Step;
+use super::{Entry, Key, Keyspace};
+use crate::store::record::{Change, Value as Stored};
+use crate::store::{Databases, Filter, Position, Seed, StorageId, StoredKey, StoredValue, SystemTable};
+use crate::types::{StringValue, Value};
+
+/// A value as it comes from disk.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The value.
+    pub value: Value,
+    /// When the key ends, in milliseconds of unix time.
+    pub expires_at_ms: Option<u64>,
+}
+
+impl From<StoredKey> for Loaded {
+    fn from(stored: StoredKey) -> Self {
+        let string = match stored.value {
+            StoredValue::Integer(integer) => StringValue::from_integer(integer),
+            StoredValue::Bytes(bytes) => StringValue::verbatim(&bytes),
+            StoredValue::Chunks(chunks) => {
+                let mut string = StringValue::raw(&[]);
+                chunks.iter().for_each(|chunk| string.append(chunk));
+                string
+            }
+        };
+        Self { value: Value::String(string), expires_at_ms: stored.expires_at_ms }
+    }
+}
+
+impl Keyspace {
+    /// A keyspace whose keys are all on disk.
+    ///
+    /// `counts` says how many there are in each database, whose rows are where `storages` says; `sequence` is the
+    /// number of the last group in the log.
+    #[must_use]
+    pub fn new(seed: Seed, storages: Databases, counts: &[u64], sequence: u64) -> Self {
+        let databases = counts
+            .iter()
+            .map(|count| Database { cold: super::cold::Cold::new(*count as usize), ..Database::default() });
+        let mut keyspace = Self {
+            databases: databases.collect(),
+            storages,
+            seed,
+            journal: super::Journal::default(),
+            undo: super::UndoLog::default(),
+            watchers: super::Watchers::default(),
+            now_us: 0,
+            now_ms: 0,
+            statistics: super::Statistics::default(),
+            definitions: super::HashMap::new(),
+            definition_changes: 0,
+        };
+        keyspace.journal.set_last_group(sequence);
+        keyspace
+    }
+
+    /// Applies one change of the log. A change of a part of a cold value first takes the value from `load`.
+    pub fn replay<E>(
+        &mut self,
+        change: &Change<'_>,
+        sequence: u64,
+        mut load: impl FnMut(StorageId, &[u8]) -> Result<Option<Loaded>, E>,
+    ) -> Result<(), E> {
+        match *change {
+            Change::Put { head, value } => {
+                let value = Value::String(match value {
+                    Stored::Integer(integer) => StringValue::from_integer(integer),
+                    Stored::Bytes(bytes) => StringValue::verbatim(bytes),
+                });
+                self.forget(head.database, head.key, !head.created, sequence);
+                self.place(head.database, head.key, Loaded { value, expires_at_ms: head.expires_at_ms });
+            }
+            Change::Delete { database, key } => self.forget(database, key, true, sequence),
+            Change::Expire { database, key, expires_at_ms } => {
+                self.make_resident(database, key, &mut load)?;
+                let position = self.seed.position(key);
+                let held = &mut self.databases[usize::from(database)];
+                if let Some(place) = held.table.find(position, key) {
+                    held.set_expiry(place, expires_at_ms.unwrap_or(NEVER));
+                }
+            }
+            Change::Splice { database, key, offset, bytes, length } => {
+                self.make_resident(database, key, &mut load)?;
+                let position = self.seed.position(key);
+                let table = &mut self.databases[usize::from(database)].table;
+                let entry = table.find(position, key).and_then(|place| table.get_mut(place));
+                if let Some(Value::String(string)) = entry.map(|entry| &mut entry.value) {
+                    string.set_range(offset as usize, bytes);
+                    debug_assert_eq!(string.len() as u64, length);
+                }
+            }
+            Change::Flush { database } => {
+                self.databases[usize::from(database)] = Database::default();
+                self.storages.flush(database);
+            }
+            Change::Swap { a, b } => self.exchange(a, b),
+            Change::System { table, name, content } => {
+                let name = (table, name.to_vec());
+                self.restore_definition(name, content.map(<[u8]>::to_vec));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a loaded key in; `None` says that it is not on disk either. Of no effect when it is out of date.
+    pub fn install(&mut self, storage: StorageId, key: &[u8], loaded: Option<Loaded>) {
+        let Some(database) = self.database_of(storage) else { return };
+        let position = self.seed.position(key);
+        let held = &mut self.databases[usize::from(database)];
+        if held.table.find(position, key).is_some() || held.cold.is_absent(key) {
+            return;
+        }
+        let Some(loaded) = loaded else {
+            // Known only until the next tidying: by then the command that asked has run.
+            return held.cold.note_absent(Key::new(key), 0);
+        };
+        held.cold.leave();
+        self.statistics.loaded += 1;
+        self.place(database, key, loaded);
+    }
+
+    /// Takes a page of names in, for the scan that asked for it.
+    pub fn install_page(&mut self, storage: StorageId, from: Position, limit: usize, page: ColdPage) {
+        if let Some(database) = self.database_of(storage) {
+            self.databases[usize::from(database)].cold.add_page(from, limit, page);
+        }
+    }
+
+    /// Takes the filter in that tells which keys cannot be on disk.
+    pub fn set_filter(&mut self, filter: &Arc<Filter>) {
+        for database in &mut self.databases {
+            database.cold.set_filter(Arc::clone(filter));
+        }
+    }
+
+    /// Forgets which keys are gone as far as the disk now says so itself. Not to be called while a read is under way,
+    /// because that read may have seen an older disk.
+    pub fn forget_absent(&mut self, applied: u64) {
+        for database in &mut self.databases {
+            database.cold.forget_absent(applied);
+        }
+    }
+
+    /// The database whose rows are at `storage`; `None` when it has been emptied since.
+    #[must_use]
+    pub fn database_of(&self, storage: StorageId) -> Option<u8> {
+        self.storages.database(storage)
+    }
+
+    /// The definitions of one kind, by name.
+    #[must_use]
+    pub fn definitions(&self, kind: SystemTable) -> Vec<(&[u8], &[u8])> {
+        let found = self.definitions.iter().filter(|((of, _), _)| *of == kind);
+        let mut found: Vec<_> = found.map(|((_, name), content)| (&name[..], &content[..])).collect();
+        found.sort_unstable();
+        found
+    }
+
+    /// Sets or removes a definition; it is journalled and undone like a key.
+    pub fn define(&mut self, kind: SystemTable, name: &[u8], content: Option<&[u8]>) {
+        self.definition_changes += 1;
+        self.journal.push(&Change::System { table: kind, name, content });
+        let name = (kind, name.to_vec());
+        let before = match content {
+            Some(content) => self.definitions.insert(name.clone(), content.to_vec()),
+            None => self.definitions.remove(&name),
+        };
+        if self.undo.is_recording() {
+            self.undo.push(Step::Definition { name, content: before });
+        }
+    }
+
+    /// How often a definition was set or removed.
+    #[must_use]
+    pub fn definition_changes(&self) -> u64 {
+        self.definition_changes
+    }
+
+    /// Puts a definition as it was; not journalled.
+    pub fn restore_definition(&mut self, name: (SystemTable, Vec<u8>), content: Option<Vec<u8>>) {
+        match content {
+            Some(content) => self.definitions.insert(name, content),
+            None => self.definitions.remove(&name),
+        };
+    }
+
+    /// Removes a key during replay, wherever it is; one that is not resident was on disk if it `existed`.
+    fn forget(&mut self, database: u8, key: &[u8], existed: bool, sequence: u64) {
+        let position = self.seed.position(key);
+        let held = &mut self.databases[usize::from(database)];
+        if let Some(place) = held.table.find(position, key) {
+            held.remove(place);
+        } else if existed {
+            held.cold.leave();
+        }
+        held.cold.note_absent(Key::new(key), sequence);
+    }
+
+    fn make_resident<E>(
+        &mut self,
+        database: u8,
+        key: &[u8],
+        load: &mut impl FnMut(StorageId, &[u8]) -> Result<Option<Loaded>, E>,
+    ) -> Result<(), E> {
+        let position = self.seed.position(key);
+        if self.databases[usize::from(database)].table.find(position, key).is_none()
+            && let Some(loaded) = load(self.storages.storage(database), key)?
+        {
+            self.databases[usize::from(database)].cold.leave();
+            self.place(database, key, loaded);
+        }
+        Ok(())
+    }
+
+    fn place(&mut self, database: u8, key: &[u8], loaded: Loaded) {
+        let position = self.seed.position(key);
+        let entry = Box::new(Entry {
+            key: Key::new(key),
+            value: loaded.value,
+            expires_at_ms: loaded.expires_at_ms.unwrap_or(NEVER),
+            stamp: Stamp::at(self.now_ms / 1000),
+        });
+        self.databases[usize::from(database)].insert(&self.seed, position, entry);
+    }
+}

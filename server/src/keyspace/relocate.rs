@@ -1,0 +1,71 @@
+//! Giving a value to another key: RENAME, MOVE and COPY.
+//!
+//! As in Redis, the new key counts as created even where it replaces another, and the events come when all is done.
+
+use super::event::events;
+use super::{Content, Error, EventKind, Expiry, Keyspace};
+use crate::types::Value;
+
+/// A key with the number of its database.
+pub type Address<'a> = (u8, &'a [u8]);
+
+impl Keyspace {
+    /// Gives a key's value and time to live to another key, which is not the same one; `false` when there is none.
+    pub fn copy_key(
+        &mut self,
+        source: Address<'_>,
+        target: Address<'_>,
+        event: EventKind,
+    ) -> Result<bool, Error> {
+        let Some((value, expiry)) = self.source_of(source)? else { return Ok(false) };
+        let replaced = self.put_silently(target, &value, expiry)?;
+        self.raise_arrival(target, event, replaced, value);
+        Ok(true)
+    }
+
+    /// As [`Self::copy_key`], and deletes the source.
+    pub fn move_key(
+        &mut self,
+        source: Address<'_>,
+        target: Address<'_>,
+        left: EventKind,
+        arrived: EventKind,
+    ) -> Result<bool, Error> {
+        let Some((value, expiry)) = self.source_of(source)? else { return Ok(false) };
+        let replaced = self.put_silently(target, &value, expiry)?;
+        self.delete(source.0, source.1, left)?;
+        self.raise_arrival(target, arrived, replaced, value);
+        Ok(true)
+    }
+
+    fn source_of(&mut self, (database, key): Address<'_>) -> Result<Option<(Value, Expiry)>, Error> {
+        Ok(self.peek(database, key)?.map(|entry| {
+            let expiry = entry.expires_at_ms().map_or(Expiry::Clear, Expiry::At);
+            (entry.value.clone(), expiry)
+        }))
+    }
+
+    /// Puts a value in; gives the one that it replaces. Only the creation is announced.
+    fn put_silently(
+        &mut self,
+        (database, key): Address<'_>,
+        value: &Value,
+        expiry: Expiry,
+    ) -> Result<Option<Value>, Error> {
+        let replaced = self.take(database, key, events::SILENT)?;
+        self.set(database, key, Content::Value(value.clone()), expiry, events::SILENT)?;
+        Ok(replaced.map(|entry| entry.value))
+    }
+
+    fn raise_arrival(
+        &mut self,
+        (database, key): Address<'_>,
+        event: EventKind,
+        replaced: Option<Value>,
+        value: Value,
+    ) {
+        let wants_values = self.journal.wants_values();
+        let (before, after) = (replaced.filter(|_| wants_values), wants_values.then_some(value));
+        self.raise(event, database, key, before, after);
+    }
+}

@@ -1,0 +1,86 @@
+//! Walking the keys of a database in the order of their positions, resident and cold ones alike.
+
+use super::cold::ColdPage;
+use super::{Error, Key, Keyspace, Need};
+use crate::store::Position;
+use crate::types::Kind;
+
+/// A key that a walk came by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scanned {
+    /// Its name.
+    pub key: Key,
+    /// The type of its value.
+    pub kind: Kind,
+}
+
+/// A step of a walk.
+#[derive(Clone, Debug, Default)]
+pub struct ScanPage {
+    /// The keys found.
+    pub keys: Vec<Scanned>,
+    /// Where to go on; `None` at the end.
+    pub next: Option<Position>,
+}
+
+impl Keyspace {
+    /// The keys from a position on, about `limit` of them. Every key that exists during a whole walk is found by it.
+    pub fn scan(&mut self, database: u8, from: Position, limit: usize) -> Result<ScanPage, Error> {
+        let limit = limit.max(1);
+        let (seed, now_ms) = (self.seed, self.now_ms);
+        let held = &mut self.databases[usize::from(database)];
+        let page = if held.cold.len() == 0 {
+            ColdPage::default()
+        } else {
+            let need = Need::Page { database, from, limit };
+            held.cold.take_page(from, limit).ok_or(Error::NotResident(need))?
+        };
+        let (resident, resident_next) = held.table.scan(&seed, from, limit);
+        // Beyond the nearer end one of the two sides has not been looked at.
+        let next = match (resident_next, page.next) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+        let before_end = |position: Position| next.is_none_or(|end| position < end);
+        let resident = resident
+            .iter()
+            .filter(|(position, entry)| before_end(*position) && !entry.is_expired(now_ms))
+            .map(|(_, entry)| Scanned { key: entry.key.clone(), kind: entry.value.kind() });
+        let cold = page
+            .keys
+            .iter()
+            .filter(|cold| before_end(cold.position) && cold.expires_at_ms.is_none_or(|at| at >= now_ms))
+            .filter(|cold| !held.table.contains(cold.position, &cold.key) && !held.cold.is_absent(&cold.key))
+            .map(|cold| Scanned { key: cold.key.clone(), kind: cold.kind });
+        Ok(ScanPage { keys: resident.chain(cold).collect(), next })
+    }
+
+    /// Any key of a database. The choice depends on the transaction's time alone, so that a retry makes the same one.
+    pub fn random_key(&mut self, database: u8) -> Result<Option<Key>, Error> {
+        /// How often a key that has expired is passed over.
+        const TRIES: usize = 100;
+        let mut random = fastrand::Rng::with_seed(self.now_us);
+        for _ in 0..TRIES {
+            let held = &self.databases[usize::from(database)];
+            if held.len() == 0 {
+                return Ok(None);
+            }
+            if random.usize(..held.len()) < held.table.len() {
+                let entry = held.table.random(|below| random.usize(..below));
+                if let Some(entry) = entry.filter(|entry| !entry.is_expired(self.now_ms)) {
+                    return Ok(Some(entry.key.clone()));
+                }
+                continue;
+            }
+            let from = Position::new(random.u64(..=Position::MAX.get())).unwrap_or(Position::MIN);
+            let mut page = self.scan(database, from, 1)?;
+            if page.keys.is_empty() {
+                page = self.scan(database, Position::MIN, 1)?;
+            }
+            if let Some(scanned) = page.keys.first() {
+                return Ok(Some(scanned.key.clone()));
+            }
+        }
+        Ok(None)
+    }
+}

@@ -1,0 +1,137 @@
+//! The hash table of a database's resident keys, ordered well enough for SCAN.
+//!
+//! One small table per slot, 16384 of them: so no growth ever moves more than a slot's keys at once, and a walk in the
+//! order of positions sorts only one slot at a time. A SCAN cursor is a position, so it stays valid whatever happens
+//! to the tables, and after a restart.
+
+use hashbrown::HashTable;
+
+use super::{Entry, Key};
+use crate::store::{Position, SLOTS, Seed};
+
+/// The resident keys of one database.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    /// Empty until the first key, because most of the 16 databases stay empty.
+    slots: Vec<HashTable<Box<Entry>>>,
+    len: usize,
+}
+
+/// Where an entry is, valid until the table changes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    slot: usize,
+    bucket: usize,
+}
+
+/// hashbrown wants its 7 tag bits at the top and its bucket bits at the bottom; a position's hash has 34 bits.
+fn table_hash(position: Position) -> u64 {
+    position.get() << 30 | position.get() >> 4 & 0x3fff_ffff
+}
+
+impl Table {
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    pub fn find(&self, position: Position, key: &[u8]) -> Option<Place> {
+        let slot = position.slot() as usize;
+        let table = self.slots.get(slot)?;
+        let bucket = table.find_bucket_index(table_hash(position), |entry| entry.key[..] == *key)?;
+        Some(Place { slot, bucket })
+    }
+
+    pub fn get(&self, place: Place) -> Option<&Entry> {
+        self.slots[place.slot].get_bucket(place.bucket).map(|entry| &**entry)
+    }
+
+    pub fn get_mut(&mut self, place: Place) -> Option<&mut Entry> {
+        self.slots[place.slot].get_bucket_mut(place.bucket).map(|entry| &mut **entry)
+    }
+
+    /// The entry at a place that was found since the table last changed.
+    pub fn entry_mut(&mut self, place: Place) -> &mut Entry {
+        self.get_mut(place).expect("a place is valid until the table changes")
+    }
+
+    /// Adds an entry whose key is not there.
+    pub fn insert(&mut self, seed: &Seed, position: Position, entry: Box<Entry>) {
+        if self.slots.is_empty() {
+            self.slots.resize_with(usize::from(SLOTS), HashTable::new);
+        }
+        self.len += 1;
+        self.slots[position.slot() as usize]
+            .insert_unique(table_hash(position), entry, |entry| table_hash(seed.position(&entry.key)));
+    }
+
+    pub fn remove(&mut self, place: Place) -> Option<Box<Entry>> {
+        let table = &mut self.slots[place.slot];
+        let (entry, _) = table.get_bucket_entry(place.bucket).ok()?.remove();
+        self.len -= 1;
+        if table.is_empty() {
+            *table = HashTable::new();
+        }
+        Some(entry)
+    }
+
+    /// The entries from `from` on in the order of positions, whole slots at a time until there are at least `limit`,
+    /// and the position where the next call goes on: `None` at the end.
+    pub fn scan(&self, seed: &Seed, from: Position, limit: usize) -> (Vec<(Position, &Entry)>, Option<Position>) {
+        let mut found: Vec<(Position, &Entry)> = Vec::new();
+        for slot in from.slot() as usize..self.slots.len() {
+            let start = found.len();
+            found.extend(
+                self.slots[slot]
+                    .iter()
+                    .map(|entry| (seed.position(&entry.key), &**entry))
+                    .filter(|(position, _)| *position >= from),
+            );
+            found[start..].sort_unstable_by_key(|(position, _)| *position);
+            if found.len() > limit {
+                return Self::cut(found, limit);
+            }
+        }
+        (found, None)
+    }
+
+    /// Keys that share a position must come in one piece, or a cursor could not stand between them.
+    fn cut(mut found: Vec<(Position, &Entry)>, limit: usize) -> (Vec<(Position, &Entry)>, Option<Position>) {
+        let last = found[limit.max(1) - 1].0;
+        let end = found.partition_point(|(position, _)| *position <= last);
+        found.truncate(end);
+        (found, last.next())
+    }
+
+    /// A key that `choose(n)` picks, given a number below which to choose.
+    pub fn random(&self, mut choose: impl FnMut(usize) -> usize) -> Option<&Entry> {
+        if self.len == 0 {
+            return None;
+        }
+        // A weighted choice of the slot first: every key is equally likely.
+        let mut index = choose(self.len);
+        for table in &self.slots {
+            if index < table.len() {
+                return table.iter().nth(index).map(|entry| &**entry);
+            }
+            index -= table.len();
+        }
+        None
+    }
+
+    /// Removes the number of a savepoint from every entry.
+    pub fn forget_savepoints(&mut self) {
+        for table in &mut self.slots {
+            table.iter_mut().for_each(|entry| entry.stamp.set_savepoint(0));
+        }
+    }
+
+    /// Bytes of the tables themselves.
+    pub fn allocated_bytes(&self) -> usize {
+        let headers = self.slots.capacity() * size_of::<HashTable<Box<Entry>>>();
+        headers + self.slots.iter().map(HashTable::allocation_size).sum::<usize>()
+    }
+
+    pub fn contains(&self, position: Position, key: &Key) -> bool {
+        self.find(position, key).is_some()
+    }
+}

@@ -1,0 +1,236 @@
+//! What the keyspace promises by itself: undo is complete, the journal repeats every change, walks miss nothing, cold
+//! keys are asked for once.
+
+use super::*;
+use crate::store::record::{self, Change};
+use crate::store::{Databases, Position};
+use crate::types::{CHUNK_LEN, Kind, StringValue, Value};
+
+const SEED: Seed = Seed::new(7);
+
+fn keyspace(cold: u64) -> Keyspace {
+    let mut keyspace = Keyspace::new(SEED, Databases::new(), &[cold; 16], 0);
+    keyspace.begin(1_000_000_000);
+    keyspace
+}
+
+fn set(keyspace: &mut Keyspace, key: &[u8], value: &[u8]) {
+    keyspace.set(0, key, Content::String(value), Expiry::Clear, events::SET).unwrap();
+}
+
+fn get(keyspace: &mut Keyspace, key: &[u8]) -> Option<Vec<u8>> {
+    keyspace.get_string(0, key).unwrap().map(|string| string.to_bytes().into_owned())
+}
+
+/// Everything that a client could see of the first two databases.
+fn image(keyspace: &mut Keyspace) -> Vec<(u8, Vec<u8>, Vec<u8>, Option<u64>)> {
+    let mut image = Vec::new();
+    for database in 0..2 {
+        let page = keyspace.scan(database, Position::MIN, usize::MAX).unwrap();
+        assert_eq!(page.keys.len(), keyspace.count(database).0, "the count is the number of keys");
+        for scanned in page.keys {
+            let entry = keyspace.peek(database, &scanned.key).unwrap().unwrap();
+            let Value::String(value) = &entry.value;
+            let value = value.to_bytes().into_owned();
+            image.push((database, scanned.key.to_vec(), value, entry.expires_at_ms()));
+        }
+    }
+    image.sort_unstable();
+    image
+}
+
+/// One random change.
+fn change(keyspace: &mut Keyspace, random: &mut fastrand::Rng) {
+    let database = random.u8(..2);
+    let key = [b'k', b'0' + random.u8(..8)];
+    let value = vec![b'0' + random.u8(..10); random.usize(..12)];
+    let end = random.bool().then(|| 2_000_000 + random.u64(..100));
+    match random.u8(..12) {
+        0..4 => {
+            let expiry = [Expiry::Keep, Expiry::Clear, Expiry::At(3_000_000)][random.usize(..3)];
+            keyspace.set(database, &key, Content::String(&value), expiry, events::SET).unwrap();
+        }
+        4..6 => {
+            keyspace
+                .edit(database, &key, events::APPEND, |value| {
+                    let Value::String(string) = value;
+                    let start = string.len() as u64;
+                    string.append(b"tail");
+                    ((), Edit::Bytes(start..start + 4))
+                })
+                .unwrap();
+        }
+        6..8 => drop(keyspace.delete(database, &key, events::DEL).unwrap()),
+        8..10 => drop(keyspace.set_expiry(database, &key, end, events::EXPIRE).unwrap()),
+        10 => drop(keyspace.flush(database)),
+        _ => keyspace.swap(0, 1),
+    }
+}
+
+#[test]
+fn whatever_happened_since_a_savepoint_is_undone() {
+    for seed in 0..300 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut keyspace = keyspace(0);
+        (0..20).for_each(|_| change(&mut keyspace, &mut random));
+        keyspace.commit();
+        let before = (image(&mut keyspace), keyspace.journal().pending_bytes(), keyspace.next_expiry_ms());
+        let outer = keyspace.savepoint();
+        (0..random.usize(..10)).for_each(|_| change(&mut keyspace, &mut random));
+        let between = image(&mut keyspace);
+        let inner = keyspace.savepoint();
+        (0..random.usize(..10)).for_each(|_| change(&mut keyspace, &mut random));
+        if random.bool() {
+            keyspace.rollback(inner);
+            assert_eq!(image(&mut keyspace), between, "seed {seed}, inner savepoint");
+        } else {
+            keyspace.release(inner);
+        }
+        (0..random.usize(..10)).for_each(|_| change(&mut keyspace, &mut random));
+        keyspace.rollback(outer);
+        keyspace.commit();
+        let after = (image(&mut keyspace), keyspace.journal().pending_bytes(), keyspace.next_expiry_ms());
+        assert_eq!(after, before, "seed {seed}");
+    }
+}
+
+#[test]
+fn replaying_the_journal_gives_the_same_keyspace() {
+    for seed in 0..200 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut original = keyspace(0);
+        for _ in 0..30 {
+            change(&mut original, &mut random);
+            original.commit();
+        }
+        let (group, sequence) = original.journal_mut().take_group(Vec::new());
+        let mut replayed = keyspace(0);
+        for transaction in record::decode(&group).unwrap() {
+            for change in transaction.unwrap() {
+                let change: Change<'_> = change.unwrap();
+                replayed.replay(&change, sequence, |_, _| Ok::<_, ()>(None)).unwrap();
+            }
+        }
+        assert_eq!(image(&mut replayed), image(&mut original), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_savepoint_number_is_given_again_only_after_all_entries_forgot_it() {
+    let mut keyspace = keyspace(0);
+    set(&mut keyspace, b"k", b"before");
+    keyspace.undo.exhaust();
+    let savepoint = keyspace.savepoint();
+    set(&mut keyspace, b"k", b"after");
+    keyspace.rollback(savepoint);
+    assert_eq!(get(&mut keyspace, b"k"), Some(b"before".to_vec()));
+}
+
+#[test]
+fn a_change_of_a_long_string_journals_the_changed_bytes_only() {
+    let mut keyspace = keyspace(0);
+    set(&mut keyspace, b"k", &vec![b'x'; 10 * CHUNK_LEN]);
+    keyspace.commit();
+    let (_, _) = keyspace.journal_mut().take_group(Vec::new());
+    keyspace
+        .edit(0, b"k", events::SETRANGE, |value| {
+            let Value::String(string) = value;
+            string.set_range(100_000, b"yy");
+            ((), Edit::Bytes(100_000..100_002))
+        })
+        .unwrap();
+    keyspace.commit();
+    assert!(keyspace.journal().pending_bytes() < 64);
+}
+
+#[test]
+fn a_cold_key_is_asked_for_and_a_loaded_one_is_not() {
+    let mut keyspace = keyspace(2);
+    let need = Need::Key { database: 0, key: Key::new(b"k") };
+    assert_eq!(keyspace.get(0, b"k").unwrap_err(), Error::NotResident(need.clone()));
+    assert_eq!(keyspace.needs(0, [b"k".as_slice()].into_iter()), [need]);
+    let storage = keyspace.storage(0);
+    let loaded = Loaded { value: Value::String(StringValue::raw(b"v")), expires_at_ms: None };
+    keyspace.install(storage, b"k", Some(loaded.clone()));
+    assert_eq!(get(&mut keyspace, b"k"), Some(b"v".to_vec()));
+    assert_eq!((keyspace.count(0).0, keyspace.cold_keys()), (2, 31));
+    // A key that is on disk no more is not asked for again, and one deleted here is not brought back by the disk.
+    keyspace.install(storage, b"gone", None);
+    assert_eq!(get(&mut keyspace, b"gone"), None);
+    assert!(keyspace.delete(0, b"k", events::DEL).unwrap());
+    keyspace.install(storage, b"k", Some(loaded));
+    assert_eq!(get(&mut keyspace, b"k"), None);
+    assert_eq!(keyspace.count(0).0, 1);
+}
+
+#[test]
+fn a_walk_merges_memory_and_disk_without_repeating_or_missing_a_key() {
+    let mut keyspace = keyspace(3);
+    let names: Vec<Vec<u8>> = (0..40).map(|number| format!("key:{number}").into_bytes()).collect();
+    for name in &names[3..] {
+        let storage = keyspace.storage(0);
+        keyspace.install(storage, name, None);
+        set(&mut keyspace, name, b"v");
+    }
+    let mut cold: Vec<ColdKey> = names[..3]
+        .iter()
+        .map(|name| ColdKey {
+            position: SEED.position(name),
+            key: Key::new(name),
+            kind: Kind::String,
+            expires_at_ms: None,
+        })
+        .collect();
+    cold.sort_by_key(|key| key.position);
+    let (mut found, mut from, limit) = (Vec::new(), Some(Position::MIN), 7);
+    while let Some(position) = from {
+        let wanted = Error::NotResident(Need::Page { database: 0, from: position, limit });
+        assert_eq!(keyspace.scan(0, position, limit).unwrap_err(), wanted);
+        let keys = cold.iter().filter(|key| key.position >= position).take(1).cloned().collect::<Vec<_>>();
+        let next = keys.last().and_then(|key| key.position.next());
+        let storage = keyspace.storage(0);
+        keyspace.install_page(storage, position, limit, ColdPage { keys, next });
+        let page = keyspace.scan(0, position, limit).unwrap();
+        found.extend(page.keys.into_iter().map(|scanned| scanned.key.to_vec()));
+        from = page.next;
+    }
+    found.sort_unstable();
+    let mut names = names;
+    names.sort_unstable();
+    assert_eq!(found, names);
+}
+
+#[test]
+fn a_key_is_gone_when_its_time_has_come_and_says_so() {
+    let mut keyspace = keyspace(0);
+    keyspace.journal_mut().listen(EventClasses::ALL, false);
+    keyspace.set(0, b"k", Content::String(b"v"), Expiry::At(1_000_100), events::SET).unwrap();
+    keyspace.commit();
+    keyspace.begin(1_000_100_000);
+    assert_eq!((get(&mut keyspace, b"k").is_some(), keyspace.next_due()), (true, None), "its last millisecond");
+    keyspace.begin(1_000_101_000);
+    assert_eq!(keyspace.next_due(), Some((0, Key::new(b"k"))));
+    assert_eq!(get(&mut keyspace, b"k"), None);
+    let raised: Vec<_> = keyspace.commit().iter().map(|event| event.kind).collect();
+    assert_eq!(raised, [events::EXPIRED]);
+    assert_eq!((keyspace.count(0), keyspace.statistics().expired), ((0, 0), 1));
+}
+
+#[test]
+fn a_watcher_learns_of_committed_changes_only() {
+    let mut keyspace = keyspace(0);
+    keyspace.watch(1, 0, b"k");
+    let savepoint = keyspace.savepoint();
+    set(&mut keyspace, b"k", b"v");
+    keyspace.rollback(savepoint);
+    keyspace.commit();
+    assert!(!keyspace.is_dirty(1));
+    set(&mut keyspace, b"other", b"v");
+    keyspace.commit();
+    assert!(!keyspace.is_dirty(1));
+    set(&mut keyspace, b"k", b"v");
+    keyspace.commit();
+    assert!(keyspace.is_dirty(1));
+    keyspace.unwatch(1);
+    assert!(!keyspace.is_dirty(1));
+}

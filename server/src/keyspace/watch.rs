@@ -1,0 +1,68 @@
+//! WATCH: which connections want to know that a key was touched.
+
+use std::collections::{HashMap, HashSet};
+
+use super::Key;
+
+/// A connection, as the keyspace knows it.
+pub type WatcherId = u64;
+
+/// The watched keys of all connections.
+#[derive(Debug, Default)]
+pub(super) struct Watchers {
+    keys: HashMap<(u8, Key), Vec<WatcherId>>,
+    dirty: HashSet<WatcherId>,
+    /// Watched keys that the current transaction touched; they count when it commits.
+    touched: Vec<(u8, Key)>,
+}
+
+impl Watchers {
+    pub fn watch(&mut self, watcher: WatcherId, database: u8, key: &[u8]) {
+        let watchers = self.keys.entry((database, Key::new(key))).or_default();
+        if !watchers.contains(&watcher) {
+            watchers.push(watcher);
+        }
+    }
+
+    pub fn unwatch(&mut self, watcher: WatcherId) {
+        self.dirty.remove(&watcher);
+        self.keys.retain(|_, watchers| {
+            watchers.retain(|other| *other != watcher);
+            !watchers.is_empty()
+        });
+    }
+
+    pub fn is_dirty(&self, watcher: WatcherId) -> bool {
+        self.dirty.contains(&watcher)
+    }
+
+    pub fn touch(&mut self, database: u8, key: &[u8]) {
+        if !self.keys.is_empty() {
+            let key = (database, Key::new(key));
+            if self.keys.contains_key(&key) {
+                self.touched.push(key);
+            }
+        }
+    }
+
+    /// The watched keys of one database.
+    pub fn keys_of(&self, database: u8) -> Vec<Key> {
+        self.keys.keys().filter(|(number, _)| *number == database).map(|(_, key)| key.clone()).collect()
+    }
+
+    pub fn touched_len(&self) -> usize {
+        self.touched.len()
+    }
+
+    pub fn rollback(&mut self, len: usize) {
+        self.touched.truncate(len);
+    }
+
+    pub fn commit(&mut self) {
+        for key in self.touched.drain(..) {
+            if let Some(watchers) = self.keys.get(&key) {
+                self.dirty.extend(watchers);
+            }
+        }
+    }
+}

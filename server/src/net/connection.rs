@@ -1,0 +1,281 @@
+//! One connection.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io;
+use std::rc::Rc;
+use std::task::{Poll, ready};
+
+use smallvec::SmallVec;
+use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+
+use crate::engine::limits::{KEPT_BUFFER_BYTES, OUTPUT_HIGH_WATER_BYTES, READ_BYTES};
+use crate::engine::{Shared, Signals, Step, Wait};
+use crate::options::OutputClass;
+use crate::protocol::{ProtocolError, Request, RequestParser, encode};
+use crate::state::{ClientId, Closing, Mailbox, Session};
+
+thread_local! {
+    /// All connections read into one buffer, so that an idle one has none.
+    static READ_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
+}
+
+/// See the module's description.
+pub(super) struct Connection {
+    stream: TcpStream,
+    engine: Shared,
+    signals: Rc<Signals>,
+    id: ClientId,
+    mailbox: Rc<Mailbox>,
+    parser: RequestParser,
+    /// What has arrived and is not executed yet.
+    input: Vec<u8>,
+    /// Replies that are not sent yet.
+    output: Vec<u8>,
+    /// The group that must be durable before the output may be sent.
+    barrier: u64,
+}
+
+/// Why a run of requests ended.
+enum Pause {
+    /// Everything complete has been executed.
+    NeedInput,
+    /// The output is large enough to be sent first.
+    Output,
+    /// The next request has to wait.
+    Wait(Wait),
+    /// The connection is to be closed when the output is sent.
+    Close,
+    /// The server is to stop.
+    Shutdown { force: bool },
+}
+
+impl Connection {
+    pub fn new(stream: TcpStream, engine: Shared, id: ClientId, mailbox: Rc<Mailbox>) -> Self {
+        let signals = engine.borrow().signals();
+        Self {
+            stream,
+            engine,
+            signals,
+            id,
+            mailbox,
+            parser: RequestParser::default(),
+            input: Vec::new(),
+            output: Vec::new(),
+            barrier: 0,
+        }
+    }
+
+    /// Serves the client until it goes, is told to go, or the server stops; `stop` is told of the last.
+    pub async fn run(mut self, stop: mpsc::UnboundedSender<bool>) {
+        if let Err(error) = self.serve(&stop).await {
+            tracing::debug!(client = self.id, "connection ended: {error}");
+        }
+        self.engine.borrow_mut().disconnect(self.id);
+    }
+
+    async fn serve(&mut self, stop: &mpsc::UnboundedSender<bool>) -> io::Result<()> {
+        loop {
+            let pause = self.execute();
+            self.collect_mail();
+            if !self.output.is_empty() {
+                self.send().await?;
+            }
+            match pause {
+                Pause::Output => {}
+                Pause::Close => return Ok(()),
+                Pause::Shutdown { force } => {
+                    // The receiver is gone only when the server stops already.
+                    let _ = stop.send(force);
+                    self.mailbox_closed().await;
+                    return Ok(());
+                }
+                Pause::Wait(wait) => {
+                    if !self.wait_for(&wait).await {
+                        return Ok(());
+                    }
+                }
+                Pause::NeedInput => {
+                    if self.mailbox.closing().is_some() || !self.receive().await? {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Executes the complete requests of the input.
+    fn execute(&mut self) -> Pause {
+        if self.input.is_empty() {
+            return Pause::NeedInput;
+        }
+        let engine = Rc::clone(&self.engine);
+        let mut engine = engine.borrow_mut();
+        let Some(mut session) = engine.begin_batch(self.id) else { return Pause::Close };
+        let (executed, pause) = self.execute_batch(&mut engine, &mut session);
+        if !matches!(pause, Pause::Wait(_)) || executed > 0 {
+            self.input.drain(..executed);
+        }
+        session.query_buffer_bytes = self.input.len();
+        let too_much = self.input.len() as u64 > engine.options().client_query_buffer_limit;
+        self.barrier = self.barrier.max(engine.barrier());
+        engine.end_batch(session, executed);
+        if self.input.is_empty() && self.input.capacity() > KEPT_BUFFER_BYTES {
+            self.input = Vec::new();
+        }
+        if too_much && matches!(pause, Pause::NeedInput) {
+            tracing::warn!(client = self.id, "closed: its requests exceed client-query-buffer-limit");
+            return Pause::Close;
+        }
+        pause
+    }
+
+    fn execute_batch(
+        &mut self,
+        engine: &mut crate::engine::Engine,
+        session: &mut Session,
+    ) -> (usize, Pause) {
+        let mut executed = 0;
+        loop {
+            if self.output.len() >= OUTPUT_HIGH_WATER_BYTES {
+                return (executed, Pause::Output);
+            }
+            if self.mailbox.closing().is_some() {
+                return (executed, Pause::Close);
+            }
+            let rest = &self.input[executed..];
+            let (request, length) = match self.parser.next(rest, engine.request_limits(session)) {
+                Ok(Some(found)) => found,
+                Ok(None) => return (executed, Pause::NeedInput),
+                Err(ProtocolError(text)) => {
+                    let text = format!("-ERR Protocol error: {text}\r\n");
+                    self.output.extend_from_slice(text.as_bytes());
+                    return (self.input.len(), Pause::Close);
+                }
+            };
+            let arguments: SmallVec<[&[u8]; 32]> = match &request {
+                Request::Bulks(ranges) => ranges.iter().map(|range| &rest[range.clone()]).collect(),
+                Request::Inline(words) => words.iter().map(Vec::as_slice).collect(),
+            };
+            if arguments.is_empty() {
+                executed += length;
+                continue;
+            }
+            match engine.execute(session, &self.mailbox, &arguments, &mut self.output) {
+                Step::Done => executed += length,
+                Step::Wait(wait) => return (executed, Pause::Wait(wait)),
+                Step::Close => return (executed + length, Pause::Close),
+                Step::Shutdown { force } => return (executed + length, Pause::Shutdown { force }),
+            }
+        }
+    }
+
+    /// Appends messages that others sent to this client.
+    fn collect_mail(&mut self) {
+        if self.mailbox.is_empty() {
+            return;
+        }
+        let mut engine = self.engine.borrow_mut();
+        let Some(session) = engine.begin_batch(self.id) else { return };
+        while self.output.len() < OUTPUT_HIGH_WATER_BYTES {
+            let Some(message) = self.mailbox.take() else { break };
+            encode(&message, session.version, &mut self.output);
+        }
+        self.barrier = self.barrier.max(engine.barrier());
+        engine.end_batch(session, 0);
+    }
+
+    /// Sends the output as soon as what it tells is as durable as promised.
+    async fn send(&mut self) -> io::Result<()> {
+        if self.barrier > 0
+            && let Err(reason) = self.wait_until_durable().await
+        {
+            // What the replies tell may be lost, so none of them may be sent.
+            self.output.clear();
+            let text = format!("-MISCONF Errors writing to the AOF file: {reason}\r\n");
+            self.stream.write_all(text.as_bytes()).await?;
+            return Err(io::Error::other("the log cannot be written"));
+        }
+        let limit = self.engine.borrow().options().client_output_buffer_limit[OutputClass::Normal].hard_bytes;
+        if limit > 0 && self.output.len() as u64 > limit {
+            return Err(io::Error::other("its replies exceed client-output-buffer-limit"));
+        }
+        let mailbox = Rc::clone(&self.mailbox);
+        tokio::select! {
+            biased;
+            sent = self.stream.write_all(&self.output) => sent?,
+            () = closed_now(&mailbox) => return Err(io::Error::other("closed by the server")),
+        }
+        self.engine.borrow_mut().count_sent(self.output.len());
+        self.output.clear();
+        if self.output.capacity() > KEPT_BUFFER_BYTES {
+            self.output = Vec::new();
+        }
+        self.barrier = 0;
+        Ok(())
+    }
+
+    async fn wait_until_durable(&self) -> Result<(), String> {
+        loop {
+            if self.engine.borrow().durable()? >= self.barrier {
+                return Ok(());
+            }
+            self.signals.durable.notified().await;
+        }
+    }
+
+    /// Waits for what a request needs; `false` when the connection is to be closed instead.
+    async fn wait_for(&self, wait: &Wait) -> bool {
+        while !self.engine.borrow().is_over(wait) {
+            let signal = match wait {
+                Wait::Loaded(_) => &self.signals.loaded,
+                Wait::Writable => &self.signals.writable,
+            };
+            tokio::select! {
+                () = signal.notified() => {}
+                () = closed_now(&self.mailbox) => return false,
+            }
+        }
+        true
+    }
+
+    /// Waits for input or mail; `false` when the client has gone.
+    async fn receive(&mut self) -> io::Result<bool> {
+        let Self { stream, input, mailbox, parser, .. } = self;
+        // A long argument is read into place, without moving what is there again and again.
+        let missing = parser.missing_bytes(input.len());
+        if missing > READ_BYTES {
+            input.reserve(missing.min(MAX_RESERVED_BYTES));
+        }
+        tokio::select! {
+            biased;
+            received = poll_fn(|context| {
+                READ_BUFFER.with_borrow_mut(|buffer| {
+                    let mut buffer = ReadBuf::new(buffer);
+                    ready!(std::pin::Pin::new(&mut *stream).poll_read(context, &mut buffer))?;
+                    input.extend_from_slice(buffer.filled());
+                    Poll::Ready(io::Result::Ok(buffer.filled().len()))
+                })
+            }) => Ok(received? > 0),
+            () = mailbox.arrived() => Ok(true),
+        }
+    }
+
+    async fn mailbox_closed(&self) {
+        while self.mailbox.closing().is_none() {
+            self.mailbox.arrived().await;
+        }
+    }
+}
+
+/// An announced length alone must not make the server allocate more than this.
+const MAX_RESERVED_BYTES: usize = 16 << 20;
+
+/// Waits for the order to close at once. Other mail that comes meanwhile stays in the mailbox.
+async fn closed_now(mailbox: &Mailbox) {
+    while mailbox.closing() != Some(Closing::Now) {
+        mailbox.arrived().await;
+    }
+}

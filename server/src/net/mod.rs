@@ -1,0 +1,9 @@
+//! Connections: one task each, which reads what has arrived, hands every complete request to the engine in order, and
+//! writes all the replies at once.
+//!
+//! Owns sockets and buffers. Must not know commands, keys or what a reply means.
+
+mod connection;
+mod listener;
+
+pub use listener::{Listener, ListenError};

@@ -1,0 +1,132 @@
+//! Replies to bytes, for both protocol versions.
+//!
+//! This is our own code and not `redis-protocol`'s, because its encoder wants a tree of its own frames: a copy of
+//! every value, and a hash map for every map reply. Here a stored value is copied once, into the output.
+
+use itoa::Integer;
+
+use super::{Reply, Version};
+use crate::types::{StringValue, format_float};
+
+/// Appends `reply` to `output`.
+pub fn encode(reply: &Reply, version: Version, output: &mut Vec<u8>) {
+    let resp3 = version == Version::Resp3;
+    match reply {
+        Reply::Simple(text) => line(output, b'+', text.as_bytes()),
+        Reply::Error(text) => line(output, b'-', text.as_bytes()),
+        Reply::Integer(value) => number(output, b':', *value),
+        Reply::Bulk(value) => bulk_value(output, value),
+        Reply::Text(text) => bulk(output, text.as_bytes()),
+        Reply::Bytes(bytes) => bulk(output, bytes),
+        Reply::Null => output.extend_from_slice(if resp3 { b"_\r\n" } else { b"$-1\r\n" }),
+        Reply::NullArray => output.extend_from_slice(if resp3 { b"_\r\n" } else { b"*-1\r\n" }),
+        Reply::Double(value) => {
+            let text = format_float(*value);
+            if resp3 { line(output, b',', text.as_bytes()) } else { bulk(output, text.as_bytes()) }
+        }
+        Reply::Boolean(value) if resp3 => line(output, b'#', if *value { b"t" } else { b"f" }),
+        Reply::Boolean(value) => number(output, b':', i64::from(*value)),
+        Reply::BigNumber(digits) if resp3 => line(output, b'(', digits.as_bytes()),
+        Reply::BigNumber(digits) => bulk(output, digits.as_bytes()),
+        Reply::Verbatim(text) if resp3 => verbatim(output, text),
+        Reply::Verbatim(text) => bulk(output, text.as_bytes()),
+        Reply::Array(items) => aggregate(output, b'*', items, version),
+        Reply::Set(items) => aggregate(output, if resp3 { b'~' } else { b'*' }, items, version),
+        Reply::Push(items) => aggregate(output, if resp3 { b'>' } else { b'*' }, items, version),
+        Reply::Map(pairs) => {
+            if resp3 {
+                number(output, b'%', pairs.len());
+            } else {
+                number(output, b'*', pairs.len() * 2);
+            }
+            for (key, value) in pairs {
+                encode(key, version, output);
+                encode(value, version, output);
+            }
+        }
+        Reply::Sequence(replies) => replies.iter().for_each(|reply| encode(reply, version, output)),
+    }
+}
+
+fn aggregate(output: &mut Vec<u8>, prefix: u8, items: &[Reply], version: Version) {
+    number(output, prefix, items.len());
+    for item in items {
+        encode(item, version, output);
+    }
+}
+
+fn number(output: &mut Vec<u8>, prefix: u8, value: impl Integer) {
+    output.push(prefix);
+    output.extend_from_slice(itoa::Buffer::new().format(value).as_bytes());
+    output.extend_from_slice(b"\r\n");
+}
+
+/// A line ends at the first line break, so text that has one (an error quoting its input) gets spaces instead.
+fn line(output: &mut Vec<u8>, prefix: u8, text: &[u8]) {
+    output.push(prefix);
+    if memchr::memchr2(b'\r', b'\n', text).is_none() {
+        output.extend_from_slice(text);
+    } else {
+        output.extend(text.iter().map(|&byte| if matches!(byte, b'\r' | b'\n') { b' ' } else { byte }));
+    }
+    output.extend_from_slice(b"\r\n");
+}
+
+fn bulk(output: &mut Vec<u8>, bytes: &[u8]) {
+    number(output, b'$', bytes.len());
+    output.extend_from_slice(bytes);
+    output.extend_from_slice(b"\r\n");
+}
+
+fn bulk_value(output: &mut Vec<u8>, value: &StringValue) {
+    if let Some(bytes) = value.contiguous() {
+        return bulk(output, bytes);
+    }
+    number(output, b'$', value.len());
+    value.append_to(output);
+    output.extend_from_slice(b"\r\n");
+}
+
+fn verbatim(output: &mut Vec<u8>, text: &str) {
+    const FORMAT: &[u8] = b"txt:";
+    number(output, b'=', FORMAT.len() + text.len());
+    output.extend_from_slice(FORMAT);
+    output.extend_from_slice(text.as_bytes());
+    output.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(reply: &Reply, resp2: &str, resp3: &str) {
+        for (version, expected) in [(Version::Resp2, resp2), (Version::Resp3, resp3)] {
+            let mut output = Vec::new();
+            encode(reply, version, &mut output);
+            assert_eq!(String::from_utf8(output).unwrap(), expected, "{version:?}");
+        }
+    }
+
+    #[test]
+    fn each_kind_of_reply_has_its_form_in_both_versions() {
+        check(&Reply::OK, "+OK\r\n", "+OK\r\n");
+        check(&Reply::error("ERR x\r\ny"), "-ERR x  y\r\n", "-ERR x  y\r\n");
+        check(&Reply::Integer(-7), ":-7\r\n", ":-7\r\n");
+        check(&Reply::Bulk(StringValue::from_bytes(b"12")), "$2\r\n12\r\n", "$2\r\n12\r\n");
+        check(&Reply::Bulk(StringValue::from_bytes(b"ab")), "$2\r\nab\r\n", "$2\r\nab\r\n");
+        check(&Reply::text(""), "$0\r\n\r\n", "$0\r\n\r\n");
+        check(&Reply::Null, "$-1\r\n", "_\r\n");
+        check(&Reply::NullArray, "*-1\r\n", "_\r\n");
+        check(&Reply::Double(1.5), "$3\r\n1.5\r\n", ",1.5\r\n");
+        check(&Reply::Boolean(true), ":1\r\n", "#t\r\n");
+        check(&Reply::BigNumber("12".into()), "$2\r\n12\r\n", "(12\r\n");
+        check(&Reply::Verbatim("hi".into()), "$2\r\nhi\r\n", "=6\r\ntxt:hi\r\n");
+        check(&Reply::Array(vec![]), "*0\r\n", "*0\r\n");
+        check(&Reply::Set(vec![1_i64.into()]), "*1\r\n:1\r\n", "~1\r\n:1\r\n");
+        check(&Reply::Push(vec![1_i64.into()]), "*1\r\n:1\r\n", ">1\r\n:1\r\n");
+        check(&Reply::Map(vec![(Reply::OK, Reply::Null)]), "*2\r\n+OK\r\n$-1\r\n", "%1\r\n+OK\r\n_\r\n");
+        check(&Reply::Sequence(vec![Reply::OK, Reply::OK]), "+OK\r\n+OK\r\n", "+OK\r\n+OK\r\n");
+        check(&Reply::Sequence(vec![]), "", "");
+    }
+}

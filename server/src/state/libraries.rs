@@ -1,0 +1,255 @@
+//! Modules that clients uploaded: durable libraries (`FUNCTION LOAD`) and the volatile cache of `EVALWASM`.
+//!
+//! Holds compiled modules in step with the definitions that the keyspace keeps; runs nothing.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::Arc;
+
+use crate::options::Options;
+use crate::procedure::{GateError, Limits, Module};
+
+/// The limits of modules and calls that the options set.
+#[must_use]
+pub fn module_limits(options: &Options) -> Limits {
+    Limits {
+        fuel: options.wasm_fuel,
+        deadline_ms: options.wasm_deadline_ms,
+        max_memory_bytes: options.wasm_max_memory,
+        max_module_bytes: options.wasm_max_module_size,
+        max_functions: options.wasm_max_functions,
+        max_locals: options.wasm_max_locals,
+        max_nesting: options.wasm_max_nesting,
+        max_table_elements: options.wasm_max_table_size,
+        max_stack_bytes: options.wasm_max_stack as u32,
+        max_reply_bytes: options.wasm_max_reply_size,
+        max_log_bytes: options.wasm_max_log_size,
+    }
+}
+
+/// Names of libraries and functions may have this many bytes.
+const MAX_NAME_LEN: usize = 256;
+
+/// A durable library of procedures.
+#[derive(Clone, Debug)]
+pub struct Library {
+    /// Its name.
+    pub name: String,
+    /// What was uploaded, first line included.
+    pub code: Arc<[u8]>,
+    /// The compiled module.
+    pub module: Arc<Module>,
+}
+
+/// Why an upload is not a library; displayed as the text of an error reply without its code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LibraryError {
+    /// The first line is not `#!wasm name=...`.
+    Header(String),
+    /// The gate refused the module.
+    Module(GateError),
+    /// It exports no function.
+    Empty,
+    /// A library of this name is there already.
+    Exists(String),
+    /// A function of this name is in another library.
+    FunctionExists(String),
+}
+
+impl fmt::Display for LibraryError {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header(text) => formatter.write_str(text),
+            Self::Module(error) => write!(formatter, "{error}"),
+            Self::Empty => formatter.write_str("No functions registered"),
+            Self::Exists(name) => write!(formatter, "Library '{name}' already exists"),
+            Self::FunctionExists(name) => write!(formatter, "Function {name} already exists"),
+        }
+    }
+}
+
+impl LibraryError {
+    /// The first word of the error reply.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Module(error) => error.code(),
+            _ => "ERR",
+        }
+    }
+}
+
+impl Library {
+    /// Reads and compiles an upload: `#!wasm name=LIB`, a line break, and the module.
+    pub fn compile(code: &[u8], limits: &Limits) -> Result<Self, LibraryError> {
+        let header = |text: &str| LibraryError::Header(text.to_owned());
+        let end = memchr::memchr(b'\n', code).ok_or_else(|| header("Missing library metadata"))?;
+        let line = std::str::from_utf8(&code[..end]).map_err(|_| header("Invalid library metadata"))?;
+        let shebang = line.strip_prefix("#!").ok_or_else(|| header("Missing library metadata"))?;
+        let mut words = shebang.split_whitespace();
+        let engine = words.next().unwrap_or_default();
+        if !engine.eq_ignore_ascii_case("wasm") {
+            return Err(LibraryError::Header(format!("Engine '{engine}' not found")));
+        }
+        let mut name = None;
+        for word in words {
+            match word.split_once('=') {
+                Some(("name", _)) if name.is_some() => {
+                    return Err(header("Invalid metadata value, name argument was given multiple times"));
+                }
+                Some(("name", value)) => name = Some(value),
+                _ => return Err(LibraryError::Header(format!("Invalid metadata value given: {word}"))),
+            }
+        }
+        let name = name.ok_or_else(|| header("Library name was not given"))?;
+        let valid = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+        if name.is_empty() || name.len() > MAX_NAME_LEN || !name.bytes().all(valid) {
+            return Err(header(
+                "Library names can only contain letters, numbers, or underscores(_) and must be at least one character long",
+            ));
+        }
+        let module = Module::compile(&code[end + 1..], limits).map_err(LibraryError::Module)?;
+        if module.procedures().is_empty() {
+            return Err(LibraryError::Empty);
+        }
+        Ok(Self { name: name.to_owned(), code: code.into(), module: Arc::new(module) })
+    }
+}
+
+/// The durable libraries, and which of them has which function.
+#[derive(Clone, Debug, Default)]
+pub struct Libraries {
+    libraries: BTreeMap<String, Library>,
+    functions: HashMap<String, (String, usize)>,
+}
+
+impl Libraries {
+    /// Whether a library could be added, in place of the one of its name if `replace`.
+    pub fn check(&self, library: &Library, replace: bool) -> Result<(), LibraryError> {
+        if !replace && self.libraries.contains_key(&library.name) {
+            return Err(LibraryError::Exists(library.name.clone()));
+        }
+        for procedure in library.module.procedures() {
+            let holder = self.functions.get(&procedure.name);
+            if holder.is_some_and(|(holder, _)| *holder != library.name) {
+                return Err(LibraryError::FunctionExists(procedure.name.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a library, or puts it in place of the one of its name.
+    pub fn insert(&mut self, library: Library) {
+        self.remove(&library.name);
+        for (place, procedure) in library.module.procedures().iter().enumerate() {
+            self.functions.insert(procedure.name.clone(), (library.name.clone(), place));
+        }
+        self.libraries.insert(library.name.clone(), library);
+    }
+
+    /// Removes a library.
+    pub fn remove(&mut self, name: &str) -> Option<Library> {
+        self.functions.retain(|_, (holder, _)| holder != name);
+        self.libraries.remove(name)
+    }
+
+    /// The library of that name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Library> {
+        self.libraries.get(name)
+    }
+
+    /// The library that has a function, and the function's place in it.
+    #[must_use]
+    pub fn function(&self, name: &[u8]) -> Option<(&Library, usize)> {
+        let (holder, place) = self.functions.get(std::str::from_utf8(name).ok()?)?;
+        Some((self.libraries.get(holder)?, *place))
+    }
+
+    /// All libraries in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = &Library> {
+        self.libraries.values()
+    }
+
+    /// How many functions all libraries have.
+    #[must_use]
+    pub fn function_count(&self) -> usize {
+        self.functions.len()
+    }
+}
+
+/// SHA-1 of a module as it was uploaded.
+pub type Digest = [u8; 20];
+
+/// A module of the cache.
+#[derive(Clone, Debug)]
+pub struct Cached {
+    /// The compiled module.
+    pub module: Arc<Module>,
+    /// Bytes of the upload.
+    pub upload_bytes: usize,
+    used: u64,
+}
+
+/// The modules that `EVALWASM` and `WASM LOAD` brought: volatile, bounded, the least recently used goes first.
+#[derive(Debug, Default)]
+pub struct ModuleCache {
+    modules: HashMap<Digest, Cached>,
+    clock: u64,
+    bytes: usize,
+}
+
+impl ModuleCache {
+    /// The module of that digest; counts as use.
+    pub fn get(&mut self, digest: &Digest) -> Option<Arc<Module>> {
+        self.clock += 1;
+        let cached = self.modules.get_mut(digest)?;
+        cached.used = self.clock;
+        Some(Arc::clone(&cached.module))
+    }
+
+    /// Whether a module is there.
+    #[must_use]
+    pub fn contains(&self, digest: &Digest) -> bool {
+        self.modules.contains_key(digest)
+    }
+
+    /// Adds a module, and drops others while there are more than `max_len` or more than `max_bytes`.
+    pub fn insert(
+        &mut self,
+        digest: Digest,
+        module: Arc<Module>,
+        upload_bytes: usize,
+        max_len: usize,
+        max_bytes: usize,
+    ) {
+        self.clock += 1;
+        self.bytes += upload_bytes + module.size_bytes();
+        self.modules.insert(digest, Cached { module, upload_bytes, used: self.clock });
+        while self.modules.len() > max_len.max(1) || (self.bytes > max_bytes && self.modules.len() > 1) {
+            let oldest = self.modules.iter().min_by_key(|(_, cached)| cached.used).map(|(digest, _)| *digest);
+            if let Some(removed) = oldest.and_then(|digest| self.modules.remove(&digest)) {
+                self.bytes -= removed.upload_bytes + removed.module.size_bytes();
+            }
+        }
+    }
+
+    /// Drops all modules.
+    pub fn clear(&mut self) {
+        *self = Self { clock: self.clock, ..Self::default() };
+    }
+
+    /// All modules, the most recently used first.
+    #[must_use]
+    pub fn list(&self) -> Vec<(Digest, &Cached)> {
+        let mut list: Vec<_> = self.modules.iter().map(|(digest, cached)| (*digest, cached)).collect();
+        list.sort_by_key(|(_, cached)| std::cmp::Reverse(cached.used));
+        list
+    }
+
+    /// Bytes that the modules take.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+}

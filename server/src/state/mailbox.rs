@@ -1,0 +1,96 @@
+//! What waits to be sent to one client without its asking: published messages, and the order to close.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use crate::protocol::Reply;
+
+/// How a connection is to end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// After what waits has been sent.
+    AfterReplies,
+    /// At once.
+    Now,
+}
+
+/// See the module's description. Shared by the registry of clients and the connection's task, on one thread.
+#[derive(Debug, Default)]
+pub struct Mailbox {
+    messages: RefCell<VecDeque<Reply>>,
+    /// An estimate of the bytes that the messages will take when encoded.
+    bytes: Cell<usize>,
+    closing: Cell<Option<Closing>>,
+    /// Since when more waits than the soft limit allows.
+    above_since: Cell<Option<Instant>>,
+    arrived: Notify,
+}
+
+impl Mailbox {
+    /// Adds a message of about `bytes` bytes.
+    pub fn post(&self, message: Reply, bytes: usize) {
+        self.messages.borrow_mut().push_back(message);
+        self.bytes.set(self.bytes.get() + bytes);
+        self.arrived.notify_one();
+    }
+
+    /// Takes the oldest message.
+    #[must_use]
+    pub fn take(&self) -> Option<Reply> {
+        let message = self.messages.borrow_mut().pop_front();
+        if message.is_none() || self.messages.borrow().is_empty() {
+            self.bytes.set(0);
+        }
+        message
+    }
+
+    /// Bytes that wait.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes.get()
+    }
+
+    /// Messages that wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.messages.borrow().len()
+    }
+
+    /// Whether nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.messages.borrow().is_empty()
+    }
+
+    /// Whether more than `soft_bytes` have waited for longer than `soft_s` seconds; to be asked again and again.
+    #[must_use]
+    pub fn above_soft_limit(&self, soft_bytes: u64, soft_s: u32) -> bool {
+        if soft_bytes == 0 || self.bytes.get() as u64 <= soft_bytes {
+            self.above_since.set(None);
+            return false;
+        }
+        let since = self.above_since.get().unwrap_or_else(Instant::now);
+        self.above_since.set(Some(since));
+        since.elapsed() > Duration::from_secs(soft_s.into())
+    }
+
+    /// Orders the connection to end.
+    pub fn close(&self, closing: Closing) {
+        self.closing.set(Some(closing));
+        self.arrived.notify_one();
+    }
+
+    /// Whether and how the connection is to end.
+    #[must_use]
+    pub fn closing(&self) -> Option<Closing> {
+        self.closing.get()
+    }
+
+    /// Waits until something has been posted, or the connection is to end.
+    pub async fn arrived(&self) {
+        self.arrived.notified().await;
+    }
+}

@@ -1,0 +1,116 @@
+//! What commands see of the server beside the keyspace: options, clients, publish/subscribe, statistics, slow log,
+//! libraries and triggers.
+//!
+//! Plain data, changed only on the engine's thread. Must not know sockets: a client is a [`Session`] and a
+//! [`Mailbox`], whoever reads it.
+
+mod clients;
+mod libraries;
+mod mailbox;
+mod pubsub;
+mod session;
+mod slowlog;
+mod statistics;
+
+pub use clients::{ClientId, Clients, Handle};
+pub use libraries::{Cached, Digest, Libraries, Library, LibraryError, ModuleCache, module_limits};
+pub use mailbox::{Closing, Mailbox};
+pub use pubsub::{Kind as SubscriptionKind, Message, PubSub};
+pub use session::{Queued, ReplyMode, Retry, Session, Transaction};
+pub use slowlog::{SlowLog, SlowLogEntry};
+pub use statistics::{CommandStatistics, Statistics};
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use crate::options::Options;
+use crate::procedure::LogLevel;
+use crate::trigger::Triggers;
+
+/// What the store tells of itself, for INFO.
+#[derive(Clone, Debug, Default)]
+pub struct StoreStatus {
+    /// Number of the last transaction that is durable.
+    pub durable: u64,
+    /// Number of the last transaction that is in data.redb.
+    pub applied: u64,
+    /// Bytes in log.redb that are not applied yet.
+    pub log_bytes: u64,
+    /// Why the last commit failed; `None` when it did not.
+    pub failure: Option<String>,
+    /// Group commits since the start.
+    pub commits: u64,
+    /// Microseconds that the last group commit took.
+    pub last_commit_us: u64,
+    /// When the last group became durable, in seconds of unix time.
+    pub last_commit_s: u64,
+}
+
+/// A line that a procedure logged.
+#[derive(Clone, Debug)]
+pub struct ProcedureLogEntry {
+    /// When, in microseconds of unix time.
+    pub time_us: u64,
+    /// How important.
+    pub level: LogLevel,
+    /// Which procedure.
+    pub procedure: String,
+    /// The line.
+    pub message: Vec<u8>,
+}
+
+/// The state of the server that commands work with.
+pub struct Server {
+    /// The options in force.
+    pub options: Options,
+    /// The configuration file, if the server was started with one.
+    pub config_file: Option<PathBuf>,
+    /// The connected clients.
+    pub clients: Clients,
+    /// Channels and their subscribers.
+    pub pubsub: PubSub,
+    /// Counters for INFO.
+    pub statistics: Statistics,
+    /// Commands that took long.
+    pub slow_log: SlowLog,
+    /// Durable libraries of procedures.
+    pub libraries: Libraries,
+    /// Modules uploaded for EVALWASM.
+    pub modules: ModuleCache,
+    /// Rules that call procedures on events.
+    pub triggers: Triggers,
+    /// The last lines that procedures logged.
+    pub procedure_log: std::collections::VecDeque<ProcedureLogEntry>,
+    /// The store's state, as it last told it.
+    pub store: StoreStatus,
+    /// The port the server listens on.
+    pub port: u16,
+    /// Random, new at each start: `run_id` in INFO.
+    pub run_id: String,
+    /// When the server started.
+    pub started: Instant,
+}
+
+impl Server {
+    /// The state of a server that has just started.
+    #[must_use]
+    pub fn new(options: Options, config_file: Option<PathBuf>) -> Self {
+        let run_id = (0..40).filter_map(|_| char::from_digit(fastrand::u32(..16), 16)).collect();
+        Self {
+            slow_log: SlowLog::default(),
+            options,
+            config_file,
+            clients: Clients::default(),
+            pubsub: PubSub::default(),
+            statistics: Statistics::default(),
+            libraries: Libraries::default(),
+            modules: ModuleCache::default(),
+            triggers: Triggers::default(),
+            procedure_log: std::collections::VecDeque::new(),
+            store: StoreStatus::default(),
+            port: 0,
+            run_id,
+            started: Instant::now(),
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! One client's side of the conversation: what it has chosen, and the transaction that it is collecting.
+
+use std::net::SocketAddr;
+
+use super::ClientId;
+use crate::protocol::Version;
+
+/// Which replies a client wants, as set with `CLIENT REPLY`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ReplyMode {
+    /// All.
+    #[default]
+    On,
+    /// None.
+    Off,
+    /// All but the one to the next command.
+    SkipNext,
+    /// All but the one to this command.
+    Skip,
+}
+
+/// A command that waits for EXEC: its arguments in one buffer.
+#[derive(Clone, Debug, Default)]
+pub struct Queued {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Queued {
+    /// Copies the arguments.
+    #[must_use]
+    pub fn new(arguments: &[&[u8]]) -> Self {
+        let mut queued = Self::default();
+        for argument in arguments {
+            queued.bytes.extend_from_slice(argument);
+            queued.ends.push(queued.bytes.len());
+        }
+        queued
+    }
+
+    /// The arguments again.
+    #[must_use]
+    pub fn arguments(&self) -> Vec<&[u8]> {
+        let starts = std::iter::once(0).chain(self.ends.iter().copied());
+        starts.zip(&self.ends).map(|(start, end)| &self.bytes[start..*end]).collect()
+    }
+
+    /// Bytes held.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes.len() + self.ends.len() * size_of::<usize>()
+    }
+}
+
+/// What a client collects between MULTI and EXEC.
+#[derive(Clone, Debug, Default)]
+pub struct Transaction {
+    /// The commands, in order.
+    pub queue: Vec<Queued>,
+    /// Whether a command could not be queued, so that EXEC must refuse.
+    pub aborted: bool,
+}
+
+/// A request that is run again, as of the time when it was run first.
+#[derive(Clone, Copy, Debug)]
+pub struct Retry {
+    /// That time, in microseconds of unix time.
+    pub time_us: u64,
+    /// How often it has been run.
+    pub count: u32,
+}
+
+/// See the module's description.
+#[derive(Debug)]
+pub struct Session {
+    /// Number of the client, never used twice.
+    pub id: ClientId,
+    /// The client's address; `None` for a procedure.
+    pub address: Option<SocketAddr>,
+    /// The address it connected to.
+    pub local_address: Option<SocketAddr>,
+    /// The selected database.
+    pub database: u8,
+    /// The protocol version of its replies.
+    pub version: Version,
+    /// Whether it has given the password, or needs none.
+    pub authenticated: bool,
+    /// Its name, as set with `CLIENT SETNAME`.
+    pub name: Vec<u8>,
+    /// The name of its library, as set with `CLIENT SETINFO`.
+    pub library_name: Vec<u8>,
+    /// The version of its library.
+    pub library_version: Vec<u8>,
+    /// Which replies it wants.
+    pub reply_mode: ReplyMode,
+    /// The transaction that it is collecting.
+    pub transaction: Option<Transaction>,
+    /// Bytes of the commands in it.
+    pub queued_bytes: usize,
+    /// Its request waits for something from disk and is run again.
+    pub retry: Option<Retry>,
+    /// Where random numbers of the procedure that it calls start.
+    pub seed: Option<u64>,
+    /// Whether it watches keys.
+    pub watching: bool,
+    /// How many channels it is subscribed to.
+    pub channels: usize,
+    /// How many patterns it is subscribed to.
+    pub patterns: usize,
+    /// Whether it asked not to be evicted.
+    pub no_evict: bool,
+    /// Whether it asked that its commands do not count as use of keys.
+    pub no_touch: bool,
+    /// When it connected, in seconds of unix time.
+    pub connected_s: u64,
+    /// When it last sent a command, in seconds of unix time.
+    pub active_s: u64,
+    /// Its last command: `get`, `client|list`.
+    pub last_command: &'static str,
+    /// Bytes of requests that are not complete yet.
+    pub query_buffer_bytes: usize,
+    /// Bytes received since it connected.
+    pub received_bytes: u64,
+    /// Bytes sent since it connected.
+    pub sent_bytes: u64,
+}
+
+impl Session {
+    /// A client that has just connected.
+    #[must_use]
+    pub fn new(
+        id: ClientId,
+        address: Option<SocketAddr>,
+        local_address: Option<SocketAddr>,
+        now_s: u64,
+    ) -> Self {
+        Self {
+            id,
+            address,
+            local_address,
+            database: 0,
+            version: Version::Resp2,
+            authenticated: false,
+            name: Vec::new(),
+            library_name: Vec::new(),
+            library_version: Vec::new(),
+            reply_mode: ReplyMode::On,
+            transaction: None,
+            queued_bytes: 0,
+            retry: None,
+            seed: None,
+            watching: false,
+            channels: 0,
+            patterns: 0,
+            no_evict: false,
+            no_touch: false,
+            connected_s: now_s,
+            active_s: now_s,
+            last_command: "NULL",
+            query_buffer_bytes: 0,
+            received_bytes: 0,
+            sent_bytes: 0,
+        }
+    }
+
+    /// The client that a procedure's commands run as: RESP3, with all rights that scripts have.
+    #[must_use]
+    pub fn of_procedure(database: u8) -> Self {
+        Self { database, version: Version::Resp3, authenticated: true, ..Self::new(0, None, None, 0) }
+    }
+
+    /// Forgets all that the client has chosen, as `RESET` does; what it told of its library stays.
+    pub fn reset(&mut self) {
+        self.database = 0;
+        self.version = Version::Resp2;
+        self.authenticated = false;
+        self.name.clear();
+        self.reply_mode = ReplyMode::On;
+        self.transaction = None;
+        self.watching = false;
+        (self.channels, self.patterns) = (0, 0);
+        (self.no_evict, self.no_touch) = (false, false);
+    }
+
+    /// Whether it is subscribed to anything.
+    #[must_use]
+    pub fn is_subscriber(&self) -> bool {
+        self.channels + self.patterns > 0
+    }
+}

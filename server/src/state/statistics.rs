@@ -1,0 +1,80 @@
+//! Counters for INFO.
+
+use std::collections::BTreeMap;
+
+/// What is counted for each command.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct CommandStatistics {
+    /// How often it ran.
+    pub calls: u64,
+    /// How long it ran altogether, in nanoseconds.
+    pub duration_ns: u64,
+    /// How often it was refused before it ran.
+    pub rejected_calls: u64,
+    /// How often it ran and answered an error.
+    pub failed_calls: u64,
+}
+
+/// What is counted for the server.
+#[derive(Clone, Debug, Default)]
+pub struct Statistics {
+    /// Connections accepted.
+    pub connections: u64,
+    /// Connections refused because of `maxclients`.
+    pub rejected_connections: u64,
+    /// Commands run.
+    pub commands: u64,
+    /// Bytes received.
+    pub received_bytes: u64,
+    /// Bytes sent.
+    pub sent_bytes: u64,
+    /// Error replies sent.
+    pub error_replies: u64,
+    /// Error replies by their first word; bounded, as in Redis.
+    pub errors: BTreeMap<String, u64>,
+    /// Clients disconnected because their replies exceeded a limit.
+    pub output_limit_disconnections: u64,
+    /// Clients disconnected because their requests exceeded a limit.
+    pub query_limit_disconnections: u64,
+    /// By the command's place among all commands and subcommands.
+    pub per_command: Vec<CommandStatistics>,
+    /// Procedures called, by clients and triggers.
+    pub procedure_calls: u64,
+    /// Triggers run.
+    pub trigger_runs: u64,
+    /// Triggers that failed.
+    pub trigger_failures: u64,
+    /// Commands per second over the last seconds.
+    pub instantaneous_ops: u64,
+    /// The most memory that was ever in use, in bytes.
+    pub peak_memory_bytes: u64,
+}
+
+/// Different first words of errors that are counted.
+const MAX_ERROR_KINDS: usize = 128;
+
+impl Statistics {
+    /// Counts an error reply by its first word.
+    pub fn count_error(&mut self, text: &str) {
+        self.error_replies += 1;
+        let code = text.split(' ').next().unwrap_or(text);
+        if let Some(count) = self.errors.get_mut(code) {
+            *count += 1;
+        } else if self.errors.len() < MAX_ERROR_KINDS {
+            self.errors.insert(code.to_owned(), 1);
+        }
+    }
+
+    /// The counters of a command.
+    pub fn command(&mut self, place: usize) -> &mut CommandStatistics {
+        if self.per_command.len() <= place {
+            self.per_command.resize(place + 1, CommandStatistics::default());
+        }
+        &mut self.per_command[place]
+    }
+
+    /// Sets back what `CONFIG RESETSTAT` sets back.
+    pub fn reset(&mut self) {
+        *self = Self { peak_memory_bytes: self.peak_memory_bytes, ..Self::default() };
+    }
+}

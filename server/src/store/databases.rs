@@ -1,0 +1,115 @@
+//! Which storage holds which numbered database.
+//!
+//! Rows name a storage, not a database, so that `FLUSHDB` and `SWAPDB` change two small rows whatever the
+//! number of keys. The engine and the apply thread replay the same journal through this one state machine,
+//! which is why they agree on the storages without telling each other.
+
+use super::limits::DATABASES;
+
+/// Names the rows of one database between two flushes. Never used again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct StorageId(u64);
+
+impl StorageId {
+    /// How many bytes it takes in a row's key: more flushes than can ever happen.
+    pub const BYTES: usize = 6;
+
+    pub(super) const fn from_number(number: u64) -> Self {
+        Self(number)
+    }
+
+    pub(super) const fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The id as it stands in a row's key: big-endian.
+    pub(super) fn to_bytes(self) -> [u8; Self::BYTES] {
+        let [_, _, bytes @ ..] = self.0.to_be_bytes();
+        bytes
+    }
+
+    pub(super) fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
+        let mut number = [0; 8];
+        number[2..].copy_from_slice(&bytes);
+        Self(u64::from_be_bytes(number))
+    }
+}
+
+/// The storage of every database, as of one point of the journal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Databases {
+    storages: [StorageId; DATABASES],
+    next: u64,
+}
+
+impl Databases {
+    /// The databases of a new directory: all empty.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { storages: std::array::from_fn(|index| StorageId(index as u64)), next: DATABASES as u64 }
+    }
+
+    pub(super) const fn restore(storages: [StorageId; DATABASES], next: u64) -> Self {
+        Self { storages, next }
+    }
+
+    pub(super) const fn next(&self) -> u64 {
+        self.next
+    }
+
+    /// The storage of a database, which is below [`DATABASES`].
+    #[must_use]
+    pub fn storage(&self, database: u8) -> StorageId {
+        self.storages[usize::from(database)]
+    }
+
+    /// The database that a storage holds, or `None` if the storage was flushed.
+    #[must_use]
+    pub fn database(&self, storage: StorageId) -> Option<u8> {
+        self.storages.iter().position(|&candidate| candidate == storage).map(|index| index as u8)
+    }
+
+    /// Empties a database by giving it a new storage. Returns the old one, whose rows are now garbage.
+    pub fn flush(&mut self, database: u8) -> StorageId {
+        let new = StorageId(self.next);
+        self.next += 1;
+        std::mem::replace(&mut self.storages[usize::from(database)], new)
+    }
+
+    /// Exchanges two databases.
+    pub fn swap(&mut self, a: u8, b: u8) {
+        self.storages.swap(usize::from(a), usize::from(b));
+    }
+}
+
+impl Default for Databases {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_storage_is_never_used_twice() {
+        let mut databases = Databases::new();
+        let first = databases.storage(3);
+        databases.swap(3, 5);
+        assert_eq!(databases.database(first), Some(5));
+        assert_eq!(databases.flush(5), first);
+        assert_eq!(databases.database(first), None);
+        databases.swap(5, 5);
+        let second = databases.flush(5);
+        assert!(second.number() >= DATABASES as u64);
+        assert_ne!(databases.storage(5), second);
+    }
+
+    #[test]
+    fn ids_keep_their_order_in_rows() {
+        let ids = [0, 1, 255, 256, 1 << 40].map(StorageId);
+        assert!(ids.windows(2).all(|pair| pair[0].to_bytes() < pair[1].to_bytes()));
+        assert_eq!(ids.map(|id| StorageId::from_bytes(id.to_bytes())), ids);
+    }
+}

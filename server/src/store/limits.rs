@@ -1,0 +1,60 @@
+//! Every size, count and time that bounds the store, in one place.
+
+/// The version of the layout of rows and records that this build writes (`docs/storage-format.md`).
+pub const FORMAT_VERSION: u64 = 1;
+
+/// How many numbered databases there are, as `SELECT` counts them.
+pub const DATABASES: usize = 16;
+
+/// The length of each chunk of a long string but the last. In bytes. redb gives a long row a run of pages
+/// whose number is a power of two, and needs a little for itself: a chunk of 64 KiB would take 128.
+pub const CHUNK_BYTES: usize = 64 * 1024 - 256;
+
+/// The longest string that is kept inside its key's row; longer ones are kept in chunks. In bytes.
+pub const INLINE_BYTES: usize = CHUNK_BYTES;
+
+/// The longest string of all, which is Redis' default `proto-max-bulk-len`. In bytes.
+pub const STRING_BYTES: u64 = 512 * 1024 * 1024;
+
+/// The longest value of one row of the log: a longer group is kept in several rows of one commit, for the
+/// same reason as with [`CHUNK_BYTES`]. In bytes.
+pub const LOG_PART_BYTES: usize = 64 * 1024 - 256;
+
+/// Groups that wait in the log thread's queue are committed together up to this size. In bytes.
+pub const LOG_COMMIT_BYTES: usize = 8 * 1024 * 1024;
+
+/// How many rows of the log one commit removes at most, so that an append never waits long for it.
+pub const TRUNCATE_ROWS: usize = 4096;
+
+/// Memory that redb may use to cache pages of the log, which is read once and in order. In bytes.
+pub const LOG_CACHE_BYTES: usize = 4 * 1024 * 1024;
+
+/// How much of the log one round of the apply thread takes: at least one group, whatever its size. In bytes.
+pub const ROUND_BYTES: usize = 16 * 1024 * 1024;
+
+/// How many changes one round of the apply thread takes, unless one group alone has more.
+pub const ROUND_CHANGES: usize = 200_000;
+
+/// How many rows the sweeper removes in one commit.
+pub const SWEEP_ROWS: usize = 4096;
+
+/// The log is applied when nothing was appended to it for this long.
+pub const IDLE_MS: u64 = 200;
+
+/// The first pause before a failed commit is tried again; it doubles up to [`RETRY_MAX_MS`].
+pub const RETRY_MIN_MS: u64 = 50;
+
+/// The longest pause before a failed commit is tried again.
+pub const RETRY_MAX_MS: u64 = 1000;
+
+/// How often a failing commit is tried again after the store was told to close.
+pub const CLOSE_RETRIES: u32 = 3;
+
+/// Bits that the filter of the keys on disk has for each key that was there when it was made.
+pub const FILTER_BITS_PER_KEY: u64 = 10;
+
+/// The least size of the filter: room for the keys that are added to it later. In bytes.
+pub const FILTER_MIN_BYTES: u64 = 64 * 1024;
+
+/// The most memory that the filter takes, enough for 100 million keys. In bytes.
+pub const FILTER_MAX_BYTES: u64 = 128 * 1024 * 1024;

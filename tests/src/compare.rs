@@ -1,0 +1,204 @@
+//! What counts as the same reply of two servers: byte for byte the same value, but for a short list of commands whose
+//! replies tell the time, the process or the order of a hash table.
+
+use crate::value::Value;
+
+/// How far apart two servers' clocks and a step's two executions can be, in milliseconds.
+const CLOCK_SLACK_MS: i64 = 1500;
+/// The same for replies in seconds: a second can begin in between.
+const CLOCK_SLACK_S: i64 = 2;
+
+/// What of a reply is compared.
+enum Rule {
+    /// Everything.
+    Exact,
+    /// Numbers may differ by that much; negative ones are answers such as "no such key" and must be equal.
+    Near(i64),
+    /// The elements may come in another order.
+    AnyOrder,
+    /// As `AnyOrder`, for pairs of a name and a value.
+    AnyOrderPairs,
+    /// Only the kind of value, and that it is an error or not.
+    Kind,
+    /// Descriptions of commands: name, arity, set of flags, first key, last key, step. The rest of a description
+    /// (categories, tips, subcommands) is for people and changes from release to release.
+    Descriptions,
+    /// A map of facts of which only those named must be equal.
+    Fields(&'static [&'static str]),
+}
+
+/// The tolerated differences. A command with a subcommand is written `NAME SUBCOMMAND`.
+const RULES: &[(&str, Rule)] = &[
+    ("TTL", Rule::Near(CLOCK_SLACK_S)),
+    ("PTTL", Rule::Near(CLOCK_SLACK_MS)),
+    ("EXPIRETIME", Rule::Near(CLOCK_SLACK_S)),
+    ("PEXPIRETIME", Rule::Near(CLOCK_SLACK_MS)),
+    // Redis shares one object among all equal small integers, with its age and its count.
+    ("OBJECT IDLETIME", Rule::Kind),
+    ("OBJECT REFCOUNT", Rule::Kind),
+    ("KEYS", Rule::AnyOrder),
+    ("PUBSUB CHANNELS", Rule::AnyOrder),
+    ("CONFIG GET", Rule::AnyOrderPairs),
+    ("COMMAND INFO", Rule::Descriptions),
+    ("RANDOMKEY", Rule::Kind),
+    // Cursors are positions in different tables; whole scans are compared as sets.
+    ("SCAN", Rule::Kind),
+    ("TIME", Rule::Kind),
+    ("CLIENT ID", Rule::Kind),
+    ("CLIENT INFO", Rule::Kind),
+    ("CLIENT LIST", Rule::Kind),
+    ("HELLO", Rule::Fields(&["proto", "mode", "role", "modules"])),
+];
+
+/// Whether the two servers gave the same answer to a command.
+#[must_use]
+pub fn same_reply(command: &[Vec<u8>], left: &Value, right: &Value) -> bool {
+    match (left, right) {
+        // kvasm's errors are text: bytes of a request that are none are replaced where they are quoted.
+        (Value::Error(left), Value::Error(right)) => {
+            String::from_utf8_lossy(left) == String::from_utf8_lossy(right)
+        }
+        _ => match rule(command) {
+            Rule::Exact => left == right,
+            Rule::Near(slack) => near(left, right, *slack),
+            Rule::AnyOrder => {
+                sorted(&left.elements(), 1) == sorted(&right.elements(), 1) && same_kind(left, right)
+            }
+            Rule::AnyOrderPairs => {
+                sorted(&left.elements(), 2) == sorted(&right.elements(), 2) && same_kind(left, right)
+            }
+            Rule::Descriptions => descriptions(left) == descriptions(right) && same_kind(left, right),
+            Rule::Kind => same_kind(left, right),
+            Rule::Fields(fields) => {
+                same_kind(left, right) && fields.iter().all(|field| left.field(field) == right.field(field))
+            }
+        },
+    }
+}
+
+/// Whether the two servers gave the same answers to an EXEC of `queued` commands.
+#[must_use]
+pub fn same_exec(queued: &[Vec<Vec<u8>>], left: &Value, right: &Value) -> bool {
+    match (left, right) {
+        (Value::Array(left), Value::Array(right))
+            if left.len() == queued.len() && right.len() == queued.len() =>
+        {
+            queued
+                .iter()
+                .zip(left.iter().zip(right))
+                .all(|(command, (left, right))| same_reply(command, left, right))
+        }
+        _ => left == right,
+    }
+}
+
+/// Whether two subscribers got the same in one step.
+#[must_use]
+pub fn same_messages(left: &[Value], right: &[Value]) -> bool {
+    // In RESP3 a reply may come before or after the messages that its own command has sent.
+    let by_kind = |values: &[Value]| {
+        let (pushed, replies): (Vec<Value>, Vec<Value>) =
+            values.iter().cloned().partition(|value| matches!(value, Value::Push(_)));
+        [in_defined_order(&pushed), in_defined_order(&replies)].concat()
+    };
+    let (left, right) = (by_kind(left), by_kind(right));
+    left.len() == right.len()
+        && left.iter().zip(&right).all(|(left, right)| left == right || hello(left, right))
+}
+
+/// Messages with those sorted whose order is that of a hash table: one publication that reaches a subscriber through
+/// several patterns, and the leaving of all channels at once (where the counts stay as they are).
+fn in_defined_order(messages: &[Value]) -> Vec<Value> {
+    let mut ordered = Vec::new();
+    for run in
+        messages.chunk_by(|left, right| unordered(left).is_some() && unordered(left) == unordered(right))
+    {
+        let mut names: Vec<Value> =
+            run.iter().filter_map(|message| message.elements().get(1).cloned()).collect();
+        names.sort();
+        for (index, message) in run.iter().enumerate() {
+            let mut message = message.clone();
+            if let (Value::Array(elements) | Value::Push(elements), true) = (&mut message, run.len() > 1) {
+                elements[1] = names[index].clone();
+            }
+            ordered.push(message);
+        }
+    }
+    ordered
+}
+
+/// What neighbouring messages have in common whose order is not defined.
+fn unordered(message: &Value) -> Option<Vec<Value>> {
+    let elements = message.elements();
+    match elements.first()?.bytes() {
+        b"pmessage" => Some(elements[2..].to_vec()),
+        b"unsubscribe" | b"punsubscribe" => Some(elements[..1].to_vec()),
+        _ => None,
+    }
+}
+
+fn descriptions(reply: &Value) -> Vec<Vec<Value>> {
+    let describe = |command: &Value| {
+        let mut facts: Vec<Value> = command.elements().into_iter().take(6).collect();
+        if let Some(Value::Array(flags) | Value::Set(flags)) = facts.get_mut(2) {
+            flags.sort();
+        }
+        facts
+    };
+    reply.elements().iter().map(describe).collect()
+}
+
+fn hello(left: &Value, right: &Value) -> bool {
+    left.field("proto").is_some() && same_reply(&[b"HELLO".to_vec()], left, right)
+}
+
+fn rule(command: &[Vec<u8>]) -> &'static Rule {
+    let word = |index: usize| {
+        command.get(index).map(|word| String::from_utf8_lossy(word).to_uppercase()).unwrap_or_default()
+    };
+    let (name, with_subcommand) = (word(0), format!("{} {}", word(0), word(1)));
+    let rule = RULES.iter().find(|(named, _)| *named == name || *named == with_subcommand);
+    rule.map_or(&Rule::Exact, |(_, rule)| rule)
+}
+
+fn near(left: &Value, right: &Value, slack: i64) -> bool {
+    match (left, right) {
+        (Value::Integer(left), Value::Integer(right)) if *left >= 0 && *right >= 0 => {
+            left.abs_diff(*right) as i64 <= slack
+        }
+        _ => left == right,
+    }
+}
+
+fn same_kind(left: &Value, right: &Value) -> bool {
+    std::mem::discriminant(left) == std::mem::discriminant(right)
+}
+
+/// The elements in groups of `width`, sorted.
+fn sorted(elements: &[Value], width: usize) -> Vec<Vec<Value>> {
+    let mut groups: Vec<Vec<Value>> = elements.chunks(width).map(<[Value]>::to_vec).collect();
+    groups.sort();
+    groups
+}
+
+/// One key as the final comparison sees it.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Key {
+    /// Its database and name.
+    pub name: (usize, Vec<u8>),
+    /// Its value.
+    pub value: Value,
+    /// What `TYPE` and `OBJECT ENCODING` call it.
+    pub kind: (Value, Value),
+    /// What `PTTL` says.
+    pub ttl_ms: i64,
+}
+
+impl Key {
+    /// Whether another server's key is the same.
+    #[must_use]
+    pub fn is_same(&self, other: &Key) -> bool {
+        let ttl = near(&Value::Integer(self.ttl_ms), &Value::Integer(other.ttl_ms), CLOCK_SLACK_MS);
+        ttl && self.name == other.name && self.value == other.value && self.kind == other.kind
+    }
+}

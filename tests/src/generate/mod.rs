@@ -1,0 +1,131 @@
+//! A seeded stream of commands that a client might send and of those that none should: small pools of keys so that
+//! commands meet, numbers at the edges, options in any case and combination, wrong arity.
+//!
+//! Commands are built from [`templates`]; what a word of a template stands for is decided here.
+
+mod templates;
+mod words;
+
+use crate::line;
+use fastrand::Rng;
+use std::fmt;
+use words::Words;
+
+/// Ordinary connections: the first speaks RESP2 at the start, the second RESP3.
+pub const ORDINARY: std::ops::Range<usize> = 0..2;
+/// Connections that only subscribe: the first speaks RESP2 at the start, the second RESP3.
+pub const SUBSCRIBERS: std::ops::Range<usize> = 2..4;
+
+/// One thing done to both servers.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Step {
+    /// A command on the connection of that index.
+    Command(usize, Vec<Vec<u8>>),
+    /// SCAN with these options from cursor 0 until it is through.
+    Scan(usize, Vec<Vec<u8>>),
+    /// A SET of a key with a life of a millisecond or less, a wait until that has passed, and a look at the key:
+    /// whether the server removed it in time or only now, a client sees the same.
+    ShortLife(usize, Vec<Vec<u8>>),
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Step::Command(connection, arguments) => write!(out, "{connection}> {}", line::print(arguments)),
+            Step::Scan(connection, options) => {
+                write!(out, "{connection}> (whole) SCAN 0 {}", line::print(options))
+            }
+            Step::ShortLife(connection, set) => {
+                write!(out, "{connection}> (expires) {}", line::print(set))
+            }
+        }
+    }
+}
+
+/// The steps of one seed, without end.
+pub struct Generator {
+    random: Rng,
+    in_transaction: [bool; SUBSCRIBERS.end],
+}
+
+impl Generator {
+    /// The stream of that seed.
+    #[must_use]
+    pub fn new(seed: u64) -> Generator {
+        Generator { random: Rng::with_seed(seed), in_transaction: [false; SUBSCRIBERS.end] }
+    }
+
+    fn step(&mut self) -> Step {
+        let connection = self.random.usize(ORDINARY);
+        match self.random.u32(..1000) {
+            0..700 => self.command(connection, templates::DATA),
+            700..780 => self.command(connection, templates::TRANSACTION),
+            // What EXEC answers after a HELLO within it is half in one protocol and half in the other.
+            780..840 if !self.in_transaction[connection] => self.command(connection, templates::SESSION),
+            780..840 => self.command(connection, templates::DATA),
+            840..880 => self.command(connection, templates::PUBLISH),
+            880..930 => {
+                let subscriber = self.random.usize(SUBSCRIBERS);
+                self.command(subscriber, templates::SUBSCRIBE)
+            }
+            930..970 => Step::Scan(connection, Words::new(&mut self.random).expand(templates::SCAN_OPTIONS)),
+            // Queued, it would live for a millisecond at a time that nobody waits for.
+            _ if self.in_transaction[connection] => self.command(connection, templates::TRANSACTION),
+            _ => Step::ShortLife(connection, Words::new(&mut self.random).expand(templates::SHORT_LIFE)),
+        }
+    }
+
+    fn command(&mut self, connection: usize, templates: &[&str]) -> Step {
+        let template = templates[self.random.usize(..templates.len())];
+        let mut words = Words::new(&mut self.random);
+        let mut arguments = words.expand(template);
+        // COMMAND with fewer arguments describes every command there is.
+        if !template.starts_with("COMMAND") {
+            words.damage(&mut arguments);
+        }
+        match arguments[0].as_slice() {
+            b"MULTI" | b"multi" => self.in_transaction[connection] = true,
+            b"EXEC" | b"DISCARD" | b"RESET" if arguments.len() == 1 => {
+                self.in_transaction[connection] = false;
+            }
+            _ => {}
+        }
+        Step::Command(connection, arguments)
+    }
+}
+
+impl Iterator for Generator {
+    type Item = Step;
+
+    fn next(&mut self) -> Option<Step> {
+        Some(self.step())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Generator, Step};
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn a_seed_is_always_the_same_stream() {
+        let stream = |seed| Generator::new(seed).take(2000).collect::<Vec<Step>>();
+        assert!(stream(7) == stream(7));
+        assert!(stream(7) != stream(8));
+    }
+
+    #[test]
+    fn every_template_is_used() {
+        let names: BTreeSet<Vec<u8>> = Generator::new(1)
+            .take(30_000)
+            .filter_map(|step| match step {
+                Step::Command(_, arguments) => arguments.first().map(|name| name.to_ascii_uppercase()),
+                _ => None,
+            })
+            .collect();
+        for template in [super::templates::DATA, super::templates::TRANSACTION].concat() {
+            let name = template.split(' ').next().unwrap();
+            assert!(names.contains(name.as_bytes()), "{name}");
+        }
+    }
+}

@@ -1,0 +1,129 @@
+//! `kill -9` under load, at random moments: what the durability setting promises is there afterwards, every
+//! transaction is there whole or not at all, and nothing is there without what was written before it.
+//!
+//! `KVASM_CRASH_ROUNDS` says how often (200), `KVASM_SOAK` ten times as often.
+
+use kvasm_tests::load::Writer;
+use kvasm_tests::{Options, Server, rounds};
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+const WRITERS: usize = 3;
+/// `everysec` promises what is older than this.
+const PROMISED_AGE: Duration = Duration::from_secs(1);
+/// Between these a server is killed after its writers have started, in milliseconds.
+const LIFE_MS: std::ops::Range<u64> = 5..90;
+/// Every so many rounds the server lives long enough for `everysec` to promise something.
+const LONG_ROUND: u64 = 25;
+const LONG_LIFE: Duration = Duration::from_millis(1300);
+/// Every so many rounds a second kill meets the start after the first.
+const INTERRUPTED_START: u64 = 3;
+/// Between these a start is interrupted, in milliseconds.
+const START_MS: std::ops::Range<u64> = 0..40;
+/// The same for a start that makes its files.
+const FIRST_START_MS: std::ops::Range<u64> = 0..200;
+
+fn server(appendfsync: &str) -> Server {
+    Server::kvasm(&Options::new().with("appendfsync", appendfsync).with("log-buffer-size", "1mb"))
+}
+
+fn writers(server: &Server, appendfsync: &str) -> Vec<Writer> {
+    // `no` writes when its buffer is full, which shall happen in the short life of a server.
+    let ballast_bytes = if appendfsync == "no" { 50_000 } else { 10 };
+    (0..WRITERS).map(|name| Writer::new(name, server.is_kvasm(), ballast_bytes)).collect()
+}
+
+/// Lets the writers write for that long, then does `end` to the server: when that began.
+fn write_until(server: &mut Server, writers: &mut [Writer], life: Duration, end: fn(&mut Server)) -> Instant {
+    let stop = AtomicBool::new(false);
+    let port = server.port();
+    std::thread::scope(|scope| {
+        for writer in writers {
+            scope.spawn(|| writer.write(port, &stop));
+        }
+        std::thread::sleep(life);
+        let ended = Instant::now();
+        end(server);
+        stop.store(true, Ordering::Relaxed);
+        ended
+    })
+}
+
+fn check_kills(appendfsync: &str, promised: fn(&Writer, Instant) -> u64) {
+    let mut server = server(appendfsync);
+    let mut writers = writers(&server, appendfsync);
+    let mut random = fastrand::Rng::new();
+    for round in 1..=rounds("KVASM_CRASH_ROUNDS", 200) {
+        let life = match round % LONG_ROUND {
+            0 => LONG_LIFE,
+            _ => Duration::from_millis(random.u64(LIFE_MS)),
+        };
+        let killed = write_until(&mut server, &mut writers, life, Server::kill_nine);
+        if round % INTERRUPTED_START == 0 {
+            server.start_and_kill(Duration::from_millis(random.u64(START_MS)));
+        }
+        server.restart();
+        let mut connection = server.connect();
+        for writer in &mut writers {
+            // What an earlier start has found can never be lost again.
+            let promised = promised(writer, killed).max(writer.recovered);
+            writer.check(&mut connection, promised);
+        }
+    }
+}
+
+fn last_acknowledged(writer: &Writer) -> u64 {
+    writer.acknowledged.last().map_or(0, |(number, _)| *number)
+}
+
+#[test]
+fn a_kill_loses_nothing_acknowledged_with_always() {
+    check_kills("always", |writer, _| last_acknowledged(writer));
+}
+
+#[test]
+fn a_kill_loses_at_most_a_second_with_everysec() {
+    check_kills("everysec", |writer, killed| {
+        let old = writer.acknowledged.iter().rev().find(|(_, at)| *at + PROMISED_AGE <= killed);
+        old.map_or(0, |(number, _)| *number)
+    });
+}
+
+#[test]
+fn a_kill_leaves_whole_transactions_in_order_with_no() {
+    check_kills("no", |_, _| 0);
+}
+
+#[test]
+fn a_kill_during_the_very_first_start_leaves_a_directory_that_opens() {
+    let mut server = server("everysec");
+    let mut random = fastrand::Rng::new();
+    for _ in 0..rounds("KVASM_FIRST_START_ROUNDS", 20) {
+        server.kill_nine();
+        let data = server.data_directory();
+        fs::remove_dir_all(&data).expect("remove the data");
+        fs::create_dir(&data).expect("make the data directory");
+        server.start_and_kill(Duration::from_millis(random.u64(FIRST_START_MS)));
+        server.restart();
+        assert_eq!(server.connect().run("SET first start").to_string(), "+OK");
+    }
+}
+
+#[test]
+fn sigterm_under_load_loses_nothing_acknowledged_in_any_setting() {
+    for appendfsync in ["always", "everysec", "no"] {
+        let mut server = server(appendfsync);
+        let mut writers = writers(&server, appendfsync);
+        for _ in 0..rounds("KVASM_TERMINATE_ROUNDS", 5) {
+            write_until(&mut server, &mut writers, Duration::from_millis(100), Server::terminate);
+            server.restart();
+            let mut connection = server.connect();
+            for writer in &mut writers {
+                let promised = last_acknowledged(writer).max(writer.recovered);
+                writer.check(&mut connection, promised);
+            }
+        }
+        assert!(writers.iter().any(|writer| writer.recovered > 0), "nothing was ever written");
+    }
+}
