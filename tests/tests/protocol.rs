@@ -218,8 +218,8 @@ fn commands_may_arrive_in_any_pieces() {
 
 #[test]
 fn many_commands_in_one_packet_are_answered_in_order() {
-    let server = Server::kvasm(&Options::new());
     const COUNT: i64 = 20_000;
+    let server = Server::kvasm(&Options::new());
     let mut connection = server.connect();
     connection.run("DEL pipelined");
     connection.send(&line::encode(&["INCR", "pipelined"]).repeat(COUNT as usize));

@@ -95,7 +95,8 @@ pub fn trigger(attribute: TokenStream, item: TokenStream) -> Result<TokenStream,
 fn declare_type(function: &Signature, kind: &str) -> Result<TokenStream, Failure> {
     let ident = function.name.to_string();
     let mut output = code(&format!(
-        "#[doc = \"The {kind} `{ident}` as a type, by which tests name it.\"] #[allow(non_camel_case_types)]"
+        "#[doc = \"The {kind} `{ident}` as a type, by which tests name it.\"] \
+         #[allow(non_camel_case_types, reason = \"it has the name of its function\")]"
     ))?;
     output.extend(function.visibility.clone());
     output.extend(code(&format!("struct {ident} {{}}"))?);

@@ -14,26 +14,20 @@ use crate::types::glob;
 const DEPENDS: &str = "Depends on the function that is executed.";
 
 pub(super) const COMMANDS: &[Command] = &[
-    Command::outcome("fcall", -3, fcall)
-        .flags(EVAL)
-        .counted_keys(2)
-        .docs(
-            Group::Scripting,
-            "7.0.0",
-            DEPENDS,
-            "Calls a function of a library, as one transaction.",
-            "function numkeys [key [key ...]] [arg [arg ...]]",
-        ),
-    Command::outcome("fcall_ro", -3, fcall_ro)
-        .flags(EVAL_RO)
-        .counted_keys(2)
-        .docs(
-            Group::Scripting,
-            "7.0.0",
-            DEPENDS,
-            "Calls a function of a library that cannot write.",
-            "function numkeys [key [key ...]] [arg [arg ...]]",
-        ),
+    Command::outcome("fcall", -3, fcall).flags(EVAL).counted_keys(2).docs(
+        Group::Scripting,
+        "7.0.0",
+        DEPENDS,
+        "Calls a function of a library, as one transaction.",
+        "function numkeys [key [key ...]] [arg [arg ...]]",
+    ),
+    Command::outcome("fcall_ro", -3, fcall_ro).flags(EVAL_RO).counted_keys(2).docs(
+        Group::Scripting,
+        "7.0.0",
+        DEPENDS,
+        "Calls a function of a library that cannot write.",
+        "function numkeys [key [key ...]] [arg [arg ...]]",
+    ),
     Command::container("function", FUNCTION).docs(
         Group::Scripting,
         "7.0.0",

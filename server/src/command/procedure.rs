@@ -1,5 +1,6 @@
 //! Procedures by their module: `EVALWASM` and its relatives, and the cache of uploaded modules.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use sha1::{Digest as _, Sha1};
@@ -224,7 +225,11 @@ fn digest(upload: &[u8]) -> Digest {
 }
 
 fn hex(digest: &Digest) -> String {
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    digest.iter().fold(String::with_capacity(2 * digest.len()), |mut text, byte| {
+        // A string takes whatever is written to it.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 fn parse_digest(text: &[u8]) -> Option<Digest> {

@@ -104,8 +104,8 @@ fn set_enabled(context: &mut Context<'_>, name: &[u8], enabled: bool) -> Result 
 }
 
 fn store(context: &mut Context<'_>, definition: Definition) {
-    let content = definition.to_bytes();
-    context.keyspace.define(SystemTable::Trigger, definition.name.as_bytes(), Some(&content));
+    let bytes = definition.to_bytes();
+    context.keyspace.define(SystemTable::Trigger, definition.name.as_bytes(), Some(&bytes));
     context.server.triggers.insert(definition);
 }
 

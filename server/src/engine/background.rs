@@ -123,7 +123,7 @@ impl Engine {
         self.clock.restart();
         let now_s = self.clock.unix_us() / 1_000_000;
         let server = &mut self.core().server;
-        let used = crate::memory::used_bytes() as u64;
+        let used = crate::memory::used_bytes();
         server.statistics.peak_memory_bytes = server.statistics.peak_memory_bytes.max(used);
         server.statistics.instantaneous_ops = rate.add(server.statistics.commands);
         let timeout_s = u64::from(server.options.timeout_s);

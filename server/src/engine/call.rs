@@ -104,7 +104,8 @@ fn failure(error: &CallError<Error>, name: &str) -> Error {
 /// An error text starts with a code in capitals; one that does not gets `ERR`.
 fn with_code(text: &str) -> String {
     let code = text.split(' ').next().unwrap_or_default();
-    let is_code = code.len() > 1 && code.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
+    let is_code =
+        code.len() > 1 && code.bytes().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
     if is_code { text.to_owned() } else { format!("ERR {text}") }
 }
 

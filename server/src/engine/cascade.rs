@@ -118,12 +118,7 @@ impl Engine {
         }
     }
 
-    fn run_trigger(
-        &mut self,
-        event: &Event,
-        function: &str,
-        cascade: &mut Cascade,
-    ) -> command::Result<()> {
+    fn run_trigger(&mut self, event: &Event, function: &str, cascade: &mut Cascade) -> command::Result<()> {
         let server = &self.core().server;
         let Some((library, procedure)) = server.libraries.function(function.as_bytes()) else {
             return Err(Error::text("ERR Function not found"));
@@ -138,7 +133,9 @@ impl Engine {
         };
         let fuel = cascade.fuel.min(server.options.wasm_fuel);
         if fuel == 0 {
-            return Err(Error::text("WASMFUEL the triggers of one command used up their fuel (trigger-max-fuel)"));
+            return Err(Error::text(
+                "WASMFUEL the triggers of one command used up their fuel (trigger-max-fuel)",
+            ));
         }
         let before = event.before.as_ref().map(bytes);
         let after = event.after.as_ref().map(bytes);

@@ -27,7 +27,8 @@ impl Engine {
 
     fn flush_when_large(&mut self) {
         let keep = self.options().appendfsync == AppendFsync::No
-            && (self.core_ref().keyspace.journal().pending_bytes() as u64) < self.options().log_buffer_size / 2;
+            && (self.core_ref().keyspace.journal().pending_bytes() as u64)
+                < self.options().log_buffer_size / 2;
         if !keep {
             self.flush();
         }
@@ -37,7 +38,8 @@ impl Engine {
     pub(super) fn update_listeners(&mut self) {
         let core = self.core();
         let notified = core.server.options.notify_keyspace_events;
-        let published = notified.contains(EventClasses::KEYSPACE) || notified.contains(EventClasses::KEYEVENT);
+        let published =
+            notified.contains(EventClasses::KEYSPACE) || notified.contains(EventClasses::KEYEVENT);
         let mut classes = core.server.triggers.classes();
         if published {
             classes = classes.with(notified);

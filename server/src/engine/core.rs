@@ -51,7 +51,7 @@ impl Core {
     /// Whether a command that needs memory has to be refused.
     pub fn is_out_of_memory(&self) -> bool {
         let limit = self.server.options.maxmemory;
-        limit > 0 && crate::memory::used_bytes() as u64 > limit
+        limit > 0 && crate::memory::used_bytes() > limit
     }
 
     fn database(&self) -> u8 {

@@ -9,9 +9,7 @@ use crate::command::{self, Command, Error, Flags, Outcome};
 use crate::keyspace::Need;
 use crate::options::AppendFsync;
 use crate::protocol::{ErrorReply, Reply, Version, encode};
-use crate::state::{
-    Mailbox, Queued, ReplyMode, Retry, Session, SlowLog, SlowLogEntry, Transaction,
-};
+use crate::state::{Mailbox, Queued, ReplyMode, Retry, Session, SlowLog, SlowLogEntry, Transaction};
 
 /// What becomes of a request.
 #[derive(Debug)]
@@ -37,7 +35,9 @@ enum Answer {
     /// It waits for EXEC.
     Queued,
     Close(Reply),
-    Shutdown { force: bool },
+    Shutdown {
+        force: bool,
+    },
     Wait(Wait),
 }
 
@@ -172,9 +172,9 @@ impl Engine {
         if core.server.triggers.is_idle() {
             let outcome = core.run(session, mailbox, row, arguments)?;
             return match outcome {
-                Outcome::Call(call) => self.undoable(|engine| {
-                    engine.call(session, &call, arguments).map(Outcome::Reply)
-                }),
+                Outcome::Call(call) => {
+                    self.undoable(|engine| engine.call(session, &call, arguments).map(Outcome::Reply))
+                }
                 other => Ok(other),
             };
         }
@@ -195,7 +195,9 @@ impl Engine {
         if session.transaction.is_some() && row.is(Flags::NO_MULTI) {
             return Err("ERR Command not allowed inside a transaction".into());
         }
-        if session.version == Version::Resp2 && session.is_subscriber() && !SUBSCRIBER_COMMANDS.contains(&found.parent.name)
+        if session.version == Version::Resp2
+            && session.is_subscriber()
+            && !SUBSCRIBER_COMMANDS.contains(&found.parent.name)
         {
             return Err(format!(
                 "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in \

@@ -83,7 +83,11 @@ impl Engine {
     }
 
     /// Adds a client; `None` when there are as many as `maxclients` allows.
-    pub fn connect(&mut self, peer: SocketAddr, local: Option<SocketAddr>) -> Option<(ClientId, Rc<Mailbox>)> {
+    pub fn connect(
+        &mut self,
+        peer: SocketAddr,
+        local: Option<SocketAddr>,
+    ) -> Option<(ClientId, Rc<Mailbox>)> {
         self.clock.restart();
         let now_s = self.clock.unix_us() / 1_000_000;
         let server = &mut self.core().server;

@@ -10,7 +10,9 @@ use super::Engine;
 use super::core::Core;
 use crate::keyspace::{ColdKey, ColdPage, Key, Keyspace, Loaded, Need};
 use crate::options::AppendFsync;
-use crate::store::{DuePage, KeyAt, Position, ScanPage, Store, StoreError, StoreEvent, StoredKey, StorageId, ValueKind};
+use crate::store::{
+    DuePage, KeyAt, Position, ScanPage, StorageId, Store, StoreError, StoreEvent, StoredKey, ValueKind,
+};
 use crate::types::Kind;
 
 /// What tasks wait on. Whoever waits looks at the engine again when it is told.
@@ -92,7 +94,8 @@ impl Persistence {
     pub fn back_pressure(&self, core: &Core) -> Option<Wait> {
         let options = &core.server.options;
         let waiting = self.in_flight_bytes + core.keyspace.journal().pending_bytes();
-        let full = waiting as u64 > options.log_buffer_size || core.server.store.log_bytes > options.log_max_size;
+        let full =
+            waiting as u64 > options.log_buffer_size || core.server.store.log_bytes > options.log_max_size;
         full.then_some(Wait::Writable)
     }
 
@@ -112,8 +115,7 @@ impl Persistence {
                 Need::Page { database, from, limit } => {
                     let storage = keyspace.storage(*database);
                     self.last_token += 1;
-                    let question =
-                        Question::Page { need: need.clone(), storage, from: *from, limit: *limit };
+                    let question = Question::Page { need: need.clone(), storage, from: *from, limit: *limit };
                     self.questions.insert(self.last_token, question);
                     store.scan_page(self.last_token, storage, *from, *limit);
                 }
@@ -256,11 +258,11 @@ impl Engine {
 
     fn update_log_status(&mut self) {
         if let Some(store) = &self.persistence.store {
-            let stats = store.stats();
+            let told = store.stats();
             let status = &mut self.core().server.store;
-            status.log_bytes = stats.log_bytes;
-            status.commits = stats.commits;
-            status.last_commit_us = stats.commit_times.last_us;
+            status.log_bytes = told.log_bytes;
+            status.commits = told.commits;
+            status.last_commit_us = told.commit_times.last_us;
         }
         self.persistence.signals.writable.notify_waiters();
     }

@@ -122,9 +122,10 @@ pub(super) fn load_definitions(core: &mut Core) {
     }
     server.triggers = crate::trigger::Triggers::default();
     for (name, content) in keyspace.definitions(SystemTable::Trigger) {
-        match Definition::from_bytes(content) {
-            Some(definition) => server.triggers.insert(definition),
-            None => tracing::error!("trigger '{}' cannot be read", String::from_utf8_lossy(name)),
+        if let Some(definition) = Definition::from_bytes(content) {
+            server.triggers.insert(definition);
+        } else {
+            tracing::error!("trigger '{}' cannot be read", String::from_utf8_lossy(name));
         }
     }
 }

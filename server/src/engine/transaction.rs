@@ -76,12 +76,11 @@ impl Engine {
         };
         let savepoint = self.open();
         let done = run_all(self, session);
-        match done {
-            Ok(_) => self.core().keyspace.release(savepoint.keyspace),
-            Err(_) => {
-                (session.database, session.version, session.reply_mode) = before;
-                self.take_back(savepoint);
-            }
+        if done.is_ok() {
+            self.core().keyspace.release(savepoint.keyspace);
+        } else {
+            (session.database, session.version, session.reply_mode) = before;
+            self.take_back(savepoint);
         }
         done
     }

@@ -101,18 +101,15 @@ impl Keyspace {
         }
         keys.filter(|key| {
             let position = self.seed.position(key);
-            cold.table.find(position, key).is_none() && cold.cold.may_hold(self.storages.storage(database), position, key)
+            cold.table.find(position, key).is_none()
+                && cold.cold.may_hold(self.storages.storage(database), position, key)
         })
         .map(|key| Need::Key { database, key: Key::new(key) })
         .collect()
     }
 
     /// Where a key is; deletes it when its time has come.
-    pub(super) fn locate(
-        &mut self,
-        database: u8,
-        key: &[u8],
-    ) -> Result<Option<(Position, Place)>, Error> {
+    pub(super) fn locate(&mut self, database: u8, key: &[u8]) -> Result<Option<(Position, Place)>, Error> {
         let position = self.seed.position(key);
         let held = &self.databases[usize::from(database)];
         let Some(place) = held.table.find(position, key) else {

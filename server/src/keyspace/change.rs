@@ -173,7 +173,9 @@ impl Keyspace {
         for key in self.watchers.keys_of(database) {
             let held = &self.databases[usize::from(database)];
             let position = self.seed.position(&key);
-            if held.table.contains(position, &key) || held.cold.may_hold(self.storages.storage(database), position, &key) {
+            if held.table.contains(position, &key)
+                || held.cold.may_hold(self.storages.storage(database), position, &key)
+            {
                 self.watchers.touch(database, &key);
             }
         }
@@ -323,12 +325,7 @@ impl Keyspace {
         self.raise(event, database, key, None, after);
     }
 
-    pub(super) fn remove_at(
-        &mut self,
-        database: u8,
-        place: Place,
-        event: EventKind,
-    ) -> Option<Box<Entry>> {
+    pub(super) fn remove_at(&mut self, database: u8, place: Place, event: EventKind) -> Option<Box<Entry>> {
         self.statistics.changes += 1;
         let sequence = self.journal.group();
         let held = &mut self.databases[usize::from(database)];

@@ -162,8 +162,23 @@ pub mod events {
 
     /// All of them, for checking the names that a trigger's definition gives.
     pub const ALL: &[EventKind] = &[
-        SET, SETRANGE, SETBIT, APPEND, INCRBY, INCRBYFLOAT, DEL, EXPIRE, PERSIST, RENAME_FROM, RENAME_TO,
-        MOVE_FROM, MOVE_TO, COPY_TO, EXPIRED, NEW, KEY_MISS,
+        SET,
+        SETRANGE,
+        SETBIT,
+        APPEND,
+        INCRBY,
+        INCRBYFLOAT,
+        DEL,
+        EXPIRE,
+        PERSIST,
+        RENAME_FROM,
+        RENAME_TO,
+        MOVE_FROM,
+        MOVE_TO,
+        COPY_TO,
+        EXPIRED,
+        NEW,
+        KEY_MISS,
     ];
 }
 
@@ -188,7 +203,11 @@ mod tests {
 
     #[track_caller]
     fn check(letters: &str, printed: Option<&str>) {
-        assert_eq!(EventClasses::parse(letters).map(|classes| classes.to_string()).as_deref(), printed, "{letters}");
+        assert_eq!(
+            EventClasses::parse(letters).map(|classes| classes.to_string()).as_deref(),
+            printed,
+            "{letters}"
+        );
     }
 
     #[test]

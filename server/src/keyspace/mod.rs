@@ -162,6 +162,7 @@ impl Keyspace {
     }
 
     /// Undoes all that was done since the innermost savepoint, which is `savepoint`.
+    #[expect(clippy::needless_pass_by_value, reason = "a savepoint serves once")]
     pub fn rollback(&mut self, savepoint: Savepoint) {
         while let Some(step) = self.undo.pop_beyond(savepoint.steps) {
             match step {

@@ -27,7 +27,9 @@ impl From<StoredKey> for Loaded {
             StoredValue::Bytes(bytes) => StringValue::verbatim(&bytes),
             StoredValue::Chunks(chunks) => {
                 let mut string = StringValue::raw(&[]);
-                chunks.iter().for_each(|chunk| string.append(chunk));
+                for chunk in &chunks {
+                    string.append(chunk);
+                }
                 string
             }
         };

@@ -76,7 +76,12 @@ impl Table {
 
     /// The entries from `from` on in the order of positions, whole slots at a time until there are at least `limit`,
     /// and the position where the next call goes on: `None` at the end.
-    pub fn scan(&self, seed: &Seed, from: Position, limit: usize) -> (Vec<(Position, &Entry)>, Option<Position>) {
+    pub fn scan(
+        &self,
+        seed: &Seed,
+        from: Position,
+        limit: usize,
+    ) -> (Vec<(Position, &Entry)>, Option<Position>) {
         let mut found: Vec<(Position, &Entry)> = Vec::new();
         for slot in from.slot() as usize..self.slots.len() {
             let start = found.len();

@@ -22,8 +22,11 @@ fn get(keyspace: &mut Keyspace, key: &[u8]) -> Option<Vec<u8>> {
     keyspace.get_string(0, key).unwrap().map(|string| string.to_bytes().into_owned())
 }
 
+/// A key as a client sees it: database, name, value, end.
+type Seen = (u8, Vec<u8>, Vec<u8>, Option<u64>);
+
 /// Everything that a client could see of the first two databases.
-fn image(keyspace: &mut Keyspace) -> Vec<(u8, Vec<u8>, Vec<u8>, Option<u64>)> {
+fn image(keyspace: &mut Keyspace) -> Vec<Seen> {
     let mut image = Vec::new();
     for database in 0..2 {
         let page = keyspace.scan(database, Position::MIN, usize::MAX).unwrap();
@@ -207,7 +210,11 @@ fn a_key_is_gone_when_its_time_has_come_and_says_so() {
     keyspace.set(0, b"k", Content::String(b"v"), Expiry::At(1_000_100), events::SET).unwrap();
     keyspace.commit();
     keyspace.begin(1_000_100_000);
-    assert_eq!((get(&mut keyspace, b"k").is_some(), keyspace.next_due()), (true, None), "its last millisecond");
+    assert_eq!(
+        (get(&mut keyspace, b"k").is_some(), keyspace.next_due()),
+        (true, None),
+        "its last millisecond"
+    );
     keyspace.begin(1_000_101_000);
     assert_eq!(keyspace.next_due(), Some((0, Key::new(b"k"))));
     assert_eq!(get(&mut keyspace, b"k"), None);

@@ -132,11 +132,7 @@ impl Connection {
         pause
     }
 
-    fn execute_batch(
-        &mut self,
-        engine: &mut crate::engine::Engine,
-        session: &mut Session,
-    ) -> (usize, Pause) {
+    fn execute_batch(&mut self, engine: &mut crate::engine::Engine, session: &mut Session) -> (usize, Pause) {
         let mut executed = 0;
         loop {
             if self.output.len() >= OUTPUT_HIGH_WATER_BYTES {

@@ -6,4 +6,4 @@
 mod connection;
 mod listener;
 
-pub use listener::{Listener, ListenError};
+pub use listener::{ListenError, Listener};

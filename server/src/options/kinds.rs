@@ -5,8 +5,8 @@ use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr};
 
 use super::values::{BufferLimit, ClientOutputBufferLimits, Named, OutputClass};
-use crate::keyspace::EventClasses;
 use super::{GIB, KIB, MIB};
+use crate::keyspace::EventClasses;
 
 /// A kind of value.
 pub(super) trait Kind {

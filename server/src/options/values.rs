@@ -141,4 +141,3 @@ impl IndexMut<OutputClass> for ClientOutputBufferLimits {
         &mut self.0[class as usize]
     }
 }
-

@@ -162,11 +162,10 @@ mod tests {
 
     #[test]
     fn a_request_is_an_array_of_bulk_strings() {
-        assert_eq!(
-            decode_request(b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n"),
-            Some(vec![b"GET".as_slice(), b"k"])
-        );
-        for bytes in [b"*1\r\n:1\r\n".as_slice(), b"+PING\r\n", b"*1\r\n$3\r\nGET\r\nx", b"*2\r\n$3\r\nGET\r\n"] {
+        assert_eq!(decode_request(b"*2\r\n$3\r\nGET\r\n$1\r\nk\r\n"), Some(vec![b"GET".as_slice(), b"k"]));
+        for bytes in
+            [b"*1\r\n:1\r\n".as_slice(), b"+PING\r\n", b"*1\r\n$3\r\nGET\r\nx", b"*2\r\n$3\r\nGET\r\n"]
+        {
             assert_eq!(decode_request(bytes), None, "{}", String::from_utf8_lossy(bytes));
         }
     }

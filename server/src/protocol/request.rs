@@ -70,7 +70,7 @@ impl RequestParser {
             match buffer.first() {
                 None => return Ok(None),
                 Some(b'*') => {
-                    let Some((count, after)) = self.array_header(buffer, limits)? else { return Ok(None) };
+                    let Some((count, after)) = array_header(buffer, limits)? else { return Ok(None) };
                     self.position = after;
                     self.arguments.clear();
                     self.arguments.reserve(count.min(MAX_RESERVED_ARGUMENTS));
@@ -98,21 +98,6 @@ impl RequestParser {
     #[must_use]
     pub fn missing_bytes(&self, buffered: usize) -> usize {
         self.bulk_len.map_or(0, |len| (self.position + len + 2).saturating_sub(buffered))
-    }
-
-    fn array_header(
-        &self,
-        buffer: &[u8],
-        limits: RequestLimits,
-    ) -> Result<Option<(usize, usize)>, ProtocolError> {
-        let Some((digits, after)) = line(buffer, 1, "too big mbulk count string")? else { return Ok(None) };
-        let count = integer(digits)
-            .filter(|&count| count <= MAX_ARGUMENTS)
-            .ok_or(ProtocolError::new("invalid multibulk length"))?;
-        if !limits.authenticated && count > MAX_UNAUTHENTICATED_ARGUMENTS {
-            return Err(ProtocolError::new("unauthenticated multibulk length"));
-        }
-        Ok(Some((usize::try_from(count).unwrap_or(0), after)))
     }
 
     fn argument(
@@ -154,6 +139,17 @@ impl RequestParser {
         self.bulk_len = None;
         Ok(Some(argument))
     }
+}
+
+fn array_header(buffer: &[u8], limits: RequestLimits) -> Result<Option<(usize, usize)>, ProtocolError> {
+    let Some((digits, after)) = line(buffer, 1, "too big mbulk count string")? else { return Ok(None) };
+    let count = integer(digits)
+        .filter(|&count| count <= MAX_ARGUMENTS)
+        .ok_or(ProtocolError::new("invalid multibulk length"))?;
+    if !limits.authenticated && count > MAX_UNAUTHENTICATED_ARGUMENTS {
+        return Err(ProtocolError::new("unauthenticated multibulk length"));
+    }
+    Ok(Some((usize::try_from(count).unwrap_or(0), after)))
 }
 
 /// The digits from `start` to the end of the line, and where the next line starts.
@@ -283,7 +279,10 @@ mod tests {
 
     const LIMITS: RequestLimits = RequestLimits { max_bulk_len: 512 << 20, authenticated: true };
 
-    fn parse(bytes: &[u8], limits: RequestLimits) -> Result<Option<(Vec<Vec<u8>>, usize)>, String> {
+    /// The arguments of a request, and its length.
+    type Parsed = (Vec<Vec<u8>>, usize);
+
+    fn parse(bytes: &[u8], limits: RequestLimits) -> Result<Option<Parsed>, String> {
         let mut parser = RequestParser::default();
         match parser.next(bytes, limits) {
             Ok(None) => Ok(None),
@@ -325,9 +324,10 @@ mod tests {
         check(b"set k \"a\n", Err("unbalanced quotes in request"));
         check(b"set k \"a\"b\n", Err("unbalanced quotes in request"));
         check(b"\r\n", Ok(Some(&[])));
-        check(&[b'x'; MAX_LINE_LEN + 1], Err("too big inline request"));
-        check(&[b"*".as_slice(), &[b'1'; MAX_LINE_LEN + 1]].concat(), Err("too big mbulk count string"));
-        check(&[b"*1\r\n$".as_slice(), &[b'1'; MAX_LINE_LEN + 1]].concat(), Err("too big bulk count string"));
+        let endless = &vec![b'1'; MAX_LINE_LEN + 1][..];
+        check(endless, Err("too big inline request"));
+        check(&[b"*", endless].concat(), Err("too big mbulk count string"));
+        check(&[b"*1\r\n$", endless].concat(), Err("too big bulk count string"));
     }
 
     #[test]

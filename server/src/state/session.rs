@@ -72,6 +72,7 @@ pub struct Retry {
 
 /// See the module's description.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "what a client has asked for goes together in any way")]
 pub struct Session {
     /// Number of the client, never used twice.
     pub id: ClientId,

@@ -88,12 +88,12 @@ mod tests {
 
     #[test]
     fn long_commands_are_shortened_and_old_entries_dropped() {
-        let long = vec![b'x'; MAX_ARGUMENT_LEN + 3];
-        let arguments: Vec<&[u8]> = std::iter::once(&long[..]).chain([b"a".as_slice(); 40]).collect();
-        let shortened = SlowLog::shorten(&arguments);
-        assert_eq!(shortened.len(), MAX_ARGUMENTS);
-        assert!(shortened[0].ends_with(b"... (3 more bytes)"));
-        assert_eq!(shortened[MAX_ARGUMENTS - 1], b"... (10 more arguments)");
+        let oversized = [b'x'; MAX_ARGUMENT_LEN + 3];
+        let arguments: Vec<&[u8]> = std::iter::once(&oversized[..]).chain([b"a".as_slice(); 40]).collect();
+        let kept = SlowLog::shorten(&arguments);
+        assert_eq!(kept.len(), MAX_ARGUMENTS);
+        assert!(kept[0].ends_with(b"... (3 more bytes)"));
+        assert_eq!(kept[MAX_ARGUMENTS - 1], b"... (10 more arguments)");
         let mut log = SlowLog::default();
         let entry = SlowLogEntry {
             id: 0,

@@ -183,8 +183,13 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_definition_is_said() {
         let syntax = [
-            "t", "t ON", "t ON set KEYS *", "t ON set KEYS * f", "t ON set KEYS * CALL f ENABLED x",
-            "t ON set KEYS * CALL f maybe", "t AT set KEYS * CALL f",
+            "t",
+            "t ON",
+            "t ON set KEYS *",
+            "t ON set KEYS * f",
+            "t ON set KEYS * CALL f ENABLED x",
+            "t ON set KEYS * CALL f maybe",
+            "t AT set KEYS * CALL f",
         ];
         for text in syntax {
             assert_eq!(parse(text), Err(DefinitionError::Syntax), "{text}");

@@ -1,6 +1,7 @@
 //! All triggers of the server, in the order of their names, which is the order in which they fire.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use super::Definition;
 use crate::keyspace::{Event, EventClasses};
@@ -28,13 +29,12 @@ pub struct Triggers {
 impl Triggers {
     /// Adds a trigger, or replaces the rule of the one of that name.
     pub fn insert(&mut self, definition: Definition) {
-        let name = definition.name.clone();
-        let counted = self.triggers.remove(&name);
-        let trigger = counted.map_or_else(
-            || Trigger { definition: definition.clone(), runs: 0, failures: 0, last_error: None },
-            |counted| Trigger { definition: definition.clone(), ..counted },
-        );
-        self.triggers.insert(name, trigger);
+        match self.triggers.entry(definition.name.clone()) {
+            Entry::Occupied(mut known) => known.get_mut().definition = definition,
+            Entry::Vacant(new) => {
+                new.insert(Trigger { definition, runs: 0, failures: 0, last_error: None });
+            }
+        }
         self.update_classes();
     }
 

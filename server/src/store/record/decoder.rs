@@ -14,7 +14,7 @@ pub struct Transactions<'a>(Input<'a>);
 #[derive(Debug, Clone)]
 pub struct Changes<'a>(Input<'a>);
 
-/// Reads a group that [`Encoder::finish`] returned.
+/// Reads a group that [`finish`](super::Encoder::finish) returned.
 pub fn decode(group: &[u8]) -> Result<Transactions<'_>, Damage> {
     match group.split_first() {
         Some((&FORMAT, rest)) => Ok(Transactions(Input(rest))),
