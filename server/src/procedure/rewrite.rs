@@ -371,6 +371,34 @@ enum Counter {
     Local,
 }
 
+/// The next instruction that can be reached. What follows a jump, up to the end of the block, is left out: it cannot run,
+/// and wasm3's compiler loses count of its stack there.
+fn next_live<'a>(
+    operators: &mut OperatorsReader<'a>,
+    previous: &Operator<'_>,
+    loops: &mut std::vec::IntoIter<LoopPlan>,
+) -> Result2<Operator<'a>> {
+    let is_jump = matches!(
+        previous,
+        Operator::Br { .. } | Operator::BrTable { .. } | Operator::Return | Operator::Unreachable
+    );
+    let mut depth = 0u32;
+    loop {
+        let operator = operators.read()?;
+        match &operator {
+            _ if !is_jump => return Ok(operator),
+            Operator::End | Operator::Else if depth == 0 => return Ok(operator),
+            Operator::End => depth -= 1,
+            Operator::Block { .. } | Operator::If { .. } => depth += 1,
+            Operator::Loop { .. } => {
+                depth += 1;
+                loops.next();
+            }
+            _ => {}
+        }
+    }
+}
+
 /// Where a stretch of the original body is written to.
 #[derive(Clone, Copy)]
 struct Region {
@@ -505,7 +533,7 @@ impl BodyWriter {
         let mut depth = 0u32;
         let mut previous = Operator::Nop;
         loop {
-            let operator = operators.read()?;
+            let operator = next_live(operators, &previous, loops)?;
             let copied = region.moved(depth, rewriter.instruction(operator.clone())?);
             match &operator {
                 Operator::Loop { .. } => match loops.next() {
