@@ -61,7 +61,8 @@ impl Shell {
     fn connect(&self, server: &Server) {
         let path = std::env::var_os("PATH").expect("a PATH");
         let real = std::env::split_paths(&path).map(|directory| directory.join("redis-cli"));
-        let real = real.into_iter().find(|file| file.exists()).expect("redis-cli, which `make test` installs");
+        let real =
+            real.into_iter().find(|file| file.exists()).expect("redis-cli, which `make test` installs");
         let wrapper = self.directory.path().join("redis-cli");
         let text = format!("#!/bin/sh\nexec '{}' --no-raw -p {} \"$@\"\n", real.display(), server.port());
         fs::write(&wrapper, text).expect("write the wrapper");
