@@ -3,6 +3,9 @@
 
 use kvasm_tests::{Options, Server, line};
 
+/// How many commands are sent in one packet.
+const PIPELINED: i64 = 20_000;
+
 /// What becomes of the connection after a row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Then {
@@ -218,12 +221,11 @@ fn commands_may_arrive_in_any_pieces() {
 
 #[test]
 fn many_commands_in_one_packet_are_answered_in_order() {
-    const COUNT: i64 = 20_000;
     let server = Server::kvasm(&Options::new());
     let mut connection = server.connect();
     connection.run("DEL pipelined");
-    connection.send(&line::encode(&["INCR", "pipelined"]).repeat(COUNT as usize));
-    for number in 1..=COUNT {
+    connection.send(&line::encode(&["INCR", "pipelined"]).repeat(PIPELINED as usize));
+    for number in 1..=PIPELINED {
         assert_eq!(connection.read().integer(), Some(number));
     }
 }

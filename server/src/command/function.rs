@@ -37,6 +37,8 @@ pub(super) const COMMANDS: &[Command] = &[
     ),
 ];
 
+const BAD_COUNT: Error = Error::text("ERR Bad number of keys provided");
+
 const CHANGE: &[Flags] = &[Flags::WRITE, Flags::NOSCRIPT];
 
 const FUNCTION: &[Command] = &[
@@ -93,7 +95,7 @@ const FUNCTION: &[Command] = &[
 
 fn fcall(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result<Outcome> {
     let (library, procedure) = find(context, arguments[1])?;
-    outcome(Arc::clone(&library.module), procedure, &text(arguments[1]), arguments, false)
+    outcome(Arc::clone(&library.module), procedure, &text(arguments[1]), arguments, false, BAD_COUNT)
 }
 
 fn fcall_ro(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result<Outcome> {
@@ -101,7 +103,7 @@ fn fcall_ro(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result<Outcome> {
     if !library.module.procedures()[procedure].read_only {
         return Err(Error::text("ERR Can not execute a script with write flag using *_ro command."));
     }
-    outcome(Arc::clone(&library.module), procedure, &text(arguments[1]), arguments, true)
+    outcome(Arc::clone(&library.module), procedure, &text(arguments[1]), arguments, true, BAD_COUNT)
 }
 
 fn find<'a>(context: &'a Context<'_>, name: &[u8]) -> Result<(&'a Library, usize)> {

@@ -193,18 +193,19 @@ fn by_digest(context: &mut Context<'_>, text: &[u8]) -> Result<Arc<Module>> {
 fn call(module: Arc<Module>, arguments: &[&[u8]], read_only: bool) -> Result<Outcome> {
     let missing = Error::text("ERR the module has no export named run of type () -> ()");
     let procedure = module.find(EVAL_EXPORT).ok_or(missing)?;
-    outcome(module, procedure, EVAL_EXPORT, arguments, read_only)
+    outcome(module, procedure, EVAL_EXPORT, arguments, read_only, Error::NOT_AN_INTEGER)
 }
 
-/// The call that a command with `numkeys` as its third word asks for.
+/// The call that a command with `numkeys` as its third word asks for; `bad_count` is the error when that is no number.
 pub(super) fn outcome(
     module: Arc<Module>,
     procedure: usize,
     name: &str,
     arguments: &[&[u8]],
     read_only: bool,
+    bad_count: Error,
 ) -> Result<Outcome> {
-    let count = integer(arguments[2])?;
+    let count = integer(arguments[2]).map_err(|_| bad_count)?;
     let count = usize::try_from(count).map_err(|_| Error::text("ERR Number of keys can't be negative"))?;
     let end = 3 + count.min(arguments.len());
     if end > arguments.len() {

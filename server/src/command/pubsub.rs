@@ -156,7 +156,8 @@ fn confirm(ctx: &mut Context<'_>, word: &'static str, name: Reply) -> Reply {
 fn publish(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let receivers = ctx.server.pubsub.receivers(args[1]);
     if receivers > 0 {
-        ctx.messages.push(Message { channel: args[1].to_vec(), payload: args[2].to_vec() });
+        let after_events = ctx.keyspace.journal().events().len();
+        ctx.messages.push(Message { channel: args[1].to_vec(), payload: args[2].to_vec(), after_events });
     }
     Ok(receivers.into())
 }
@@ -227,7 +228,7 @@ mod tests {
         assert!(fixture.mailbox.is_empty(), "it is not delivered yet");
         let messages = std::mem::take(&mut fixture.messages);
         assert_eq!(messages.len(), 1, "nobody listened to the first");
-        fixture.server.pubsub.deliver(&messages[0]);
+        fixture.server.pubsub.deliver(&messages[0].channel, &messages[0].payload);
         assert_eq!(fixture.mailbox.len(), 3);
     }
 

@@ -5,20 +5,15 @@ use super::core::Core;
 use super::limits::GROUP_BYTES;
 use crate::keyspace::{Event, EventClasses};
 use crate::options::AppendFsync;
-use crate::state::Message;
+use crate::state::PubSub;
 
 impl Engine {
     /// Ends the transaction: journal, notifications, published messages.
     pub(super) fn finish_transaction(&mut self) {
         let core = self.core();
         let events = core.keyspace.commit();
-        if !events.is_empty() {
-            core.publish_notifications(&events);
-        }
-        if !core.messages.is_empty() {
-            for message in std::mem::take(&mut core.messages) {
-                core.server.pubsub.deliver(&message);
-            }
+        if !events.is_empty() || !core.messages.is_empty() {
+            core.publish(&events);
         }
         if core.keyspace.journal().pending_bytes() >= GROUP_BYTES {
             self.flush_when_large();
@@ -51,23 +46,36 @@ impl Engine {
 }
 
 impl Core {
-    /// Publishes the events that `notify-keyspace-events` names.
-    fn publish_notifications(&mut self, events: &[Event]) {
-        let wanted = self.server.options.notify_keyspace_events;
+    /// Sends what the transaction published, and the events that `notify-keyspace-events` names, in their order.
+    fn publish(&mut self, events: &[Event]) {
+        let mut messages = std::mem::take(&mut self.messages).into_iter().peekable();
         if self.server.pubsub.is_idle() {
             return;
         }
-        for event in events.iter().filter(|event| wanted.contains(event.kind.class)) {
-            let (name, database) = (event.kind.name, event.database);
-            if wanted.contains(EventClasses::KEYSPACE) {
-                let mut channel = format!("__keyspace@{database}__:").into_bytes();
-                channel.extend_from_slice(&event.key);
-                self.messages.push(Message { channel, payload: name.as_bytes().to_vec() });
+        let pubsub = &self.server.pubsub;
+        for (index, event) in events.iter().enumerate() {
+            while let Some(message) = messages.next_if(|message| message.after_events <= index) {
+                pubsub.deliver(&message.channel, &message.payload);
             }
-            if wanted.contains(EventClasses::KEYEVENT) {
-                let channel = format!("__keyevent@{database}__:{name}").into_bytes();
-                self.messages.push(Message { channel, payload: event.key.to_vec() });
-            }
+            notify(pubsub, self.server.options.notify_keyspace_events, event);
         }
+        messages.for_each(|message| pubsub.deliver(&message.channel, &message.payload));
+    }
+}
+
+/// Publishes an event on the channels of its key and of its name, as far as they are wanted.
+fn notify(pubsub: &PubSub, wanted: EventClasses, event: &Event) {
+    if !wanted.contains(event.kind.class) {
+        return;
+    }
+    let (name, database) = (event.kind.name, event.database);
+    if wanted.contains(EventClasses::KEYSPACE) {
+        let mut channel = format!("__keyspace@{database}__:").into_bytes();
+        channel.extend_from_slice(&event.key);
+        pubsub.deliver(&channel, name.as_bytes());
+    }
+    if wanted.contains(EventClasses::KEYEVENT) {
+        let channel = format!("__keyevent@{database}__:{name}").into_bytes();
+        pubsub.deliver(&channel, &event.key);
     }
 }

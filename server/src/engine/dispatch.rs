@@ -71,10 +71,7 @@ impl Engine {
         let found = find(arguments);
         let answer = match &found {
             Ok(found) => self.answer(session, mailbox, *found, arguments),
-            Err(error) => {
-                abort_transaction(session);
-                Err(error.clone())
-            }
+            Err(error) => Err(self.reject(session, arguments, error.clone())),
         };
         let answer = match answer {
             Err(Error::NotResident(need)) => self.wait_for(session, vec![need]),
@@ -105,6 +102,26 @@ impl Engine {
         step
     }
 
+    /// What a client is told whose request is refused before it runs: it spoils the transaction that it would have
+    /// been queued in, and a refused EXEC ends it.
+    fn reject(&mut self, session: &mut Session, arguments: &[&[u8]], error: Error) -> Error {
+        let is_exec = arguments.first().is_some_and(|name| name.eq_ignore_ascii_case(b"exec"));
+        match error {
+            Error::Reply(text) if is_exec => {
+                session.transaction = None;
+                self.leave_transaction(session);
+                let reason = text.strip_prefix("ERR ").unwrap_or(&text);
+                format!("EXECABORT Transaction discarded because of: {reason}").into()
+            }
+            error => {
+                if let Some(transaction) = &mut session.transaction {
+                    transaction.aborted = true;
+                }
+                error
+            }
+        }
+    }
+
     /// Checks a request and runs or queues it.
     fn answer(
         &mut self,
@@ -116,8 +133,10 @@ impl Engine {
         session.last_command = command::full_name(found.place);
         if let Err(text) = self.check(session, found) {
             self.core().server.statistics.command(found.place).rejected_calls += 1;
-            abort_transaction(session);
-            return Ok(Answer::Rejected(text));
+            return match self.reject(session, arguments, Error::Reply(text)) {
+                Error::Reply(text) => Ok(Answer::Rejected(text)),
+                other => Err(other),
+            };
         }
         // A subcommand may be called as a command is, so it is the parent's name that counts.
         let (row, name) = (found.row, found.parent.name);
@@ -302,13 +321,6 @@ const TOO_MANY_RETRIES: &str = "ERR the request needed too many keys from disk t
 /// What a RESP2 client may do while it is subscribed to something.
 const SUBSCRIBER_COMMANDS: [&str; 7] =
     ["subscribe", "psubscribe", "unsubscribe", "punsubscribe", "ping", "quit", "reset"];
-
-/// A command that cannot be queued spoils the transaction.
-fn abort_transaction(session: &mut Session) {
-    if let Some(transaction) = &mut session.transaction {
-        transaction.aborted = true;
-    }
-}
 
 fn send(session: &mut Session, reply: &Reply, output: &mut Vec<u8>) {
     match session.reply_mode {

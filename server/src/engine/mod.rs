@@ -136,6 +136,11 @@ impl Engine {
         self.core().server.statistics.sent_bytes += bytes as u64;
     }
 
+    /// Brings the keys of the next requests into the processor's caches.
+    pub fn warm<'a>(&self, session: &Session, keys: impl Iterator<Item = &'a [u8]>) {
+        self.core_ref().keyspace.warm(session.database, keys);
+    }
+
     /// What the parser of requests must know.
     #[must_use]
     pub fn request_limits(&self, session: &Session) -> RequestLimits {

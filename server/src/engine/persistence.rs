@@ -251,7 +251,8 @@ impl Engine {
         self.persistence.store.take().map_or(Ok(()), Store::close)
     }
 
-    fn fail(&mut self, reason: String) {
+    /// Makes the server end: it must not serve what it cannot keep.
+    pub fn fail(&mut self, reason: String) {
         self.persistence.fatal = Some(reason);
         self.persistence.signals.durable.notify_waiters();
     }

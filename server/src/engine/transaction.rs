@@ -40,7 +40,7 @@ impl Engine {
         }
     }
 
-    fn leave_transaction(&mut self, session: &mut Session) {
+    pub(super) fn leave_transaction(&mut self, session: &mut Session) {
         session.queued_bytes = 0;
         session.watching = false;
         self.core().keyspace.unwatch(session.id);

@@ -1,8 +1,10 @@
 //! Reading keys.
 
+use smallvec::SmallVec;
+
 use super::entry::NEVER;
 use super::event::{Event, events};
-use super::table::Place;
+use super::table::{Place, WARMED_AT_ONCE};
 use super::{Entry, Error, Key, Keyspace, Need};
 use crate::store::{Position, StorageId};
 use crate::types::{StringValue, Value};
@@ -106,6 +108,14 @@ impl Keyspace {
         })
         .map(|key| Need::Key { database, key: Key::new(key) })
         .collect()
+    }
+
+    /// Brings what is known of these keys into the processor's caches, before commands use them one after the other.
+    pub fn warm<'a>(&self, database: u8, keys: impl Iterator<Item = &'a [u8]>) {
+        let table = &self.databases[usize::from(database)].table;
+        let positions: SmallVec<[Position; WARMED_AT_ONCE]> =
+            keys.take(WARMED_AT_ONCE).map(|key| self.seed.position(key)).collect();
+        table.warm(&positions);
     }
 
     /// Where a key is; deletes it when its time has come.

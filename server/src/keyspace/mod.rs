@@ -33,6 +33,7 @@ pub use journal::Journal;
 pub use recovery::Loaded;
 pub use relocate::Address;
 pub use scan::{ScanPage, Scanned};
+pub use table::WARMED_AT_ONCE;
 pub use watch::WatcherId;
 
 use std::collections::HashMap;

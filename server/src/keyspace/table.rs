@@ -4,10 +4,16 @@
 //! order of positions sorts only one slot at a time. A SCAN cursor is a position, so it stays valid whatever happens
 //! to the tables, and after a restart.
 
+use std::hint::black_box;
+
 use hashbrown::HashTable;
+use smallvec::SmallVec;
 
 use super::{Entry, Key};
 use crate::store::{Position, SLOTS, Seed};
+
+/// Look-ups that are warmed at once; more than the processor can have under way is of no use.
+pub const WARMED_AT_ONCE: usize = 32;
 
 /// The resident keys of one database.
 #[derive(Debug, Default)]
@@ -39,6 +45,31 @@ impl Table {
         let table = self.slots.get(slot)?;
         let bucket = table.find_bucket_index(table_hash(position), |entry| entry.key[..] == *key)?;
         Some(Place { slot, bucket })
+    }
+
+    /// Brings what look-ups of these positions will touch into the processor's caches.
+    ///
+    /// Each look-up is a chain of loads that miss; here the same link of all chains is loaded in one loop, so that the
+    /// processor waits for them together.
+    pub fn warm(&self, positions: &[Position]) {
+        if self.slots.is_empty() {
+            return;
+        }
+        let mut entries: SmallVec<[&Entry; WARMED_AT_ONCE]> = SmallVec::new();
+        for position in positions {
+            // Equal tags are enough here: nearly always it is the entry that is looked for.
+            entries.extend(
+                self.slots[position.slot() as usize]
+                    .find(table_hash(*position), |_| true)
+                    .map(|entry| &**entry),
+            );
+        }
+        for entry in &entries {
+            black_box(entry.expires_at_ms);
+        }
+        for entry in &entries {
+            black_box(entry.value.first_byte());
+        }
     }
 
     pub fn get(&self, place: Place) -> Option<&Entry> {

@@ -12,9 +12,10 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use crate::engine::limits::{KEPT_BUFFER_BYTES, OUTPUT_HIGH_WATER_BYTES, READ_BYTES};
-use crate::engine::{Shared, Signals, Step, Wait};
+use crate::engine::{Engine, Shared, Signals, Step, Wait};
+use crate::keyspace::WARMED_AT_ONCE;
 use crate::options::OutputClass;
-use crate::protocol::{ProtocolError, Request, RequestParser, encode};
+use crate::protocol::{ProtocolError, Reply, Request, RequestParser, encode};
 use crate::state::{ClientId, Closing, Mailbox, Session};
 
 thread_local! {
@@ -70,6 +71,7 @@ impl Connection {
 
     /// Serves the client until it goes, is told to go, or the server stops; `stop` is told of the last.
     pub async fn run(mut self, stop: mpsc::UnboundedSender<bool>) {
+        let _guard = EndOnPanic(Rc::clone(&self.engine));
         if let Err(error) = self.serve(&stop).await {
             tracing::debug!(client = self.id, "connection ended: {error}");
         }
@@ -134,7 +136,11 @@ impl Connection {
 
     fn execute_batch(&mut self, engine: &mut crate::engine::Engine, session: &mut Session) -> (usize, Pause) {
         let mut executed = 0;
+        let mut warmed = 0;
         loop {
+            if executed >= warmed {
+                warmed = executed + self.warm(engine, session, executed);
+            }
             if self.output.len() >= OUTPUT_HIGH_WATER_BYTES {
                 return (executed, Pause::Output);
             }
@@ -146,8 +152,8 @@ impl Connection {
                 Ok(Some(found)) => found,
                 Ok(None) => return (executed, Pause::NeedInput),
                 Err(ProtocolError(text)) => {
-                    let text = format!("-ERR Protocol error: {text}\r\n");
-                    self.output.extend_from_slice(text.as_bytes());
+                    let error = Reply::Error(format!("ERR Protocol error: {text}").into());
+                    encode(&error, session.version, &mut self.output);
                     return (self.input.len(), Pause::Close);
                 }
             };
@@ -166,6 +172,27 @@ impl Connection {
                 Step::Shutdown { force } => return (executed + length, Pause::Shutdown { force }),
             }
         }
+    }
+
+    /// Looks ahead in a pipeline, so that the keys of its requests are looked up together. Gives how far it looked.
+    fn warm(&self, engine: &Engine, session: &Session, start: usize) -> usize {
+        // A single request gains nothing.
+        const LEAST: usize = 2;
+        let limits = engine.request_limits(session);
+        let mut scout = RequestParser::default();
+        let mut keys: SmallVec<[&[u8]; WARMED_AT_ONCE]> = SmallVec::new();
+        let mut end = start;
+        while keys.len() < WARMED_AT_ONCE {
+            let rest = &self.input[end..];
+            let Ok(Some((Request::Bulks(ranges), length))) = scout.next(rest, limits) else { break };
+            // Most commands have their first key, or their only one, here; for the others nothing is lost.
+            keys.extend(ranges.get(1).map(|range| &rest[range.clone()]));
+            end += length;
+        }
+        if keys.len() >= LEAST {
+            engine.warm(session, keys.into_iter());
+        }
+        (end - start).max(1)
     }
 
     /// Appends messages that others sent to this client.
@@ -268,6 +295,18 @@ impl Connection {
 
 /// An announced length alone must not make the server allocate more than this.
 const MAX_RESERVED_BYTES: usize = 16 << 20;
+
+/// A defect that makes a command panic may leave a transaction half done. Then the process ends: the log has only
+/// whole transactions, so a restart is safe, and going on is not.
+struct EndOnPanic(Shared);
+
+impl Drop for EndOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.borrow_mut().fail("a command panicked".to_owned());
+        }
+    }
+}
 
 /// Waits for the order to close at once. Other mail that comes meanwhile stays in the mailbox.
 async fn closed_now(mailbox: &Mailbox) {

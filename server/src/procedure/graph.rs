@@ -20,14 +20,12 @@ pub(super) struct Facts {
     calls: Vec<u32>,
     /// Types of indirect calls: type indices.
     indirect_calls: Vec<u32>,
-    /// It loops.
-    pub(super) has_loop: bool,
+    /// It loops, grows the memory, or runs instructions whose cost depends on an operand: its cost is not known.
+    meters_itself: bool,
     /// It runs bulk instructions whose cost depends on an operand.
     pub(super) has_bulk: bool,
     /// It changes the table, or drops a segment: state that only a new instance gives back.
     pub(super) spoils_instance: bool,
-    /// It grows the memory.
-    grows_memory: bool,
 }
 
 impl Facts {
@@ -39,8 +37,7 @@ impl Facts {
             match operator {
                 Operator::Call { function_index } => facts.calls.push(function_index),
                 Operator::CallIndirect { type_index, .. } => facts.indirect_calls.push(type_index),
-                Operator::Loop { .. } => facts.has_loop = true,
-                Operator::MemoryGrow { .. } => facts.grows_memory = true,
+                Operator::Loop { .. } | Operator::MemoryGrow { .. } => facts.meters_itself = true,
                 Operator::TableInit { .. }
                 | Operator::TableCopy { .. }
                 | Operator::ElemDrop { .. }
@@ -50,11 +47,8 @@ impl Facts {
             facts.has_bulk |= meter::has_dynamic_cost(&operator, &previous);
             previous = operator;
         }
+        facts.meters_itself |= facts.has_bulk;
         Ok(facts)
-    }
-
-    fn must_meter_itself(&self) -> bool {
-        self.has_loop || self.has_bulk || self.grows_memory
     }
 }
 
@@ -191,7 +185,7 @@ impl Graph {
             return Ok(Some(dearest.unwrap_or(0)));
         }
         let defined = node - self.imports;
-        if self.facts[defined].must_meter_itself() {
+        if self.facts[defined].meters_itself {
             return Ok(None);
         }
         Ok(Some(meter::plan(&survey.bodies[defined], self)?.entry_fuel))

@@ -4,9 +4,10 @@
 //! encoding of replies: it reaches the data through the trait [`Host`].
 //!
 //! A module goes `survey` (validate, limit) → `graph` and `meter` (what can write, what costs how much) → `rewrite`
-//! (meter, make resettable) → [`Module`]; a call goes [`Runtime`] → `imports` → [`Host`].
+//! and `body` (meter, make resettable) → [`Module`]; a call goes [`Runtime`] → `imports` → [`Host`].
 
 mod abi;
+mod body;
 mod context;
 mod error;
 mod graph;

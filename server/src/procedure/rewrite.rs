@@ -11,13 +11,14 @@ use wasm_encoder::{
     ExportSection, Function, FunctionSection, GlobalSection, GlobalType, ImportSection, Instruction,
     MemorySection, MemoryType, TableSection, TypeSection, ValType,
 };
-use wasmparser::{FunctionBody, Operator, OperatorsReader};
+use wasmparser::FunctionBody;
 
 use super::abi::IMPORT_MODULE;
+use super::body::{BodyWriter, Counter};
 use super::error::GateError;
 use super::graph::Graph;
 use super::limits::MAX_MEMORY_PAGES;
-use super::meter::{self, LoopPlan, Plan};
+use super::meter;
 use super::survey::{Survey, invalid};
 
 /// Import module of what only the rewriter may import; the gate refuses it in uploads.
@@ -50,17 +51,19 @@ pub(super) fn rewrite(survey: &Survey<'_>, graph: &Graph, entries: &[u32]) -> Re
     })
 }
 
-type Result2<T> = Result<T, Error<GateError>>;
+/// The reencoder's result, with the gate's error in it.
+pub(super) type Rewritten<T> = Result<T, Error<GateError>>;
 
-struct Rewriter<'a, 'b> {
+/// The module being written: what is known of the original, and where the added parts are.
+pub(super) struct Rewriter<'a, 'b> {
     survey: &'b Survey<'a>,
-    graph: &'b Graph,
+    pub(super) graph: &'b Graph,
     /// Index of the import that refills; user imports come before it, defined functions after.
-    refill: u32,
+    pub(super) refill: u32,
     /// Index of the function in the place of `memory.grow`.
-    grow: u32,
+    pub(super) grow: u32,
     /// Index of the first added global: fuel, pages, cap of pages, refusal.
-    fuel: u32,
+    pub(super) fuel: u32,
     /// Result types of blocks with several results, added to the type section.
     block_types: Vec<Vec<ValType>>,
 }
@@ -68,7 +71,7 @@ struct Rewriter<'a, 'b> {
 impl Reencode for Rewriter<'_, '_> {
     type Error = GateError;
 
-    fn function_index(&mut self, function: u32) -> Result2<u32> {
+    fn function_index(&mut self, function: u32) -> Rewritten<u32> {
         Ok(if function < self.refill { function } else { function + 1 })
     }
 }
@@ -80,7 +83,7 @@ impl<'a, 'b> Rewriter<'a, 'b> {
         Self { survey, graph, refill, grow, fuel: survey.global_count, block_types: Vec::new() }
     }
 
-    fn pages(&self) -> u32 {
+    pub(super) fn pages(&self) -> u32 {
         self.fuel + 1
     }
 
@@ -102,7 +105,7 @@ impl<'a, 'b> Rewriter<'a, 'b> {
         self.survey.types.len() as u32 + 1
     }
 
-    fn module(mut self, entries: &[u32]) -> Result2<Vec<u8>> {
+    fn module(mut self, entries: &[u32]) -> Rewritten<Vec<u8>> {
         let code = self.code()?;
         let mut module = wasm_encoder::Module::new();
         module.section(&self.types()?);
@@ -144,7 +147,7 @@ impl<'a, 'b> Rewriter<'a, 'b> {
         Ok(module.finish())
     }
 
-    fn types(&mut self) -> Result2<TypeSection> {
+    fn types(&mut self) -> Rewritten<TypeSection> {
         let mut types = TypeSection::new();
         if let Some(section) = self.survey.type_section.clone() {
             self.parse_type_section(&mut types, section)?;
@@ -175,7 +178,7 @@ impl<'a, 'b> Rewriter<'a, 'b> {
         functions
     }
 
-    fn globals(&mut self) -> Result2<GlobalSection> {
+    fn globals(&mut self) -> Rewritten<GlobalSection> {
         let mut globals = GlobalSection::new();
         if let Some(section) = self.survey.global_section.clone() {
             self.parse_global_section(&mut globals, section)?;
@@ -191,7 +194,7 @@ impl<'a, 'b> Rewriter<'a, 'b> {
         self.survey.memory.map_or(0, |memory| memory.initial as i32)
     }
 
-    fn exports(&mut self, entries: &[u32]) -> Result2<ExportSection> {
+    fn exports(&mut self, entries: &[u32]) -> Rewritten<ExportSection> {
         let mut exports = ExportSection::new();
         for (entry, function) in entries.iter().enumerate() {
             exports.export(&entry_name(entry as u32), ExportKind::Func, self.function_index(*function)?);
@@ -207,7 +210,7 @@ impl<'a, 'b> Rewriter<'a, 'b> {
         Ok(exports)
     }
 
-    fn code(&mut self) -> Result2<CodeSection> {
+    fn code(&mut self) -> Rewritten<CodeSection> {
         let mut code = CodeSection::new();
         for (defined, body) in self.survey.bodies.iter().enumerate() {
             code.function(&self.function(defined, body)?);
@@ -217,7 +220,7 @@ impl<'a, 'b> Rewriter<'a, 'b> {
         Ok(code)
     }
 
-    fn function(&mut self, defined: usize, body: &FunctionBody<'a>) -> Result2<Function> {
+    fn function(&mut self, defined: usize, body: &FunctionBody<'a>) -> Rewritten<Function> {
         let ty = &self.survey.types[self.survey.functions[defined] as usize];
         let mut local_count = ty.params().len() as u32;
         let mut locals = Vec::new();
@@ -248,9 +251,9 @@ impl<'a, 'b> Rewriter<'a, 'b> {
     }
 
     /// The type of a block that yields what the function does.
-    fn block_type_of_results(&mut self, defined: usize) -> Result2<BlockType> {
+    fn block_type_of_results(&mut self, defined: usize) -> Rewritten<BlockType> {
         let ty = &self.survey.types[self.survey.functions[defined] as usize];
-        let results = ty.results().iter().map(|ty| self.val_type(*ty)).collect::<Result2<Vec<_>>>()?;
+        let results = ty.results().iter().map(|ty| self.val_type(*ty)).collect::<Rewritten<Vec<_>>>()?;
         Ok(match results[..] {
             [] => BlockType::Empty,
             [single] => BlockType::Result(single),
@@ -344,7 +347,7 @@ impl<'a, 'b> Rewriter<'a, 'b> {
         writer.function
     }
 
-    fn reset_function(&mut self) -> Result2<Function> {
+    fn reset_function(&mut self) -> Rewritten<Function> {
         let mut function = Function::new([]);
         for (index, global) in self.survey.global_section.clone().into_iter().flatten().enumerate() {
             let global = global?;
@@ -357,240 +360,5 @@ impl<'a, 'b> Rewriter<'a, 'b> {
         function.instructions().i32_const(self.initial_pages()).global_set(self.pages());
         function.instructions().i32_const(0).global_set(self.grow_refused()).end();
         Ok(function)
-    }
-}
-
-/// Where a function keeps the fuel that is left.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Counter {
-    /// Its callers pay.
-    Unmetered,
-    /// In the global: it has no loops, or none without a call that would need it there.
-    Global,
-    /// In a local, for the sake of its loops; the global has it during calls that could change it, and after the end.
-    Local,
-}
-
-/// Where a stretch of the original body is written to.
-#[derive(Clone, Copy)]
-struct Region {
-    /// Blocks that the rewriter put around the region's block, inside of what the region can branch to.
-    moved: u32,
-    /// Blocks around the region in the written function, up to the one around its whole body.
-    outside: u32,
-}
-
-impl Region {
-    /// Corrects the depth of branches that leave the region; `depth` counts the blocks open within it.
-    fn moved(self, depth: u32, instruction: Instruction<'_>) -> Instruction<'_> {
-        let target = |relative: u32| if relative > depth { relative + self.moved } else { relative };
-        match instruction {
-            Instruction::Br(relative) => Instruction::Br(target(relative)),
-            Instruction::BrIf(relative) => Instruction::BrIf(target(relative)),
-            Instruction::BrTable(targets, default) => {
-                let targets = targets.iter().map(|relative| target(*relative)).collect();
-                Instruction::BrTable(targets, target(default))
-            }
-            other => other,
-        }
-    }
-}
-
-/// Writes one function's body.
-struct BodyWriter {
-    function: Function,
-    counter: Counter,
-    /// The local that has, or last had, the fuel; the one after it is the length of a bulk instruction.
-    local: u32,
-}
-
-impl BodyWriter {
-    fn new(function: Function, counter: Counter, local: u32) -> Self {
-        Self { function, counter, local }
-    }
-
-    fn emit(&mut self, instruction: &Instruction<'_>) {
-        self.function.instruction(instruction);
-    }
-
-    /// Pays for the way from the entry. A function that calls none that meters itself need not look whether there was
-    /// enough: whoever calls it does so before long.
-    fn enter(&mut self, rewriter: &Rewriter<'_, '_>, plan: &Plan) {
-        self.function.instructions().global_get(rewriter.fuel).i32_const(plan.entry_fuel as i32).i32_sub();
-        match self.counter {
-            _ if plan.calls => self.settle(rewriter),
-            Counter::Local => self.emit(&Instruction::LocalSet(self.local)),
-            Counter::Global | Counter::Unmetered => self.emit(&Instruction::GlobalSet(rewriter.fuel)),
-        }
-    }
-
-    /// Pays at the head of a loop.
-    fn turn(&mut self, rewriter: &Rewriter<'_, '_>, fuel: u32) {
-        self.load(rewriter);
-        self.function.instructions().i32_const(fuel as i32).i32_sub();
-        self.settle(rewriter);
-    }
-
-    /// Pays for the length on top of the stack, and leaves it there.
-    fn pay_for_length(&mut self, rewriter: &Rewriter<'_, '_>) {
-        let length = self.local + 1;
-        self.emit(&Instruction::LocalSet(length));
-        self.load(rewriter);
-        self.function.instructions().local_get(length).i32_const(meter::BULK_SHIFT).i32_shr_u().i32_sub();
-        self.settle(rewriter);
-        self.emit(&Instruction::LocalGet(length));
-    }
-
-    fn load(&mut self, rewriter: &Rewriter<'_, '_>) {
-        self.emit(&match self.counter {
-            Counter::Local => Instruction::LocalGet(self.local),
-            Counter::Global | Counter::Unmetered => Instruction::GlobalGet(rewriter.fuel),
-        });
-    }
-
-    /// Takes the new counter from the stack, stores it where it belongs, and refills it if it is below 0.
-    fn settle(&mut self, rewriter: &Rewriter<'_, '_>) {
-        self.emit(&Instruction::LocalTee(self.local));
-        if self.counter == Counter::Global {
-            self.function.instructions().global_set(rewriter.fuel).local_get(self.local);
-        }
-        self.function.instructions().i32_const(0).i32_lt_s().if_(BlockType::Empty);
-        self.function.instructions().local_get(self.local).call(rewriter.refill);
-        self.emit(&match self.counter {
-            Counter::Local => Instruction::LocalSet(self.local),
-            Counter::Global | Counter::Unmetered => Instruction::GlobalSet(rewriter.fuel),
-        });
-        self.emit(&Instruction::End);
-    }
-
-    /// Before a call that reads the global.
-    fn store_global(&mut self, rewriter: &Rewriter<'_, '_>) {
-        if self.counter == Counter::Local {
-            self.function.instructions().local_get(self.local).global_set(rewriter.fuel);
-        }
-    }
-
-    /// After a call that wrote the global.
-    fn load_global(&mut self, rewriter: &Rewriter<'_, '_>) {
-        if self.counter == Counter::Local {
-            self.function.instructions().global_get(rewriter.fuel).local_set(self.local);
-        }
-    }
-
-    /// Writes the whole body; the function is one block deeper than it was if its counter is local, so that every way out
-    /// leads by the end, where the counter is given back.
-    fn body(
-        &mut self,
-        rewriter: &mut Rewriter<'_, '_>,
-        mut operators: OperatorsReader<'_>,
-        loops: Vec<LoopPlan>,
-    ) -> Result2<()> {
-        self.region(rewriter, &mut operators, &mut loops.into_iter(), Region { moved: 0, outside: 0 })?;
-        if self.counter == Counter::Local {
-            self.emit(&Instruction::End);
-            self.store_global(rewriter);
-        }
-        self.emit(&Instruction::End);
-        Ok(())
-    }
-
-    /// Writes what follows, up to the `end` of the block that is open now; not that `end` itself.
-    fn region(
-        &mut self,
-        rewriter: &mut Rewriter<'_, '_>,
-        operators: &mut OperatorsReader<'_>,
-        loops: &mut std::vec::IntoIter<LoopPlan>,
-        region: Region,
-    ) -> Result2<()> {
-        let mut depth = 0u32;
-        let mut previous = Operator::Nop;
-        loop {
-            let operator = operators.read()?;
-            let copied = region.moved(depth, rewriter.instruction(operator.clone())?);
-            match &operator {
-                Operator::Loop { .. } => match loops.next() {
-                    Some(plan) if plan.repeats() => {
-                        self.repeated_loop(rewriter, operators, plan, depth + region.outside)?;
-                    }
-                    plan => {
-                        depth += 1;
-                        self.emit(&copied);
-                        self.turn(rewriter, plan.map_or(0, |plan| plan.fuel));
-                    }
-                },
-                Operator::Block { .. } | Operator::If { .. } => {
-                    depth += 1;
-                    self.emit(&copied);
-                }
-                Operator::End if depth == 0 => return Ok(()),
-                Operator::End => {
-                    depth -= 1;
-                    self.emit(&copied);
-                }
-                Operator::Return if self.counter == Counter::Local => {
-                    self.emit(&Instruction::Br(depth + region.outside));
-                }
-                Operator::MemorySize { .. } => self.emit(&Instruction::GlobalGet(rewriter.pages())),
-                Operator::MemoryGrow { .. } => self.call(rewriter, &Instruction::Call(rewriter.grow)),
-                Operator::Call { function_index } if !rewriter.graph.is_prepaid(*function_index) => {
-                    self.call(rewriter, &copied);
-                }
-                Operator::CallIndirect { type_index, .. } if !rewriter.graph.is_prepaid_type(*type_index) => {
-                    self.call(rewriter, &copied);
-                }
-                operator => {
-                    if meter::has_dynamic_cost(operator, &previous) {
-                        self.pay_for_length(rewriter);
-                    }
-                    self.emit(&copied);
-                }
-            }
-            previous = operator;
-        }
-    }
-
-    /// Writes the body of a loop several times. Its branches to the loop come, in all copies but the last, to the end of
-    /// a block around the copy; the end of the body, which leaves the loop, becomes a branch to the outermost end:
-    ///
-    /// ```text
-    /// block
-    ///   block (body) br 1 end
-    ///   loop
-    ///     (charge)
-    ///     block (body) br 2 end ...
-    ///     (body)
-    ///   end
-    /// end
-    /// ```
-    fn repeated_loop(
-        &mut self,
-        rewriter: &mut Rewriter<'_, '_>,
-        operators: &mut OperatorsReader<'_>,
-        plan: LoopPlan,
-        outside: u32,
-    ) -> Result2<()> {
-        let mut no_loops = Vec::new().into_iter();
-        let first = Region { moved: 1, outside: outside + 2 };
-        let middle = Region { moved: 2, outside: outside + 3 };
-        let last = Region { moved: 1, outside: outside + 2 };
-
-        self.function.instructions().block(BlockType::Empty).block(BlockType::Empty);
-        self.region(rewriter, &mut operators.clone(), &mut no_loops, first)?;
-        self.function.instructions().br(1).end().loop_(BlockType::Empty);
-        self.turn(rewriter, plan.fuel);
-        for _ in 1..plan.turns {
-            self.emit(&Instruction::Block(BlockType::Empty));
-            self.region(rewriter, &mut operators.clone(), &mut no_loops, middle)?;
-            self.function.instructions().br(2).end();
-        }
-        self.region(rewriter, operators, &mut no_loops, last)?;
-        self.function.instructions().end().end();
-        Ok(())
-    }
-
-    fn call(&mut self, rewriter: &Rewriter<'_, '_>, call: &Instruction<'_>) {
-        self.store_global(rewriter);
-        self.emit(call);
-        self.load_global(rewriter);
     }
 }

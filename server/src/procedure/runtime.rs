@@ -73,6 +73,13 @@ impl<H: Host> Runtime<H> {
         self.warm.len()
     }
 
+    /// The memory of a module's warm instance.
+    #[cfg(test)]
+    pub(super) fn memory(&self, module_id: u64) -> &[u8] {
+        let warm = &self.warm[&module_id];
+        warm.memory().map_or(&[], |memory| memory.data(&warm.store))
+    }
+
     /// Calls `module.procedures()[procedure]`. The host is lent for the time of the call and comes back in any case.
     ///
     /// # Panics

@@ -15,6 +15,8 @@ pub struct Message {
     pub channel: Vec<u8>,
     /// What it says.
     pub payload: Vec<u8>,
+    /// How many events of the transaction were raised before it: messages and notifications go out in their order.
+    pub after_events: usize,
 }
 
 type Subscribers = BTreeMap<ClientId, Rc<Mailbox>>;
@@ -110,20 +112,20 @@ impl PubSub {
     }
 
     /// Posts a message to all who are subscribed.
-    pub fn deliver(&self, message: &Message) {
-        let bytes = message.channel.len() + message.payload.len();
-        let channel = Reply::Bulk(StringValue::raw(&message.channel));
-        let payload = Reply::Bulk(StringValue::raw(&message.payload));
-        if let Some(subscribers) = self.channels.get(&message.channel) {
+    pub fn deliver(&self, channel: &[u8], payload: &[u8]) {
+        let bytes = channel.len() + payload.len();
+        let channel_reply = Reply::Bulk(StringValue::raw(channel));
+        let payload = Reply::Bulk(StringValue::raw(payload));
+        if let Some(subscribers) = self.channels.get(channel) {
             for mailbox in subscribers.values() {
-                let parts = vec![Reply::text("message"), channel.clone(), payload.clone()];
+                let parts = vec![Reply::text("message"), channel_reply.clone(), payload.clone()];
                 mailbox.post(Reply::Push(parts), bytes);
             }
         }
-        for (pattern, subscribers) in self.matching(&message.channel) {
+        for (pattern, subscribers) in self.matching(channel) {
             for mailbox in subscribers.values() {
                 let pattern = Reply::bytes(pattern);
-                let parts = vec![Reply::text("pmessage"), pattern, channel.clone(), payload.clone()];
+                let parts = vec![Reply::text("pmessage"), pattern, channel_reply.clone(), payload.clone()];
                 mailbox.post(Reply::Push(parts), bytes);
             }
         }

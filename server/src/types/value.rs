@@ -53,6 +53,14 @@ impl Value {
         }
     }
 
+    /// Any byte of what the value has on the heap; for bringing it into the processor's caches.
+    #[must_use]
+    pub fn first_byte(&self) -> u8 {
+        match self {
+            Self::String(string) => string.contiguous().and_then(<[u8]>::first).copied().unwrap_or(0),
+        }
+    }
+
     /// Bytes of memory that the value takes on the heap.
     #[must_use]
     pub fn memory_usage(&self) -> usize {

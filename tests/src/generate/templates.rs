@@ -114,7 +114,6 @@ pub const SESSION: &[&str] = &[
     "CONFIG GET option",
     "CONFIG GET option option",
     "COMMAND GETKEYS command",
-    "COMMAND GETKEYSANDFLAGS command",
     "COMMAND INFO garbage",
     "COMMAND INFO command-name command-name",
     "COMMAND LIST FILTERBY MODULE value",

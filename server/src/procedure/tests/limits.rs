@@ -1,7 +1,5 @@
 //! Every limit of a call: it holds, and the error names it.
 
-use std::fmt::Write as _;
-
 use super::*;
 use crate::procedure::limits::PAGE_BYTES;
 
@@ -124,22 +122,18 @@ fn functions_pay_for_what_they_call() {
             outcome.fuel_used
         };
         // Doubling at each of 15 levels: 2^15 leaves, without a loop and without recursion.
-        let mut fields = String::from("(func $f0 (drop (i32.const 1)))");
-        for level in 1..=15 {
-            write!(fields, "(func $f{level} (call $f{0}) (call $f{0}))", level - 1).unwrap();
-        }
-        assert!(used(&(fields + "(func (export \"run\") (call $f15))")) >= 2 << 15);
+        let leaf = "(func $f0 (drop (i32.const 1))) (func (export \"run\") (call $f15))";
+        let direct: Vec<String> =
+            (1..=15).map(|level| format!("(func $f{level} (call $f{0}) (call $f{0}))", level - 1)).collect();
+        assert!(used(&(direct.concat() + leaf)) >= 2 << 15);
         // The same through a table.
-        let mut fields = String::from("(table funcref (elem");
-        for level in 0..=15 {
-            write!(fields, " $f{level}").unwrap();
-        }
-        fields += ")) (func $f0 (drop (i32.const 1)))";
-        for level in 1..=15 {
-            let call = format!("(call_indirect (i32.const {}))", level - 1);
-            write!(fields, "(func $f{level} {call} {call})").unwrap();
-        }
-        assert!(used(&(fields + "(func (export \"run\") (call $f15))")) >= 2 << 15);
+        let names: Vec<String> = (0..=15).map(|level| format!("$f{level}")).collect();
+        let table = format!("(table funcref (elem {}))", names.join(" "));
+        let indirect: Vec<String> = (1..=15)
+            .map(|level| (level, format!("(call_indirect (i32.const {}))", level - 1)))
+            .map(|(level, call)| format!("(func $f{level} {call} {call})"))
+            .collect();
+        assert!(used(&(table + &indirect.concat() + leaf)) >= 2 << 15);
     });
 }
 

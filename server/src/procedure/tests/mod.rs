@@ -7,9 +7,10 @@ mod limits;
 mod random_modules;
 
 use std::collections::HashMap;
-use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use wasmparser::ValType;
 
 use super::abi::HostFunction;
 use super::limits::fixed::NATIVE_STACK_BYTES;
@@ -109,17 +110,14 @@ pub(super) fn input<'a>(keys: &'a [&'a [u8]], args: &'a [Option<&'a [u8]>]) -> C
 
 /// A module of these fields that imports every host function under its own name, and has a page of memory.
 pub(super) fn with_imports(fields: &str) -> String {
-    let mut text = String::from("(module\n");
-    for function in HostFunction::ALL {
+    let import = |function: &HostFunction| {
         let (params, results) = function.signature();
-        let list = |types: &[wasmparser::ValType]| {
-            types.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
-        };
+        let list = |types: &[ValType]| types.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
         let (name, params, results) = (function.name(), list(params), list(results));
-        writeln!(text, "(import \"kvasm_1\" \"{name}\" (func ${name} (param {params}) (result {results})))")
-            .unwrap();
-    }
-    text + "(memory (export \"memory\") 1)\n" + fields + ")"
+        format!("(import \"kvasm_1\" \"{name}\" (func ${name} (param {params}) (result {results})))\n")
+    };
+    let imports: Vec<String> = HostFunction::ALL.iter().map(import).collect();
+    format!("(module\n{} (memory (export \"memory\") 1)\n{fields})", imports.concat())
 }
 
 /// A procedure `run` of these instructions.

@@ -150,7 +150,7 @@ fn resolve(len: usize, start: i64, end: i64, unit: Unit) -> Option<(u64, u64)> {
     let from_end = |index: i64| if index < 0 { index.saturating_add(total).max(0) } else { index };
     let start = from_end(start);
     let end = from_end(end).min(total - 1);
-    (start <= end).then_some(((start * bits_each) as u64, ((end + 1) * bits_each) as u64))
+    (start <= end).then(|| ((start * bits_each) as u64, ((end + 1) * bits_each) as u64))
 }
 
 fn count_in_slice(bytes: &[u8]) -> u64 {

@@ -1,0 +1,136 @@
+//! The examples on a real server: their scenarios, which also run natively, must have the same results there, and what
+//! the SDK says of a procedure (`&Db` cannot write) must be what the server finds.
+
+use kvasm_sdk::testing::{Backend, Scenario, check};
+use kvasm_sdk::{Error, Reply};
+use kvasm_tests::{Options, Raw, Server, Value};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// Each example that has scenarios.
+const EXAMPLES: &[(&str, &[Scenario])] = &[
+    ("conformance", conformance::scenarios::SCENARIOS),
+    ("counter", counter::scenarios::SCENARIOS),
+    ("index", index::scenarios::SCENARIOS),
+    ("json-validator", json_validator::scenarios::SCENARIOS),
+    ("rate-limiter", rate_limiter::scenarios::SCENARIOS),
+    ("transfer", transfer::scenarios::SCENARIOS),
+];
+
+/// The imports that can change data.
+const WRITING_IMPORTS: &[&str] = &["put", "delete", "increment", "command"];
+
+/// The compiled module of an example.
+fn module(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/guests/{name}.wasm"));
+    std::fs::read(&path).unwrap_or_else(|error| {
+        panic!("{}: {error}; `make guests` (scripts/build-guests) compiles the examples", path.display())
+    })
+}
+
+/// A server with an example's library, reached in RESP3, which keeps all types of replies apart.
+struct Remote {
+    connection: Raw,
+    _server: Server,
+}
+
+impl Remote {
+    fn new(example: &str) -> Remote {
+        let server = Server::kvasm(&Options::new());
+        let mut connection = server.connect();
+        connection.run("HELLO 3");
+        // Names of libraries have no hyphens.
+        let name = example.replace('-', "_");
+        let code = [format!("#!wasm name={name}\n").as_bytes(), &module(example)].concat();
+        assert_eq!(connection.command(&[&b"FUNCTION"[..], b"LOAD", &code]), Value::Bulk(name.into()));
+        Remote { connection, _server: server }
+    }
+
+    /// The functions that `FUNCTION LIST` shows: all, and those that are marked `no-writes`.
+    fn functions(&mut self) -> (BTreeSet<String>, BTreeSet<String>) {
+        let library = self.connection.run("FUNCTION LIST").elements().remove(0);
+        let functions = library.field("functions").expect("the functions").elements();
+        let name = |function: &Value| function.field("name").expect("a name").text();
+        let is_read_only = |function: &&Value| {
+            let flags = function.field("flags").expect("the flags").elements();
+            flags.iter().any(|flag| flag.bytes() == b"no-writes")
+        };
+        (functions.iter().map(name).collect(), functions.iter().filter(is_read_only).map(name).collect())
+    }
+}
+
+impl Backend for Remote {
+    fn reset(&mut self) {
+        assert_eq!(self.connection.run("FLUSHALL"), Value::Simple("OK".into()));
+    }
+
+    fn call(&mut self, function: &str, keys: &[&[u8]], args: &[&[u8]]) -> kvasm_sdk::Result<Reply> {
+        let count = keys.len().to_string();
+        let words: [&[u8]; 3] = [b"FCALL", function.as_bytes(), count.as_bytes()];
+        self.command(&[&words[..], keys, args].concat())
+    }
+
+    fn command(&mut self, words: &[&[u8]]) -> kvasm_sdk::Result<Reply> {
+        match reply(self.connection.command(words)) {
+            Reply::Error(error) => Err(error),
+            reply => Ok(reply),
+        }
+    }
+}
+
+fn reply(value: Value) -> Reply {
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("a reply that is text");
+    let replies = |values: Vec<Value>| values.into_iter().map(reply).collect();
+    match value {
+        Value::Simple(bytes) => Reply::Status(text(bytes).into()),
+        Value::Error(bytes) | Value::BulkError(bytes) => Reply::Error(Error::new(text(bytes))),
+        Value::Integer(number) => Reply::Integer(number),
+        Value::Bulk(bytes) | Value::Verbatim(bytes) => Reply::Bulk(bytes),
+        Value::NullBulk | Value::NullArray | Value::Null => Reply::Nil,
+        Value::Boolean(boolean) => Reply::Boolean(boolean),
+        Value::Double(bytes) => Reply::Double(text(bytes)),
+        Value::BigNumber(bytes) => Reply::BigNumber(text(bytes)),
+        Value::Array(values) | Value::Push(values) => Reply::Array(replies(values)),
+        Value::Set(values) => Reply::Set(replies(values)),
+        Value::Map(pairs) => {
+            Reply::Map(pairs.into_iter().map(|(key, value)| (reply(key), reply(value))).collect())
+        }
+    }
+}
+
+#[test]
+fn the_examples_do_on_the_server_what_they_do_natively() {
+    for (example, scenarios) in EXAMPLES {
+        assert!(!scenarios.is_empty(), "{example} has no scenarios");
+        check(&mut Remote::new(example), scenarios);
+    }
+}
+
+#[test]
+fn the_server_proves_of_the_same_functions_as_the_sdk_that_they_cannot_write() {
+    let table: &[(&str, &[&str])] = &[
+        ("conformance", conformance::scenarios::READ_ONLY),
+        ("counter", &["left"]),
+        ("json-validator", &["is_json", "validate_user"]),
+        ("transfer", &["balances"]),
+        ("index", &["users_in"]),
+    ];
+    for (example, expected) in table {
+        let (all, read_only) = Remote::new(example).functions();
+        assert_eq!(read_only, expected.iter().copied().map(String::from).collect(), "{example}: {all:?}");
+    }
+}
+
+#[test]
+fn a_module_without_mutable_databases_links_nothing_that_writes() {
+    // As an import stands in a module: length and text of module and name.
+    let imports = |module: &[u8], name: &str| {
+        let entry = [b"\x07kvasm_1", &[name.len() as u8][..], name.as_bytes()].concat();
+        module.windows(entry.len()).any(|window| window == entry)
+    };
+    let (reading, writing) = (module("json-validator"), module("transfer"));
+    assert!(imports(&reading, "arg") && imports(&writing, "increment"));
+    for name in WRITING_IMPORTS {
+        assert!(!imports(&reading, name), "{name}");
+    }
+}
