@@ -22,7 +22,11 @@ impl Error {
 
     fn normalized(text: Cow<'static, str>) -> Self {
         let word_len = text.bytes().position(|byte| byte == b' ').unwrap_or(text.len());
-        let is_code = word_len > 0 && text.as_bytes()[..word_len].iter().all(u8::is_ascii_uppercase);
+        // The server's own rule for what an aborting procedure's text begins with.
+        let is_code = word_len > 1
+            && text.as_bytes()[..word_len]
+                .iter()
+                .all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit());
         let code = if is_code { "" } else { "ERR " };
         let is_line_break = |character| matches!(character, '\r' | '\n');
         if is_code && !text.contains(is_line_break) {

@@ -125,6 +125,9 @@ fn load(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
     let fail = |error: crate::state::LibraryError| Error::from(format!("{} {error}", error.code()));
     let library = Library::compile(code, &limits).map_err(fail)?;
     context.server.libraries.check(&library, replace).map_err(fail)?;
+    if !replace && context.keyspace.definition(SystemTable::Library, library.name.as_bytes()).is_some() {
+        return Err(fail(crate::state::LibraryError::Exists(library.name)));
+    }
     let declared = declared_triggers(context, &library)?;
     check_users(context, &library.name, Some(&library))?;
     let name = library.name.clone();
@@ -195,7 +198,8 @@ fn drop_triggers_of(context: &mut Context<'_>, library: &str) {
 
 fn delete(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
     let name = text(arguments[2]);
-    if context.server.libraries.get(&name).is_none() {
+    // A library that exceeds limits which were lowered since is stored but not loaded; it can be deleted all the same.
+    if context.keyspace.definition(SystemTable::Library, name.as_bytes()).is_none() {
         return Err(Error::text("ERR Library not found"));
     }
     check_users(context, &name, None)?;

@@ -7,6 +7,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::limits::{MAX_COLD_EXPIRIES_PER_TURN, MAX_EXPIRIES_PER_TURN};
 use super::{Engine, Shared};
+use crate::command::Error;
 use crate::options::{AppendFsync, OutputClass};
 use crate::state::Closing;
 use crate::store::StoreEvent;
@@ -97,18 +98,44 @@ impl Engine {
                 self.look_for_cold_expiries();
                 return false;
             };
-            let from = self.core().keyspace.journal().events().len();
-            // Looking at it is what lets it expire.
-            let looked = self.core().keyspace.peek(database, &key).map(|_| ());
-            debug_assert!(looked.is_ok(), "a key in the index of expiries is resident");
-            let done = self.run_triggers(from);
-            if let Err(crate::command::Error::NotResident(need)) = done {
-                // A trigger needs a key from disk. Its effects were undone; the deletion stands.
-                tracing::warn!(?need, "a trigger on an expired key needed a key that was not in memory");
+            if !self.expire(database, &key) {
+                return false;
             }
             self.finish_transaction();
         }
         self.request_flush();
+        true
+    }
+
+    /// Lets one key expire; `false` when a trigger first needs a key from disk.
+    ///
+    /// The deletion stands whatever triggers say; what they did is undone when one fails.
+    fn expire(&mut self, database: u8, key: &[u8]) -> bool {
+        let core = self.core();
+        let from = core.keyspace.journal().events().len();
+        if core.server.triggers.is_idle() {
+            // Looking at it is what lets it expire.
+            let _ = core.keyspace.peek(database, key);
+            return true;
+        }
+        let whole = self.open();
+        let looked = self.core().keyspace.peek(database, key).map(|_| ());
+        debug_assert!(looked.is_ok(), "a key in the index of expiries is resident");
+        let triggers = self.open();
+        match self.run_triggers(from) {
+            Ok(()) => self.core().keyspace.release(triggers.keyspace),
+            Err(Error::Reply(_)) => self.take_back(triggers),
+            Err(Error::NotResident(need)) => {
+                self.take_back(triggers);
+                self.take_back(whole);
+                let Self { core, persistence, .. } = self;
+                if let Some(core) = core {
+                    persistence.request(&core.keyspace, &[need]);
+                }
+                return false;
+            }
+        }
+        self.core().keyspace.release(whole.keyspace);
         true
     }
 

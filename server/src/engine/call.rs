@@ -67,7 +67,11 @@ impl Engine {
             max_reply_bytes,
             max_log_bytes,
         };
-        let (core, outcome) = self.runtime.call(&call.module, call.procedure, core, &input);
+        let (mut core, outcome) = self.runtime.call(&call.module, call.procedure, core, &input);
+        let runs_again = matches!(outcome.result, Err(CallError::Host(Error::NotResident(_))));
+        if !runs_again {
+            core.keep_lines();
+        }
         self.core = Some(core);
         (outcome.result.map_err(|error| failure(&error, &call.name)).and_then(reply), outcome.fuel_used)
     }
@@ -95,6 +99,7 @@ fn reply(reply: ProcedureReply) -> command::Result<Reply> {
 
 fn failure(error: &CallError<Error>, name: &str) -> Error {
     match error {
+        CallError::Host(Error::Reply(text)) => format!("{text} (procedure '{name}')").into(),
         CallError::Host(error) => error.clone(),
         CallError::Abort(text) => with_code(&String::from_utf8_lossy(text)).into(),
         other => format!("{} {}", other.code().unwrap_or("ERR"), other.describe(name)).into(),

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use super::Engine;
 use super::call::Invocation;
-use super::limits::MAX_CASCADE_EVENTS;
+use super::limits::MAX_CASCADE_RUNS;
 use crate::command::{self, Call, Error};
 use crate::keyspace::{self, Event, events};
 use crate::types::Value;
@@ -62,25 +62,41 @@ impl Engine {
         if self.core().server.triggers.is_idle() {
             return Ok(());
         }
-        let raised = self.core().keyspace.journal().events().len() - from;
-        let mut cascade = Cascade { depths: vec![1; raised], fuel: self.options().trigger_max_fuel };
-        let max_depth = self.options().trigger_max_depth;
-        let mut next = from;
-        while let Some(event) = self.core().keyspace.journal().events().get(next).cloned() {
-            let depth = cascade.depths[next - from];
-            for (trigger, function) in self.core().server.triggers.fired_by(&event) {
-                if depth > max_depth || next - from >= MAX_CASCADE_EVENTS {
-                    return Err(failed(&trigger, "ERR the cascade is too deep (trigger-max-depth)"));
+        let options = self.options();
+        let mut cascade =
+            Cascade { fuel: options.trigger_max_fuel, max_depth: options.trigger_max_depth, runs: 0 };
+        self.run_cascade(from, 1, &mut cascade)
+    }
+
+    /// Runs the triggers of the events from `from` on, which are `depth` triggers deep, and of what those raise.
+    fn run_cascade(&mut self, from: usize, depth: u32, cascade: &mut Cascade) -> command::Result<()> {
+        /// The depth of an event whose triggers have run.
+        const DONE: u32 = 0;
+        let raised = |engine: &mut Self| engine.core().keyspace.journal().events().len() - from;
+        let mut depths = vec![depth; raised(self)];
+        let mut next = 0;
+        while let Some(event) = self.core().keyspace.journal().events().get(from + next).cloned() {
+            let depth = std::mem::replace(&mut depths[next], DONE);
+            let fired = if depth == DONE { Vec::new() } else { self.core().server.triggers.fired_by(&event) };
+            for (trigger, function) in fired {
+                if let Some(text) = cascade.refuse(depth) {
+                    self.count_failure(&trigger, &event, text);
+                    return Err(failed(&trigger, text));
                 }
-                self.fire(&event, &trigger, &function, &mut cascade)?;
+                if event.kind.class == events::EXPIRED.class {
+                    self.fire_expired(&event, &trigger, &function, depth, cascade)?;
+                    depths.resize(raised(self), DONE);
+                } else {
+                    self.fire(&event, &trigger, &function, cascade)?;
+                    depths.resize(raised(self), depth + 1);
+                }
             }
             next += 1;
-            let raised = self.core().keyspace.journal().events().len() - from;
-            cascade.depths.resize(raised, depth + 1);
         }
         Ok(())
     }
 
+    /// Runs a trigger; its failure is the command's.
     fn fire(
         &mut self,
         event: &Event,
@@ -88,28 +104,33 @@ impl Engine {
         function: &str,
         cascade: &mut Cascade,
     ) -> command::Result<()> {
-        self.core().server.statistics.trigger_runs += 1;
-        let expired = event.kind.class == events::EXPIRED.class;
-        let savepoint = expired.then(|| self.open());
-        let done = self.run_trigger(event, function, cascade);
-        let failure = match &done {
-            Err(Error::Reply(text)) => Some(text.to_string()),
-            _ => None,
-        };
-        let core = self.core();
-        core.server.triggers.count(trigger, failure.as_deref());
-        if let Some(text) = &failure {
-            core.server.statistics.trigger_failures += 1;
-            tracing::warn!(trigger, key = ?event.key, event = event.kind.name, "trigger failed: {text}");
+        match self.run_trigger(event, function, cascade) {
+            Err(Error::Reply(text)) => {
+                self.count_failure(trigger, event, &text);
+                Err(failed(trigger, &text))
+            }
+            done => {
+                self.core().server.triggers.count(trigger, None);
+                done
+            }
         }
-        let Some(savepoint) = savepoint else {
-            return match done {
-                Err(Error::Reply(text)) => Err(failed(trigger, &text)),
-                other => other,
-            };
-        };
+    }
+
+    /// Runs a trigger on a key that expired, and all that follows from it; when that fails, it alone is undone.
+    fn fire_expired(
+        &mut self,
+        event: &Event,
+        trigger: &str,
+        function: &str,
+        depth: u32,
+        cascade: &mut Cascade,
+    ) -> command::Result<()> {
+        let savepoint = self.open();
+        let done = self
+            .fire(event, trigger, function, cascade)
+            .and_then(|()| self.run_cascade(savepoint.events, depth + 1, cascade));
         match done {
-            Ok(()) => core.keyspace.release(savepoint.keyspace),
+            Ok(()) => self.core().keyspace.release(savepoint.keyspace),
             Err(_) => self.take_back(savepoint),
         }
         match done {
@@ -118,8 +139,16 @@ impl Engine {
         }
     }
 
+    fn count_failure(&mut self, trigger: &str, event: &Event, text: &str) {
+        let server = &mut self.core().server;
+        server.triggers.count(trigger, Some(text));
+        server.statistics.trigger_failures += 1;
+        tracing::warn!(trigger, key = ?event.key, event = event.kind.name, "trigger failed: {text}");
+    }
+
     fn run_trigger(&mut self, event: &Event, function: &str, cascade: &mut Cascade) -> command::Result<()> {
-        let server = &self.core().server;
+        let server = &mut self.core().server;
+        server.statistics.trigger_runs += 1;
         let Some((library, procedure)) = server.libraries.function(function.as_bytes()) else {
             return Err(Error::text("ERR Function not found"));
         };
@@ -133,9 +162,7 @@ impl Engine {
         };
         let fuel = cascade.fuel.min(server.options.wasm_fuel);
         if fuel == 0 {
-            return Err(Error::text(
-                "WASMFUEL the triggers of one command used up their fuel (trigger-max-fuel)",
-            ));
+            return Err(OUT_OF_SHARED_FUEL);
         }
         let before = event.before.as_ref().map(bytes);
         let after = event.after.as_ref().map(bytes);
@@ -156,16 +183,42 @@ impl Engine {
             random_seed,
         };
         let (result, fuel_used) = self.invoke(&invocation);
+        let shared_fuel_is_less = cascade.fuel <= self.options().wasm_fuel;
         cascade.fuel = cascade.fuel.saturating_sub(fuel_used);
-        result.map(|_| ())
+        match result {
+            Err(Error::Reply(text)) if shared_fuel_is_less && text.starts_with("WASMFUEL ") => {
+                cascade.fuel = 0;
+                Err(OUT_OF_SHARED_FUEL)
+            }
+            other => other.map(|_| ()),
+        }
     }
 }
 
-/// What is left for the triggers of one command.
+const OUT_OF_SHARED_FUEL: Error =
+    Error::text("WASMFUEL the triggers of one command used up their fuel (trigger-max-fuel)");
+
+/// What the triggers of one command share.
 struct Cascade {
-    /// How many triggers deep each event is, from the first one of the command on.
-    depths: Vec<u32>,
+    /// Fuel that is left.
     fuel: u64,
+    max_depth: u32,
+    /// Triggers run so far.
+    runs: usize,
+}
+
+impl Cascade {
+    /// Why no further trigger may run on an event that is `depth` triggers deep.
+    fn refuse(&mut self, depth: u32) -> Option<&'static str> {
+        self.runs += 1;
+        if depth > self.max_depth {
+            Some("ERR the cascade is too deep (trigger-max-depth)")
+        } else if self.runs > MAX_CASCADE_RUNS {
+            Some("ERR the cascade has too many triggers")
+        } else {
+            None
+        }
+    }
 }
 
 /// A value as a trigger's procedure gets it.

@@ -22,11 +22,13 @@ pub(super) struct Running {
     pub name: String,
     /// As whom its commands run.
     pub session: Session,
+    /// What it logged. It is kept back until the call has ended, because a call that needs a key from disk is run again.
+    pub lines: Vec<(LogLevel, Vec<u8>)>,
 }
 
 impl Running {
     pub fn new(name: String, database: u8) -> Self {
-        Self { name, session: Session::of_procedure(database) }
+        Self { name, session: Session::of_procedure(database), lines: Vec::new() }
     }
 }
 
@@ -52,6 +54,23 @@ impl Core {
     pub fn is_out_of_memory(&self) -> bool {
         let limit = self.server.options.maxmemory;
         limit > 0 && crate::memory::used_bytes() > limit
+    }
+
+    /// Writes what the procedure logged to the server's log and to the ring of `FUNCTION LOG`.
+    pub fn keep_lines(&mut self) {
+        let procedure = &self.running.name;
+        let ring = &mut self.server.procedure_log;
+        for (level, message) in self.running.lines.drain(..) {
+            let text = String::from_utf8_lossy(&message);
+            match level {
+                LogLevel::Debug | LogLevel::Verbose => tracing::debug!(%procedure, "{text}"),
+                LogLevel::Notice => tracing::info!(%procedure, "{text}"),
+                LogLevel::Warning => tracing::warn!(%procedure, "{text}"),
+            }
+            let (procedure, time_us) = (procedure.clone(), self.keyspace.now_us());
+            ring.push_front(ProcedureLogEntry { time_us, level, procedure, message });
+        }
+        ring.truncate(self.server.options.wasm_log_ring_len as usize);
     }
 
     fn database(&self) -> u8 {
@@ -83,7 +102,8 @@ impl Core {
         if row.is(Flags::NOSCRIPT) {
             return Err(Error::text("ERR This Redis command is not allowed from script"));
         }
-        if read_only && row.is(Flags::WRITE) {
+        // As in Redis, what is published counts as written.
+        if read_only && (row.is(Flags::WRITE) || row.is(Flags::MAY_REPLICATE)) {
             return Err(Error::text("ERR Write commands are not allowed from read-only scripts."));
         }
         if row.is(Flags::DENYOOM) {
@@ -174,21 +194,7 @@ impl Host for Core {
     }
 
     fn log(&mut self, level: LogLevel, message: &[u8]) {
-        let text = String::from_utf8_lossy(message);
-        let procedure = &self.running.name;
-        match level {
-            LogLevel::Debug | LogLevel::Verbose => tracing::debug!(%procedure, "{text}"),
-            LogLevel::Notice => tracing::info!(%procedure, "{text}"),
-            LogLevel::Warning => tracing::warn!(%procedure, "{text}"),
-        }
-        let ring = &mut self.server.procedure_log;
-        ring.push_front(ProcedureLogEntry {
-            time_us: self.keyspace.now_us(),
-            level,
-            procedure: procedure.clone(),
-            message: message.to_vec(),
-        });
-        ring.truncate(self.server.options.wasm_log_ring_len as usize);
+        self.running.lines.push((level, message.to_vec()));
     }
 
     fn validate_resp(&self, value: &[u8]) -> Result<(), Error> {

@@ -135,7 +135,7 @@ impl Engine {
             self.core().server.statistics.command(found.place).rejected_calls += 1;
             return match self.reject(session, arguments, Error::Reply(text)) {
                 Error::Reply(text) => Ok(Answer::Rejected(text)),
-                other => Err(other),
+                other @ Error::NotResident(_) => Err(other),
             };
         }
         // A subcommand may be called as a command is, so it is the parent's name that counts.

@@ -32,5 +32,5 @@ pub const KEPT_BUFFER_BYTES: usize = 64 << 10;
 /// Characters of an unknown command and of each of its arguments that the error repeats.
 pub const MAX_QUOTED_LEN: usize = 128;
 
-/// Events of one transaction whose triggers are to run.
-pub const MAX_CASCADE_EVENTS: usize = 1_000_000;
+/// Triggers that run in one transaction.
+pub const MAX_CASCADE_RUNS: usize = 1_000_000;

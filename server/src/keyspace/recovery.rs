@@ -166,6 +166,12 @@ impl Keyspace {
         found
     }
 
+    /// One definition.
+    #[must_use]
+    pub fn definition(&self, kind: SystemTable, name: &[u8]) -> Option<&[u8]> {
+        self.definitions.get(&(kind, name.to_vec())).map(Vec::as_slice)
+    }
+
     /// Sets or removes a definition; it is journalled and undone like a key.
     pub fn define(&mut self, kind: SystemTable, name: &[u8], content: Option<&[u8]>) {
         self.definition_changes += 1;
