@@ -14,7 +14,6 @@ const MAX_PREPAID_FUEL: u32 = 256;
 
 /// What one scan of a function's body finds.
 #[derive(Default)]
-#[expect(clippy::struct_excessive_bools, reason = "what is found in a body goes together in any way")]
 pub(super) struct Facts {
     /// Direct callees: function indices.
     calls: Vec<u32>,
