@@ -36,6 +36,7 @@ pub enum Program {
 pub struct Options {
     named: Vec<(String, String)>,
     directory: Option<Arc<TempDir>>,
+    file_size_limit_kib: Option<u64>,
 }
 
 impl Options {
@@ -56,6 +57,13 @@ impl Options {
     #[must_use]
     pub fn in_directory_of(mut self, server: &Server) -> Options {
         self.directory = Some(server.directory.clone());
+        self
+    }
+
+    /// Lets no file of the server grow beyond this size: what a full disk is to it.
+    #[must_use]
+    pub fn with_file_size_limit_kib(mut self, limit: u64) -> Options {
+        self.file_size_limit_kib = Some(limit);
         self
     }
 
@@ -327,7 +335,15 @@ fn spawn(
     let data_directory = directory.path().join("data");
     let open = |name: &str| File::options().create(true).append(true).open(directory.path().join(name));
     let log = open(log).expect("open the log");
-    let mut command = Command::new(binary);
+    let mut command = match options.file_size_limit_kib {
+        None => Command::new(binary),
+        Some(limit) => {
+            // With the signal ignored, a write beyond the limit fails like one to a full disk.
+            let mut shell = Command::new("bash");
+            shell.arg("-c").arg(format!("trap '' XFSZ; ulimit -f {limit}; exec \"$0\" \"$@\"")).arg(binary);
+            shell
+        }
+    };
     command.args(["--bind", "127.0.0.1", "--port", &port.to_string()]).arg("--dir").arg(data_directory);
     let named = match program {
         Program::Kvasm => options.named.clone(),

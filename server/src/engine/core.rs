@@ -1,5 +1,6 @@
 //! The part of the engine that a running procedure may reach: data, server state, and what its transaction collects.
 
+use super::limits::MEMORY_CHECK_PAUSE_US;
 use crate::command::{self, Context, Error, Flags, Outcome, Run};
 use crate::keyspace::{Content, Edit, Expiry, Keyspace, events};
 use crate::procedure::{Host, LogLevel};
@@ -14,6 +15,10 @@ pub(super) struct Core {
     /// Messages published in the current transaction; they go out when it commits.
     pub messages: Vec<Message>,
     pub running: Running,
+    /// Memory in use when it was last measured, in bytes.
+    pub used_bytes: u64,
+    /// When that was, in microseconds of unix time.
+    pub measured_us: u64,
 }
 
 /// The procedure that runs now.
@@ -51,9 +56,17 @@ impl Core {
     }
 
     /// Whether a command that needs memory has to be refused.
-    pub fn is_out_of_memory(&self) -> bool {
+    pub fn is_out_of_memory(&mut self) -> bool {
         let limit = self.server.options.maxmemory;
-        limit > 0 && crate::memory::used_bytes() > limit
+        if limit == 0 {
+            return false;
+        }
+        let now_us = self.keyspace.now_us();
+        if now_us.abs_diff(self.measured_us) >= MEMORY_CHECK_PAUSE_US {
+            self.measured_us = now_us;
+            self.used_bytes = crate::memory::used_bytes();
+        }
+        self.used_bytes > limit
     }
 
     /// Writes what the procedure logged to the server's log and to the ring of `FUNCTION LOG`.
@@ -77,7 +90,7 @@ impl Core {
         self.running.session.database
     }
 
-    fn refuse_when_full(&self) -> command::Result<()> {
+    fn refuse_when_full(&mut self) -> command::Result<()> {
         if self.is_out_of_memory() { Err(Error::text(OUT_OF_MEMORY)) } else { Ok(()) }
     }
 

@@ -8,6 +8,7 @@ use tokio::sync::Notify;
 
 use super::Engine;
 use super::core::Core;
+use super::limits::{GROUP_BYTES, MAX_SPARE_BUFFERS};
 use crate::keyspace::{ColdKey, ColdPage, Key, Keyspace, Loaded, Need};
 use crate::options::AppendFsync;
 use crate::store::{
@@ -53,8 +54,8 @@ pub(super) struct Persistence {
     /// Groups that are not: number and bytes.
     in_flight: VecDeque<(u64, usize)>,
     in_flight_bytes: usize,
-    /// A used buffer, for the next group.
-    spare: Vec<u8>,
+    /// Used buffers, for the next groups: memory that has been touched already costs no page faults.
+    spares: Vec<Vec<u8>>,
     /// With `appendfsync always`: why the server cannot go on.
     fatal: Option<String>,
     questions: HashMap<u64, Question>,
@@ -75,7 +76,7 @@ impl Persistence {
             durable,
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
-            spare: Vec::new(),
+            spares: Vec::new(),
             fatal: None,
             questions: HashMap::new(),
             last_token: 0,
@@ -144,7 +145,9 @@ impl Persistence {
 
     fn committed(&mut self, sequence: u64, buffer: Vec<u8>) {
         self.durable = sequence;
-        self.spare = buffer;
+        if self.spares.len() < MAX_SPARE_BUFFERS && buffer.capacity() <= 2 * GROUP_BYTES {
+            self.spares.push(buffer);
+        }
         while let Some((number, bytes)) = self.in_flight.front().copied()
             && number <= sequence
         {
@@ -162,7 +165,8 @@ impl Engine {
         if core.keyspace.journal().pending_bytes() == 0 {
             return;
         }
-        let (group, number) = core.keyspace.journal_mut().take_group(std::mem::take(&mut persistence.spare));
+        let (group, number) =
+            core.keyspace.journal_mut().take_group(persistence.spares.pop().unwrap_or_default());
         persistence.in_flight.push_back((number, group.len()));
         persistence.in_flight_bytes += group.len();
         store.append(group, number);

@@ -67,6 +67,8 @@ pub fn open(
         server: Server::new(options, config_file),
         messages: Vec::new(),
         running: Running::new(String::new(), 0),
+        used_bytes: 0,
+        measured_us: 0,
     });
     load_definitions(&mut core);
     core.server.store.durable = last_group;

@@ -1,0 +1,45 @@
+//! What happens when the disk takes no more: nothing is lost silently, and reads go on where that is honest.
+
+use kvasm_tests::server::wait_for;
+use kvasm_tests::{Options, Server};
+
+/// Room for the two empty files and some megabytes of log.
+const LIMIT_KIB: u64 = 8192;
+const MISCONF: &str = "-MISCONF Errors writing to the AOF file: ";
+
+fn server(appendfsync: &str) -> Server {
+    Server::kvasm(&Options::new().with("appendfsync", appendfsync).with_file_size_limit_kib(LIMIT_KIB))
+}
+
+/// Values that fill the disk before there are this many.
+const VALUES: usize = 40;
+
+#[test]
+fn with_everysec_writes_are_refused_and_what_is_in_memory_stays_readable() {
+    let server = server("everysec");
+    let mut connection = server.connect();
+    let value = "x".repeat(1 << 20);
+    let mut refused = String::new();
+    wait_for("a write to be refused", || {
+        refused = connection.command(&["SET", "big", &value]).to_string();
+        refused.starts_with(MISCONF)
+    });
+    assert_eq!(connection.run("STRLEN big").to_string(), ":1048576");
+    assert!(connection.run("DEL big").to_string().starts_with(MISCONF));
+    connection.run("MULTI");
+    assert!(connection.run("EXEC").to_string().contains("MISCONF"), "a transaction might write");
+    assert!(connection.run("INFO persistence").to_string().contains("aof_last_write_status:err"));
+    assert!(server.log().contains("the log cannot be written"), "{}", server.log());
+}
+
+#[test]
+fn with_always_the_client_gets_an_error_and_the_process_ends() {
+    let mut server = server("always");
+    let mut connection = server.connect();
+    let value = "x".repeat(1 << 20);
+    let refused =
+        (0..VALUES).map(|number| connection.command(&["SET", &format!("k{number}"), &value]).to_string());
+    let refused = refused.into_iter().find(|reply| reply != "+OK").expect("the disk is full by now");
+    assert!(refused.starts_with(MISCONF), "{refused}");
+    assert!(!server.wait_until_ended().success());
+}
