@@ -1,5 +1,6 @@
 //! WATCH: which connections want to know that a key was touched.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use super::Key;
@@ -11,6 +12,8 @@ pub type WatcherId = u64;
 #[derive(Debug, Default)]
 pub(super) struct Watchers {
     keys: HashMap<(u8, Key), Vec<WatcherId>>,
+    /// The same the other way round: what each connection watches.
+    by_watcher: HashMap<WatcherId, Vec<(u8, Key)>>,
     dirty: HashSet<WatcherId>,
     /// Watched keys that the current transaction touched; they count when it commits.
     touched: Vec<(u8, Key)>,
@@ -18,18 +21,24 @@ pub(super) struct Watchers {
 
 impl Watchers {
     pub fn watch(&mut self, watcher: WatcherId, database: u8, key: &[u8]) {
-        let watchers = self.keys.entry((database, Key::new(key))).or_default();
+        let key = (database, Key::new(key));
+        let watchers = self.keys.entry(key.clone()).or_default();
         if !watchers.contains(&watcher) {
             watchers.push(watcher);
+            self.by_watcher.entry(watcher).or_default().push(key);
         }
     }
 
     pub fn unwatch(&mut self, watcher: WatcherId) {
         self.dirty.remove(&watcher);
-        self.keys.retain(|_, watchers| {
-            watchers.retain(|other| *other != watcher);
-            !watchers.is_empty()
-        });
+        for key in self.by_watcher.remove(&watcher).unwrap_or_default() {
+            if let Entry::Occupied(mut watchers) = self.keys.entry(key) {
+                watchers.get_mut().retain(|other| *other != watcher);
+                if watchers.get().is_empty() {
+                    watchers.remove();
+                }
+            }
+        }
     }
 
     pub fn is_dirty(&self, watcher: WatcherId) -> bool {
