@@ -347,3 +347,18 @@ fn every_limit_names_itself() {
         assert_eq!(connection.run("PING").to_string(), "+PONG");
     }
 }
+
+#[test]
+fn each_procedure_of_a_transaction_draws_its_own_random_numbers() {
+    let server = Server::kvasm(&Options::new());
+    let mut connection = server.connect();
+    let module = procedure("random reply_integer", "(call $reply_integer (call $random))");
+    connection.run("MULTI");
+    for _ in 0..3 {
+        eval(&mut connection, &module, "", "");
+    }
+    let mut drawn: Vec<String> = connection.run("EXEC").elements().iter().map(ToString::to_string).collect();
+    drawn.sort();
+    drawn.dedup();
+    assert_eq!(drawn.len(), 3, "{drawn:?}");
+}

@@ -173,7 +173,10 @@ impl Engine {
             after.as_deref(),
             Some(database.as_bytes()),
         ];
-        let random_seed = self.core().keyspace.now_us().rotate_left(32) ^ cascade.fuel;
+        // Other numbers for each run, but the same when the transaction is run again.
+        let keyspace = &self.core().keyspace;
+        let raised = keyspace.journal().events().len() as u64;
+        let random_seed = keyspace.now_us().rotate_left(32) ^ raised.rotate_left(24) ^ cascade.fuel;
         let invocation = Invocation {
             call: &call,
             database: event.database,

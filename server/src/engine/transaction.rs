@@ -53,9 +53,12 @@ impl Engine {
         transaction: &Transaction,
     ) -> command::Result<Reply> {
         let before = (session.database, session.version, session.reply_mode);
+        // Each procedure gets random numbers of its own, and the same ones when all is run again.
+        let seed = *session.seed.get_or_insert_with(|| fastrand::u64(..));
         let run_all = |engine: &mut Self, session: &mut Session| {
             let mut replies = Vec::with_capacity(transaction.queue.len());
-            for queued in &transaction.queue {
+            for (index, queued) in transaction.queue.iter().enumerate() {
+                session.seed = Some(seed.wrapping_add(index as u64));
                 let arguments = queued.arguments();
                 // What was queued was found then, and the table does not change.
                 let Ok(found) = super::dispatch::find(&arguments) else { continue };
@@ -76,6 +79,7 @@ impl Engine {
         };
         let savepoint = self.open();
         let done = run_all(self, session);
+        session.seed = Some(seed);
         if done.is_ok() {
             self.core().keyspace.release(savepoint.keyspace);
         } else {
