@@ -1,5 +1,6 @@
 //! What happens when the disk takes no more: nothing is lost silently, and reads go on where that is honest.
 
+use kvasm_tests::guest::{eval, procedure, put_then};
 use kvasm_tests::server::wait_for;
 use kvasm_tests::{Options, Server};
 
@@ -26,10 +27,29 @@ fn with_everysec_writes_are_refused_and_what_is_in_memory_stays_readable() {
     });
     assert_eq!(connection.run("STRLEN big").to_string(), ":1048576");
     assert!(connection.run("DEL big").to_string().starts_with(MISCONF));
+    let writes = eval(&mut connection, &put_then("", "", ""), "", "").to_string();
+    assert!(writes.starts_with(MISCONF), "a procedure cannot write either: {writes}");
+    let reads =
+        eval(&mut connection, &procedure("key_count", "(drop (call $key_count))"), "", "").to_string();
+    assert_eq!(reads, "$-1", "one that does not write runs");
     connection.run("MULTI");
     assert!(connection.run("EXEC").to_string().contains("MISCONF"), "a transaction might write");
     assert!(connection.run("INFO persistence").to_string().contains("aof_last_write_status:err"));
     assert!(server.log().contains("the log cannot be written"), "{}", server.log());
+}
+
+#[test]
+fn a_log_that_is_full_and_cannot_be_applied_refuses_writes() {
+    let options = Options::new().with("log-max-size", "1mb").with_file_size_limit_kib(LIMIT_KIB);
+    let server = Server::kvasm(&options);
+    let mut connection = server.connect();
+    let value = "x".repeat(300_000);
+    let refused = (0..4 * VALUES)
+        .map(|number| connection.command(&["SET", &format!("k{number}"), &value]).to_string())
+        .find(|reply| reply != "+OK");
+    assert!(refused.as_ref().is_some_and(|reply| reply.starts_with(MISCONF)), "{refused:?}");
+    assert!(server.log().contains("data.redb cannot be written"), "{}", server.log());
+    assert_eq!(connection.run("STRLEN k0").to_string(), ":300000");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use super::limits::MEMORY_CHECK_PAUSE_US;
 use crate::command::{self, Context, Error, Flags, Outcome, Run};
 use crate::keyspace::{Content, Edit, Expiry, Keyspace, events};
+use crate::options::AppendFsync;
 use crate::procedure::{Host, LogLevel};
 use crate::protocol::{Reply, Version, decode_reply, decode_request, encode};
 use crate::state::{Message, ProcedureLogEntry, Server, Session};
@@ -94,6 +95,20 @@ impl Core {
         if self.is_out_of_memory() { Err(Error::text(OUT_OF_MEMORY)) } else { Ok(()) }
     }
 
+    /// What a write is answered because what it changes could not be kept; `None` when it can.
+    pub fn write_failure(&self) -> Option<String> {
+        let Server { options, store, .. } = &self.server;
+        // With `appendfsync always` the process ends instead.
+        let commit = store.failure.as_ref().filter(|_| options.appendfsync != AppendFsync::Always);
+        // A log that is full and cannot be applied would let writes wait for ever.
+        let apply = store.apply_failure.as_ref().filter(|_| store.log_bytes > options.log_max_size);
+        commit.or(apply).map(|failure| format!("MISCONF Errors writing to the AOF file: {failure}"))
+    }
+
+    fn refuse_unkept(&self) -> command::Result<()> {
+        self.write_failure().map_or(Ok(()), |text| Err(text.into()))
+    }
+
     /// The checks of a command that a procedure sends, and the command.
     fn run_for_procedure(&mut self, arguments: &[&[u8]], read_only: bool) -> command::Result<Reply> {
         let name = arguments.first().ok_or(Error::text(
@@ -118,6 +133,9 @@ impl Core {
         // As in Redis, what is published counts as written.
         if read_only && (row.is(Flags::WRITE) || row.is(Flags::MAY_REPLICATE)) {
             return Err(Error::text("ERR Write commands are not allowed from read-only scripts."));
+        }
+        if row.is(Flags::WRITE) {
+            self.refuse_unkept()?;
         }
         if row.is(Flags::DENYOOM) {
             self.refuse_when_full()?;
@@ -155,6 +173,7 @@ impl Host for Core {
     }
 
     fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error> {
+        self.refuse_unkept()?;
         self.refuse_when_full()?;
         if value.len() as u64 > self.server.options.proto_max_bulk_len {
             return Err(Error::STRING_TOO_LONG);
@@ -164,6 +183,7 @@ impl Host for Core {
     }
 
     fn delete(&mut self, key: &[u8]) -> Result<bool, Error> {
+        self.refuse_unkept()?;
         let database = self.database();
         Ok(self.keyspace.delete(database, key, events::DEL)?)
     }
@@ -174,6 +194,7 @@ impl Host for Core {
     }
 
     fn increment(&mut self, key: &[u8], delta: i64) -> Result<i64, Error> {
+        self.refuse_unkept()?;
         self.refuse_when_full()?;
         let database = self.database();
         let before = match self.keyspace.peek_string(database, key)? {

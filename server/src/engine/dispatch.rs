@@ -7,7 +7,6 @@ use super::persistence::Wait;
 use super::{Engine, core};
 use crate::command::{self, Command, Error, Flags, Outcome};
 use crate::keyspace::Need;
-use crate::options::AppendFsync;
 use crate::protocol::{ErrorReply, Reply, Version, encode};
 use crate::state::{Mailbox, Queued, ReplyMode, Retry, Session, SlowLog, SlowLogEntry, Transaction};
 
@@ -77,6 +76,12 @@ impl Engine {
             Err(Error::NotResident(need)) => self.wait_for(session, vec![need]),
             other => other,
         };
+        if answer.is_err() && matches!(&found, Ok(found) if found.parent.name == "exec") {
+            // Whatever was the matter, for the client EXEC has ended the transaction.
+            if session.transaction.take().is_some() {
+                self.leave_transaction(session);
+            }
+        }
         let mut ran = found.ok();
         let (reply, step) = match answer {
             Ok(Answer::Wait(wait)) => {
@@ -155,7 +160,9 @@ impl Engine {
             transaction.queue.push(queued);
             return Ok(Answer::Queued);
         }
-        let may_write = row.is(Flags::WRITE) || name == "exec";
+        // A procedure that is not read-only is held back like a write, but refused only when it does write.
+        let runs_procedure = row.is(Flags::NO_MANDATORY_KEYS) && !row.is(Flags::READONLY);
+        let may_write = row.is(Flags::WRITE) || name == "exec" || runs_procedure;
         if may_write && let Some(wait) = self.persistence.back_pressure(self.core_ref()) {
             return Ok(Answer::Wait(wait));
         }
@@ -233,10 +240,9 @@ impl Engine {
             return Err(core::OUT_OF_MEMORY.into());
         }
         if (row.is(Flags::WRITE) || found.parent.name == "exec")
-            && core.server.options.appendfsync != AppendFsync::Always
-            && let Some(failure) = &core.server.store.failure
+            && let Some(text) = core.write_failure()
         {
-            return Err(format!("MISCONF Errors writing to the AOF file: {failure}").into());
+            return Err(text.into());
         }
         Ok(())
     }

@@ -112,8 +112,12 @@ impl Engine {
         core.server.clients.remove(id);
     }
 
-    /// Starts a run of a client's commands: reads the clock and lends its session. `None` when it is not registered.
+    /// Starts a run of a client's commands: reads the clock and lends its session. `None` when it is not registered,
+    /// or the server is about to end.
     pub fn begin_batch(&mut self, id: ClientId) -> Option<Box<Session>> {
+        if self.fatal().is_some() {
+            return None;
+        }
         self.clock.restart();
         let now_s = self.clock.unix_us() / 1_000_000;
         let mut session = self.core().server.clients.get_mut(id)?.session.take()?;

@@ -1,6 +1,6 @@
 //! The store's side of the engine: groups on their way to the log, keys on their way from the disk.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -58,13 +58,16 @@ pub(super) struct Persistence {
     spares: Vec<Vec<u8>>,
     /// With `appendfsync always`: why the server cannot go on.
     fatal: Option<String>,
-    questions: HashMap<u64, Question>,
+    /// By number, with the group up to which data.redb was applied when they were asked.
+    questions: BTreeMap<u64, (Question, u64)>,
     last_token: u64,
     loading: HashSet<Need>,
     /// What could not be read, until the request that asked has been told.
     unreadable: HashMap<Need, String>,
-    /// What the disk says by itself, as soon as no read is under way that may have seen it older.
+    /// The group up to which data.redb is applied.
     applied: u64,
+    /// The group up to which it was forgotten what the disk says by itself.
+    forgotten: u64,
     pub next_cold_expiry_ms: u64,
 }
 
@@ -78,11 +81,12 @@ impl Persistence {
             in_flight_bytes: 0,
             spares: Vec::new(),
             fatal: None,
-            questions: HashMap::new(),
+            questions: BTreeMap::new(),
             last_token: 0,
             loading: HashSet::new(),
             unreadable: HashMap::new(),
             applied,
+            forgotten: 0,
             next_cold_expiry_ms: 0,
         }
     }
@@ -91,8 +95,11 @@ impl Persistence {
         Rc::clone(&self.signals)
     }
 
-    /// Whether writes have to wait: too much is on its way to the log, or in it.
+    /// Whether writes have to wait: too much is on its way to the log, or in it. Those that will be refused need not.
     pub fn back_pressure(&self, core: &Core) -> Option<Wait> {
+        if core.write_failure().is_some() {
+            return None;
+        }
         let options = &core.server.options;
         let waiting = self.in_flight_bytes + core.keyspace.journal().pending_bytes();
         let full =
@@ -115,17 +122,16 @@ impl Persistence {
                 }
                 Need::Page { database, from, limit } => {
                     let storage = keyspace.storage(*database);
-                    self.last_token += 1;
                     let question = Question::Page { need: need.clone(), storage, from: *from, limit: *limit };
-                    self.questions.insert(self.last_token, question);
-                    store.scan_page(self.last_token, storage, *from, *limit);
+                    let token = ask(&mut self.questions, &mut self.last_token, question, self.applied);
+                    store.scan_page(token, storage, *from, *limit);
                 }
             }
         }
         if !keys.is_empty() {
-            self.last_token += 1;
-            store.load(self.last_token, keys.clone());
-            self.questions.insert(self.last_token, Question::Keys { needs: asked, keys });
+            let question = Question::Keys { needs: asked, keys: keys.clone() };
+            let token = ask(&mut self.questions, &mut self.last_token, question, self.applied);
+            store.load(token, keys);
         }
     }
 
@@ -135,11 +141,10 @@ impl Persistence {
     }
 
     pub fn ask_due(&mut self, now_ms: u64, limit: usize) {
-        let asked = self.questions.values().any(|question| matches!(question, Question::Due));
+        let asked = self.questions.values().any(|(question, _)| matches!(question, Question::Due));
         if let (Some(store), false) = (&self.store, asked) {
-            self.last_token += 1;
-            self.questions.insert(self.last_token, Question::Due);
-            store.due_expiries(self.last_token, now_ms, None, limit);
+            let token = ask(&mut self.questions, &mut self.last_token, Question::Due, self.applied);
+            store.due_expiries(token, now_ms, None, limit);
         }
     }
 
@@ -157,11 +162,27 @@ impl Persistence {
     }
 }
 
+/// Notes a question, and gives its number.
+fn ask(
+    questions: &mut BTreeMap<u64, (Question, u64)>,
+    last_token: &mut u64,
+    question: Question,
+    applied: u64,
+) -> u64 {
+    *last_token += 1;
+    questions.insert(*last_token, (question, applied));
+    *last_token
+}
+
 impl Engine {
     /// Hands the committed transactions to the log.
     pub fn flush(&mut self) {
         let Self { core: Some(core), persistence, .. } = self else { return };
         let Some(store) = &persistence.store else { return };
+        // What a command that panicked has left half done must not become durable.
+        if persistence.fatal.is_some() {
+            return;
+        }
         if core.keyspace.journal().pending_bytes() == 0 {
             return;
         }
@@ -233,14 +254,21 @@ impl Engine {
                 if self.options().appendfsync == AppendFsync::Always {
                     self.fail(error);
                 }
+                self.persistence.signals.writable.notify_waiters();
             }
             StoreEvent::Applied { sequence } => {
                 self.persistence.applied = sequence;
-                self.core().server.store.applied = sequence;
+                let status = &mut self.core().server.store;
+                status.applied = sequence;
+                status.apply_failure = None;
                 self.forget_absent();
                 self.update_log_status();
             }
-            StoreEvent::ApplyFailed { error } => tracing::error!("data.redb cannot be written: {error}"),
+            StoreEvent::ApplyFailed { error } => {
+                tracing::error!("data.redb cannot be written: {error}");
+                self.core().server.store.apply_failure = Some(error);
+                self.persistence.signals.writable.notify_waiters();
+            }
             StoreEvent::Loaded { token, result } => self.on_loaded(token, result),
             StoreEvent::Scanned { token, result } => self.on_scanned(token, result),
             StoreEvent::Due { token, result } => self.on_due(token, result),
@@ -273,7 +301,8 @@ impl Engine {
     }
 
     fn on_loaded(&mut self, token: u64, result: Result<Vec<Option<StoredKey>>, StoreError>) {
-        let Some(Question::Keys { needs, keys }) = self.persistence.questions.remove(&token) else { return };
+        let question = self.persistence.questions.remove(&token);
+        let Some((Question::Keys { needs, keys }, _)) = question else { return };
         match result {
             Ok(values) => {
                 self.core().keyspace.limit_missing();
@@ -288,7 +317,7 @@ impl Engine {
 
     fn on_scanned(&mut self, token: u64, result: Result<ScanPage, StoreError>) {
         let question = self.persistence.questions.remove(&token);
-        let Some(Question::Page { need, storage, from, limit }) = question else { return };
+        let Some((Question::Page { need, storage, from, limit }, _)) = question else { return };
         match result {
             Ok(page) => {
                 let keys = page.keys.iter().map(|scanned| ColdKey {
@@ -350,9 +379,12 @@ impl Engine {
         self.forget_absent();
     }
 
+    /// Tidies up what the disk says by itself. A read that is under way may have seen it as it was when it was asked.
     fn forget_absent(&mut self) {
-        if self.persistence.questions.is_empty() {
-            let applied = self.persistence.applied;
+        let oldest = self.persistence.questions.first_key_value().map(|(_, (_, applied))| *applied);
+        let applied = oldest.unwrap_or(self.persistence.applied);
+        if applied > self.persistence.forgotten {
+            self.persistence.forgotten = applied;
             self.core().keyspace.forget_absent(applied);
         }
     }

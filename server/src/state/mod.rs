@@ -38,6 +38,8 @@ pub struct StoreStatus {
     pub log_bytes: u64,
     /// Why the last commit failed; `None` when it did not.
     pub failure: Option<String>,
+    /// Why the log could not be applied; `None` when it was, or was not tried again since.
+    pub apply_failure: Option<String>,
     /// Group commits since the start.
     pub commits: u64,
     /// Microseconds that the last group commit took.
