@@ -1,6 +1,8 @@
 //! What a restart must not change: values, times, scans; everything is cold after one. And the directories that a
 //! server refuses.
 
+use kvasm_tests::guest::{eval, put_then, slice};
+use kvasm_tests::server::wait_for;
 use kvasm_tests::{Options, Raw, Server, Value, line};
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,6 +17,27 @@ fn server() -> Server {
 
 /// How a server ends, and must be as it was after its next start.
 const ENDS: [fn(&mut Server); 2] = [Server::terminate, Server::kill_nine];
+
+/// Restarts a server so that everything is cold. What is only in the log is not: replaying it has brought it to memory.
+fn restart_cold(server: &mut Server) {
+    let mut connection = server.connect();
+    if !server.is_kvasm() {
+        server.terminate();
+        return server.restart();
+    }
+    wait_for("the log to be applied", || {
+        let info = connection.run("INFO persistence").text();
+        let group = |name: &str| {
+            let line = info.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+            line.unwrap_or_else(|| panic!("no {name} in {info}"))
+        };
+        group("kvasm_applied_group:") == group("kvasm_last_group:")
+    });
+    server.terminate();
+    server.restart();
+    let info = server.connect().run("INFO persistence").text();
+    assert!(!info.contains("kvasm_cold_keys:0\r"), "{info}");
+}
 
 fn fill(connection: &mut Raw, count: usize) {
     let requests: Vec<u8> = (0..count)
@@ -54,11 +77,15 @@ fn a_restart_keeps_what_every_command_sees() {
         };
         let warm = ask(&mut connection);
         let remaining = connection.run("PTTL later").integer().expect("a number");
-        for _ in 0..2 {
-            end(&mut server);
-            server.restart();
+        let restarts: [&dyn Fn(&mut Server); 3] = [
+            &|server| (end(server), server.restart()).1,
+            &|server| (end(server), server.restart()).1,
+            &restart_cold,
+        ];
+        for restart in restarts {
+            restart(&mut server);
             let mut connection = server.connect();
-            assert_eq!(ask(&mut connection), warm, "each value is cold when first asked for");
+            assert_eq!(ask(&mut connection), warm, "the same from the log and from the disk");
             let still = connection.run("PTTL later").integer().expect("a number");
             assert!(still <= remaining && still > remaining - 60_000, "{still} ms of {remaining} are left");
         }
@@ -70,8 +97,7 @@ fn cold_keys_are_served_to_many_clients_at_once() {
     const KEYS: usize = 3000;
     let mut server = server();
     fill(&mut server.connect(), KEYS);
-    server.terminate();
-    server.restart();
+    restart_cold(&mut server);
     let mut connections: Vec<Raw> = (0..20).map(|_| server.connect()).collect();
     let order: Vec<Vec<usize>> = (0..connections.len() as u64)
         .map(|seed| {
@@ -99,8 +125,7 @@ fn cold_keys_are_served_to_many_clients_at_once() {
 fn multi_watch_and_scan_work_on_cold_keys() {
     let mut server = server();
     fill(&mut server.connect(), 100);
-    server.terminate();
-    server.restart();
+    restart_cold(&mut server);
     let mut connection = server.connect();
     let expected = [
         ("WATCH key:1", "+OK"),
@@ -184,8 +209,7 @@ fn cold_keys_expire_in_time_and_are_announced() {
     connection.run("SELECT 2");
     connection.run("SET cold x PX 1500");
     let set = Instant::now();
-    server.terminate();
-    server.restart();
+    restart_cold(&mut server);
     let mut watcher = server.connect();
     watcher.run("PSUBSCRIBE __key*__:expired __keyspace*:cold");
     watcher.read();
@@ -279,4 +303,91 @@ fn a_damaged_file_is_refused_and_left_as_it_is() {
             assert!(contents(&server.data_directory()) == before, "{name}: the directory was touched");
         }
     }
+}
+
+#[test]
+fn many_keys_that_are_not_there_are_looked_up_on_disk_at_most_once_each() {
+    const ROUNDS: usize = 20;
+    const KEYS: usize = 1000;
+    let mut server = server();
+    if !server.is_kvasm() {
+        return;
+    }
+    fill(&mut server.connect(), 60_000);
+    restart_cold(&mut server);
+    let mut connection = server.connect();
+    for round in 0..ROUNDS {
+        let mut command = vec!["MGET".to_owned()];
+        command.extend((0..KEYS).map(|number| format!("none:{round}:{number}")));
+        let reply = connection.command(&command);
+        assert!(reply.elements().iter().all(|value| value.to_string() == "$-1"), "{reply}");
+        // One by one, because then nobody else's question keeps alive what is known.
+        for number in 0..KEYS {
+            assert_eq!(connection.run(&format!("GET nokey:{round}:{number}")).to_string(), "$-1");
+        }
+    }
+}
+
+#[test]
+fn a_transaction_that_scans_cold_keys_reads_each_page_once() {
+    const KEYS: usize = 400;
+    let mut server = server();
+    if !server.is_kvasm() {
+        return;
+    }
+    let mut connection = server.connect();
+    fill(&mut connection, KEYS);
+    let mut cursors = vec!["0".to_owned()];
+    loop {
+        let reply = connection.command(&["SCAN", cursors.last().expect("a cursor")]).elements();
+        match reply[0].text() {
+            end if end == "0" => break,
+            next => cursors.push(next),
+        }
+    }
+    assert!(cursors.len() > 30, "{} pages", cursors.len());
+    restart_cold(&mut server);
+    let mut connection = server.connect();
+    connection.run("MULTI");
+    for cursor in &cursors {
+        connection.run(&format!("SCAN {cursor}"));
+    }
+    let reply = connection.run("EXEC");
+    let found: usize = reply.elements().iter().map(|page| page.elements()[1].elements().len()).sum();
+    assert_eq!(found, KEYS, "{reply}");
+}
+
+#[test]
+fn a_procedure_that_had_to_wait_for_a_cold_key_is_as_durable_as_it_says() {
+    const CALLS: usize = 40;
+    let mut server = server();
+    if !server.is_kvasm() {
+        return;
+    }
+    let mut connection = server.connect();
+    fill(&mut connection, CALLS);
+    restart_cold(&mut server);
+    let mut connection = server.connect();
+    for number in 0..CALLS {
+        // It writes, and then reads a cold key that it has not declared.
+        let name = format!("key:{number}");
+        let body = format!("(drop (call $exists {}))", slice(1000, &name));
+        let module = put_then("exists", &name, &body);
+        let before = line::encode(&["SET", "before", &name]);
+        let call = line::encode(&["EVALWASM", &module, "0"]);
+        let after = line::encode(&["INCR", "after"]);
+        connection.send(&[before, call, after].concat());
+        assert_eq!(connection.read().to_string(), "+OK");
+        assert_eq!(connection.read().to_string(), "$-1");
+        assert_eq!(connection.read().integer(), Some(number as i64 + 1));
+        connection.run("DEL written");
+    }
+    let module = put_then("exists", "key:0", &format!("(drop (call $exists {}))", slice(1000, "key:0")));
+    eval(&mut connection, &module, "", "");
+    server.kill_nine();
+    server.restart();
+    let mut connection = server.connect();
+    assert_eq!(connection.run("GET after").to_string(), format!("\"{CALLS}\""));
+    assert_eq!(connection.run("GET written").to_string(), "\"1\"");
+    assert_eq!(connection.run("DBSIZE").integer(), Some(CALLS as i64 + 3));
 }

@@ -99,6 +99,7 @@ impl Engine {
                 return false;
             };
             if !self.expire(database, &key) {
+                self.suspend_transaction();
                 return false;
             }
             self.finish_transaction();
@@ -127,6 +128,11 @@ impl Engine {
             Err(Error::Reply(_)) => self.take_back(triggers),
             Err(Error::NotResident(need)) => {
                 self.take_back(triggers);
+                if self.persistence.take_unreadable(std::slice::from_ref(&need)).is_some() {
+                    tracing::warn!(?need, "a trigger on an expired key needed a key that cannot be read");
+                    self.core().keyspace.release(whole.keyspace);
+                    return true;
+                }
                 self.take_back(whole);
                 let Self { core, persistence, .. } = self;
                 if let Some(core) = core {

@@ -20,6 +20,13 @@ impl Engine {
         }
     }
 
+    /// Ends a transaction that is undone and will be run again. Not before that may the journal be taken, because it
+    /// has begun a transaction, and groups hold whole ones.
+    pub(super) fn suspend_transaction(&mut self) {
+        self.core().keyspace.keep_pages();
+        self.finish_transaction();
+    }
+
     fn flush_when_large(&mut self) {
         let keep = self.options().appendfsync == AppendFsync::No
             && (self.core_ref().keyspace.journal().pending_bytes() as u64)

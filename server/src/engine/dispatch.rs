@@ -79,7 +79,10 @@ impl Engine {
         };
         let mut ran = found.ok();
         let (reply, step) = match answer {
-            Ok(Answer::Wait(wait)) => return Step::Wait(wait),
+            Ok(Answer::Wait(wait)) => {
+                self.suspend_transaction();
+                return Step::Wait(wait);
+            }
             Ok(Answer::Queued) => {
                 ran = None;
                 (Reply::simple("QUEUED"), Step::Done)

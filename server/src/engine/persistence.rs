@@ -276,6 +276,7 @@ impl Engine {
         let Some(Question::Keys { needs, keys }) = self.persistence.questions.remove(&token) else { return };
         match result {
             Ok(values) => {
+                self.core().keyspace.limit_missing();
                 for (at, stored) in keys.iter().zip(values) {
                     self.core().keyspace.install(at.storage, &at.key, stored.map(Loaded::from));
                 }

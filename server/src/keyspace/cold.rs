@@ -3,7 +3,7 @@
 //! The engine never waits for the disk. A command that needs a key from here fails with a [`Need`], its connection is
 //! parked while the store loads it, and then it runs again from the start.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::Key;
@@ -54,14 +54,21 @@ pub struct ColdPage {
     pub next: Option<Position>,
 }
 
-/// Pages that were loaded but not used yet; their clients have gone, or will come at once.
-const MAX_PAGES: usize = 64;
+/// Pages that are kept until a transaction that uses them commits; the clients of some have gone. One transaction can
+/// use so many.
+const MAX_PAGES: usize = 1024;
+
+/// Names of keys that the disk was asked for in vain, kept so that the command that needed one can run. Those of one
+/// answer may be more.
+const MAX_MISSING: usize = 10_000;
 
 /// The cold side of one database.
 #[derive(Debug, Default)]
 pub(super) struct Cold {
     count: usize,
     absent: Absent,
+    /// Keys that are not on disk although the filter does not know that.
+    missing: HashSet<Key>,
     filter: Option<Arc<Filter>>,
     pages: HashMap<(Position, usize), ColdPage>,
 }
@@ -79,7 +86,7 @@ impl Cold {
     /// Whether the disk has to be asked about a key that is not resident.
     pub fn may_hold(&self, storage: StorageId, position: Position, key: &[u8]) -> bool {
         self.count > 0
-            && !self.absent.contains_key(key)
+            && !self.is_absent(key)
             && self.filter.as_ref().is_none_or(|filter| filter.may_contain(storage, position))
     }
 
@@ -97,16 +104,36 @@ impl Cold {
     }
 
     pub fn is_absent(&self, key: &[u8]) -> bool {
-        self.absent.contains_key(key)
+        self.absent.contains_key(key) || self.missing.contains(key)
+    }
+
+    /// Notes that the disk was asked for a key in vain. As with [`Self::note_absent`], it may come to be resident.
+    pub fn note_missing(&mut self, key: Key) {
+        self.missing.insert(key);
+    }
+
+    /// Makes room for the next keys that the disk is asked for in vain. The commands that needed the earlier ones
+    /// have run, or will ask again.
+    pub fn limit_missing(&mut self) {
+        if self.missing.len() > MAX_MISSING {
+            self.missing = HashSet::new();
+        }
     }
 
     /// Forgets what the disk says by itself now that everything up to `applied` is in it.
     pub fn forget_absent(&mut self, applied: u64) {
         if self.count == 0 {
-            self.absent = Absent::new();
-        } else {
-            self.absent.retain(|_, sequence| *sequence > applied);
+            (self.absent, self.missing) = (Absent::new(), HashSet::new());
+            self.pages.clear();
+            return;
         }
+        let absent = &self.absent;
+        let is_forgotten = |key: &Key| absent.get(key).is_some_and(|sequence| *sequence <= applied);
+        // A page is as old as the disk was when it was read.
+        for page in self.pages.values_mut() {
+            page.keys.retain(|cold| !is_forgotten(&cold.key));
+        }
+        self.absent.retain(|_, sequence| *sequence > applied);
     }
 
     pub fn set_filter(&mut self, filter: Arc<Filter>) {
@@ -120,7 +147,11 @@ impl Cold {
         self.pages.insert((from, limit), page);
     }
 
-    pub fn take_page(&mut self, from: Position, limit: usize) -> Option<ColdPage> {
-        self.pages.remove(&(from, limit))
+    pub fn page(&self, from: Position, limit: usize) -> Option<&ColdPage> {
+        self.pages.get(&(from, limit))
+    }
+
+    pub fn drop_page(&mut self, from: Position, limit: usize) {
+        self.pages.remove(&(from, limit));
     }
 }

@@ -14,8 +14,6 @@ use crate::types::{IntegerBuffer, StringValue, Value};
 pub struct Journal {
     /// Whole transactions, and behind them the records of the current one.
     encoder: Encoder,
-    /// Whether the current transaction has begun in the encoder; one that changes nothing never does.
-    recording: bool,
     /// Number of the group that the next committed transaction will be in.
     group: u64,
     events: Vec<Event>,
@@ -71,7 +69,7 @@ impl Journal {
     /// Takes the committed transactions as one group for the log, and its number, leaving `spare` to write the next
     /// ones into.
     pub fn take_group(&mut self, spare: Vec<u8>) -> (Vec<u8>, u64) {
-        debug_assert!(!self.recording, "a group holds whole transactions");
+        debug_assert!(!self.encoder.is_open(), "a group holds whole transactions");
         let group = std::mem::replace(&mut self.encoder, Encoder::new(spare)).finish();
         self.group += 1;
         (group, self.group - 1)
@@ -116,8 +114,8 @@ impl Journal {
     }
 
     fn encoder(&mut self) -> &mut Encoder {
-        if !self.recording {
-            self.recording = true;
+        // A transaction that changes nothing never begins.
+        if !self.encoder.is_open() {
             self.encoder.begin();
         }
         &mut self.encoder
@@ -138,10 +136,8 @@ impl Journal {
 
     /// Ends the transaction and gives its events.
     pub(super) fn commit(&mut self) -> std::vec::Drain<'_, Event> {
-        if std::mem::take(&mut self.recording) {
-            // A transaction that was rolled back to its start is left out.
-            self.encoder.end();
-        }
+        // A transaction that was rolled back to its start is left out.
+        self.encoder.end();
         self.events.drain(..)
     }
 }
@@ -150,7 +146,6 @@ impl Default for Journal {
     fn default() -> Self {
         Self {
             encoder: Encoder::new(Vec::new()),
-            recording: false,
             group: 1,
             events: Vec::new(),
             interest: EventClasses::NONE,

@@ -43,7 +43,7 @@ use journal::JournalMark;
 use undo::{Step, UndoLog};
 use watch::Watchers;
 
-use crate::store::{Databases, Seed, SystemTable};
+use crate::store::{Databases, Position, Seed, SystemTable};
 
 /// Why the keyspace could not do what it was asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,6 +84,8 @@ pub struct Keyspace {
     statistics: Statistics,
     definitions: HashMap<(SystemTable, Vec<u8>), Vec<u8>>,
     definition_changes: u64,
+    /// Pages of cold keys that the transaction has walked: database, start and limit. A retry needs them again.
+    used_pages: Vec<(u8, Position, usize)>,
 }
 
 /// A point in a transaction to which it can return.
@@ -181,10 +183,18 @@ impl Keyspace {
         self.undo.close();
     }
 
+    /// Notes that the transaction will be run again, and needs again the names that were loaded for it.
+    pub fn keep_pages(&mut self) {
+        self.used_pages.clear();
+    }
+
     /// Ends the transaction: what it did is final, and goes to the log with the next group. Gives its events.
     pub fn commit(&mut self) -> Vec<Event> {
         debug_assert!(!self.undo.is_recording(), "a savepoint is still open");
         self.watchers.commit();
+        for (database, from, limit) in self.used_pages.drain(..) {
+            self.databases[usize::from(database)].cold.drop_page(from, limit);
+        }
         let events = self.journal.commit();
         if events.len() == 0 { Vec::new() } else { events.collect() }
     }

@@ -59,6 +59,7 @@ impl Keyspace {
             statistics: super::Statistics::default(),
             definitions: super::HashMap::new(),
             definition_changes: 0,
+            used_pages: Vec::new(),
         };
         keyspace.journal.set_last_group(sequence);
         keyspace
@@ -121,12 +122,19 @@ impl Keyspace {
             return;
         }
         let Some(loaded) = loaded else {
-            // Known only until the next tidying: by then the command that asked has run.
-            return held.cold.note_absent(Key::new(key), 0);
+            return held.cold.note_missing(Key::new(key));
         };
         held.cold.leave();
         self.statistics.loaded += 1;
         self.place(database, key, loaded);
+    }
+
+    /// To be called before the keys of an answer of the disk are taken in, so that what is known of others stays
+    /// bounded.
+    pub fn limit_missing(&mut self) {
+        for database in &mut self.databases {
+            database.cold.limit_missing();
+        }
     }
 
     /// Takes a page of names in, for the scan that asked for it.

@@ -28,12 +28,13 @@ impl Keyspace {
     pub fn scan(&mut self, database: u8, from: Position, limit: usize) -> Result<ScanPage, Error> {
         let limit = limit.max(1);
         let (seed, now_ms) = (self.seed, self.now_ms);
-        let held = &mut self.databases[usize::from(database)];
+        let held = &self.databases[usize::from(database)];
+        let nothing = ColdPage::default();
         let page = if held.cold.len() == 0 {
-            ColdPage::default()
+            &nothing
         } else {
-            let need = Need::Page { database, from, limit };
-            held.cold.take_page(from, limit).ok_or(Error::NotResident(need))?
+            self.used_pages.push((database, from, limit));
+            held.cold.page(from, limit).ok_or(Error::NotResident(Need::Page { database, from, limit }))?
         };
         let (resident, resident_next) = held.table.scan(&seed, from, limit);
         // Beyond the nearer end one of the two sides has not been looked at.

@@ -141,6 +141,8 @@ impl Connection {
             if executed >= warmed {
                 warmed = executed + self.warm(engine, session, executed);
             }
+            // What was sent to the client before a request comes before its reply: it may be about to unsubscribe.
+            take_mail(&self.mailbox, session, &mut self.output);
             if self.output.len() >= OUTPUT_HIGH_WATER_BYTES {
                 return (executed, Pause::Output);
             }
@@ -202,10 +204,7 @@ impl Connection {
         }
         let mut engine = self.engine.borrow_mut();
         let Some(session) = engine.begin_batch(self.id) else { return };
-        while self.output.len() < OUTPUT_HIGH_WATER_BYTES {
-            let Some(message) = self.mailbox.take() else { break };
-            encode(&message, session.version, &mut self.output);
-        }
+        take_mail(&self.mailbox, &session, &mut self.output);
         self.barrier = self.barrier.max(engine.barrier());
         engine.end_batch(session, 0);
     }
@@ -282,7 +281,7 @@ impl Connection {
                     Poll::Ready(io::Result::Ok(buffer.filled().len()))
                 })
             }) => Ok(received? > 0),
-            () = mailbox.arrived() => Ok(true),
+            () = mailbox.filled() => Ok(true),
         }
     }
 
@@ -290,6 +289,14 @@ impl Connection {
         while self.mailbox.closing().is_none() {
             self.mailbox.arrived().await;
         }
+    }
+}
+
+/// Appends the messages of a mailbox to the output, as far as there is room.
+fn take_mail(mailbox: &Mailbox, session: &Session, output: &mut Vec<u8>) {
+    while output.len() < OUTPUT_HIGH_WATER_BYTES {
+        let Some(message) = mailbox.take() else { break };
+        encode(&message, session.version, output);
     }
 }
 

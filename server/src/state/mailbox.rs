@@ -20,8 +20,9 @@ pub enum Closing {
 /// See the module's description. Shared by the registry of clients and the connection's task, on one thread.
 #[derive(Debug, Default)]
 pub struct Mailbox {
-    messages: RefCell<VecDeque<Reply>>,
-    /// An estimate of the bytes that the messages will take when encoded.
+    /// Each with an estimate of the bytes that it will take when encoded.
+    messages: RefCell<VecDeque<(Reply, usize)>>,
+    /// The sum of these estimates.
     bytes: Cell<usize>,
     closing: Cell<Option<Closing>>,
     /// Since when more waits than the soft limit allows.
@@ -32,7 +33,7 @@ pub struct Mailbox {
 impl Mailbox {
     /// Adds a message of about `bytes` bytes.
     pub fn post(&self, message: Reply, bytes: usize) {
-        self.messages.borrow_mut().push_back(message);
+        self.messages.borrow_mut().push_back((message, bytes));
         self.bytes.set(self.bytes.get() + bytes);
         self.arrived.notify_one();
     }
@@ -40,11 +41,9 @@ impl Mailbox {
     /// Takes the oldest message.
     #[must_use]
     pub fn take(&self) -> Option<Reply> {
-        let message = self.messages.borrow_mut().pop_front();
-        if message.is_none() || self.messages.borrow().is_empty() {
-            self.bytes.set(0);
-        }
-        message
+        let (message, bytes) = self.messages.borrow_mut().pop_front()?;
+        self.bytes.set(self.bytes.get() - bytes);
+        Some(message)
     }
 
     /// Bytes that wait.
@@ -89,8 +88,33 @@ impl Mailbox {
         self.closing.get()
     }
 
-    /// Waits until something has been posted, or the connection is to end.
+    /// Waits until something is there: a message, or the order to end.
+    pub async fn filled(&self) {
+        while self.is_empty() && self.closing().is_none() {
+            self.arrived.notified().await;
+        }
+    }
+
+    /// Waits until something has been posted since the last wait, or the connection is to end.
     pub async fn arrived(&self) {
         self.arrived.notified().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bytes_are_those_of_the_messages_that_wait() {
+        let mailbox = Mailbox::default();
+        for bytes in [10, 20, 30] {
+            mailbox.post(Reply::Null, bytes);
+        }
+        for left in [50, 30, 0] {
+            assert_eq!(mailbox.take(), Some(Reply::Null));
+            assert_eq!((mailbox.bytes(), mailbox.is_empty()), (left, left == 0));
+        }
+        assert_eq!(mailbox.take(), None);
     }
 }

@@ -33,6 +33,12 @@ impl Encoder {
         self.transaction == 1
     }
 
+    /// Whether a transaction was begun and not ended.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.open
+    }
+
     /// The size of the group so far, in bytes.
     #[must_use]
     pub fn len(&self) -> usize {
