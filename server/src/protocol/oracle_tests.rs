@@ -37,18 +37,19 @@ fn same(frame: &resp3::types::OwnedFrame, reply: &Reply) -> bool {
         frames.len() == replies.len() && frames.iter().zip(replies).all(|(frame, reply)| same(frame, reply))
     };
     match (frame, reply) {
-        (Frame::SimpleString { data, .. }, Reply::Simple(text)) => data == text.as_bytes(),
+        (Frame::SimpleString { data, .. }, Reply::Simple(text))
+        | (Frame::BlobString { data, .. }, Reply::Text(text)) => data == text.as_bytes(),
         (Frame::SimpleError { data, .. }, Reply::Error(text)) => data == text,
         (Frame::Number { data, .. }, Reply::Integer(integer)) => data == integer,
         (Frame::BlobString { data, .. }, Reply::Bulk(value)) => data[..] == *value.to_bytes(),
-        (Frame::BlobString { data, .. }, Reply::Text(text)) => data == text.as_bytes(),
         (Frame::Null, Reply::Null) => true,
         (Frame::Double { data, .. }, Reply::Double(number)) => data.to_bits() == number.to_bits(),
         (Frame::Boolean { data, .. }, Reply::Boolean(value)) => data == value,
         (Frame::BigNumber { data, .. }, Reply::BigNumber(digits)) => data == digits.as_bytes(),
         (Frame::VerbatimString { data, .. }, Reply::Verbatim(text)) => data == text.as_bytes(),
-        (Frame::Array { data, .. }, Reply::Array(items)) => all(data, items),
-        (Frame::Push { data, .. }, Reply::Push(items)) => all(data, items),
+        (Frame::Array { data, .. }, Reply::Array(items)) | (Frame::Push { data, .. }, Reply::Push(items)) => {
+            all(data, items)
+        }
         (Frame::Map { data, .. }, Reply::Map(pairs)) => {
             data.len() == pairs.len()
                 && data
