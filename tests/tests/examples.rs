@@ -72,7 +72,12 @@ impl Backend for Remote {
 
     fn command(&mut self, words: &[&[u8]]) -> kvasm_sdk::Result<Reply> {
         match reply(self.connection.command(words)) {
-            Reply::Error(error) => Err(error),
+            Reply::Error(error) => {
+                // The server adds which procedure its own error ended; natively that is plain to see.
+                let text = error.to_string();
+                let reason = text.split(" (procedure '").next().unwrap_or(&text);
+                Err(Error::new(reason.to_owned()))
+            }
             reply => Ok(reply),
         }
     }

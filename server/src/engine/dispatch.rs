@@ -68,6 +68,13 @@ impl Engine {
         };
         self.core().keyspace.begin(now_us);
         let found = find(arguments);
+        if found.is_err() && is_http(arguments) {
+            tracing::warn!(
+                client = session.id,
+                "closed: it speaks HTTP, perhaps made to by somebody's web page"
+            );
+            return Step::Close;
+        }
         let answer = match &found {
             Ok(found) => self.answer(session, mailbox, *found, arguments),
             Err(error) => Err(self.reject(session, arguments, error.clone())),
@@ -337,6 +344,14 @@ fn send(session: &mut Session, reply: &Reply, output: &mut Vec<u8>) {
         ReplyMode::Off => {}
         ReplyMode::Skip => session.reply_mode = ReplyMode::On,
     }
+}
+
+/// Whether a request is a line of an HTTP request. As in Redis such a client is not listened to any longer: a browser
+/// that was made to post commands here would send them in the lines that follow.
+fn is_http(arguments: &[&[u8]]) -> bool {
+    arguments
+        .first()
+        .is_some_and(|name| [b"post".as_slice(), b"host:"].iter().any(|line| name.eq_ignore_ascii_case(line)))
 }
 
 /// Finds the row of a request, and checks the number of arguments.

@@ -1,10 +1,13 @@
 //! The Redis protocol: replies as data, their RESP2 and RESP3 encodings, and the scanning of requests.
 //!
-//! Owns everything that knows bytes on the wire, and is the only room of the crate `redis-protocol`.
+//! Owns everything that knows bytes on the wire, and is the only room of the crate `redis-protocol`, which the tests
+//! compare with.
 //! Must not know sockets, keys or commands: it is given buffers and gives back buffers.
 
 mod decode;
 mod encode;
+#[cfg(test)]
+mod oracle_tests;
 mod reply;
 mod request;
 
