@@ -138,7 +138,8 @@ impl Connection {
         let mut executed = 0;
         let mut warmed = 0;
         loop {
-            if executed >= warmed {
+            // Of a long request that arrives in pieces nothing is scanned twice.
+            if executed >= warmed && self.parser.is_between_requests() {
                 warmed = executed + self.warm(engine, session, executed);
             }
             // What was sent to the client before a request comes before its reply: it may be about to unsubscribe.

@@ -94,6 +94,12 @@ impl RequestParser {
         Ok(Some((Request::Bulks(&self.arguments), length)))
     }
 
+    /// Whether the next byte to look at is the first one of a request.
+    #[must_use]
+    pub fn is_between_requests(&self) -> bool {
+        self.missing.is_none()
+    }
+
     /// How many bytes the request now being received still lacks at the least; for sizing the next read.
     #[must_use]
     pub fn missing_bytes(&self, buffered: usize) -> usize {
@@ -344,6 +350,7 @@ mod tests {
         let mut parser = RequestParser::default();
         for end in 1..bytes.len() {
             assert!(parser.next(&bytes[..end], LIMITS).unwrap().is_none(), "{end}");
+            assert_eq!(parser.is_between_requests(), end < b"*3\r\n".len(), "{end}");
         }
         let Ok(Some((Request::Bulks(ranges), length))) = parser.next(bytes, LIMITS) else { panic!() };
         assert_eq!((&bytes[ranges[2].clone()], length), (b"hello\r\nworld".as_slice(), bytes.len()));
