@@ -16,8 +16,8 @@ use tokio::sync::mpsc;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// jemalloc's settings: huge pages, because look-ups in a large keyspace spend their time in TLB misses (a fifth to a
-/// third more requests a second, see `bench/README.md`); unused memory goes back to the system within a second.
+/// jemalloc's settings: huge pages, because look-ups in a large keyspace spend their time in TLB misses; unused
+/// memory goes back to the system within a second.
 // SAFETY: this is the documented symbol that jemalloc reads its settings from; nobody else defines it, and its value is
 // a C string that lives for ever.
 #[allow(non_upper_case_globals, unsafe_code, reason = "the name is jemalloc's")]

@@ -2,7 +2,7 @@
 
 use super::limits::MEMORY_CHECK_PAUSE_US;
 use crate::command::{self, Context, Error, Flags, Outcome, Run};
-use crate::keyspace::{Content, Edit, Expiry, Keyspace, events};
+use crate::keyspace::{Content, Expiry, Keyspace, events};
 use crate::options::AppendFsync;
 use crate::procedure::{Host, LogLevel};
 use crate::protocol::{Reply, Version, decode_reply, decode_request, encode};
@@ -203,14 +203,8 @@ impl Host for Core {
         };
         let after =
             before.checked_add(delta).ok_or(Error::text("ERR increment or decrement would overflow"))?;
-        let edited = self.keyspace.edit(database, key, events::INCRBY, |value| {
-            *value = Value::String(StringValue::from_integer(after));
-            ((), Edit::Whole)
-        })?;
-        if edited.is_none() {
-            let content = Content::Value(Value::String(StringValue::from_integer(after)));
-            self.keyspace.set(database, key, content, Expiry::Clear, events::INCRBY)?;
-        }
+        let content = Content::Value(Value::String(StringValue::from_integer(after)));
+        self.keyspace.set(database, key, content, Expiry::Keep, events::INCRBY)?;
         Ok(after)
     }
 
