@@ -6,8 +6,8 @@ use super::bits::offset;
 use super::{Command, Context, Error, Flags, Group, Result, flag, integer};
 use crate::keyspace::{Edit, events};
 use crate::protocol::Reply;
+use crate::types::StringValue;
 use crate::types::bits::{FieldType, Overflow, get_field, increment_field, set_field};
-use crate::types::{StringValue, Value};
 
 /// The rows of these commands.
 pub const COMMANDS: &[Command] = &[
@@ -123,9 +123,8 @@ fn bitfield(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let written =
         written.map(Operation::bytes).reduce(|one, other| one.start.min(other.start)..one.end.max(other.end));
     let Some(written) = written else { return read_all(ctx, args[1], &operations) };
-    let empty = Value::String(StringValue::raw(b""));
-    let edit = |value: &mut Value| {
-        let Value::String(string) = value;
+    let empty = StringValue::raw(b"");
+    let edit = |string: &mut StringValue| {
         let mut changed = (string.len() as u64) < written.end;
         // As in Redis, the string grows even if nothing then fits.
         string.grow_to(written.end as usize);

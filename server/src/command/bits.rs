@@ -59,9 +59,8 @@ fn setbit(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
         Ok(1) => true,
         _ => return Err(Error::text("ERR bit is not an integer or out of range")),
     };
-    let empty = Value::String(StringValue::raw(b""));
-    let edit = |value: &mut Value| {
-        let Value::String(string) = value;
+    let empty = StringValue::raw(b"");
+    let edit = |string: &mut StringValue| {
         let byte = offset / 8;
         let grown = string.len() as u64 <= byte;
         let before = bits::set_bit(string, offset, bit);

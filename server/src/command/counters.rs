@@ -3,7 +3,7 @@
 use super::{Command, Context, Error, Flags, Group, Result, integer};
 use crate::keyspace::{Edit, events};
 use crate::protocol::Reply;
-use crate::types::{LongDouble, StringValue, Value};
+use crate::types::{LongDouble, StringValue};
 
 /// The properties that these commands share.
 const FLAGS: &[Flags] = &[Flags::WRITE, Flags::DENYOOM, Flags::FAST];
@@ -66,9 +66,8 @@ fn decrby(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
 
 fn add(ctx: &mut Context<'_>, key: &[u8], increment: i64) -> Result {
     const OVERFLOW: Error = Error::text("ERR increment or decrement would overflow");
-    let zero = Value::String(StringValue::from_integer(0));
-    let edit = |value: &mut Value| {
-        let Value::String(string) = value;
+    let zero = StringValue::from_integer(0);
+    let edit = |string: &mut StringValue| {
         let sum = string.as_integer().ok_or(Error::NOT_AN_INTEGER);
         let sum = sum.and_then(|before| before.checked_add(increment).ok_or(OVERFLOW));
         let edit = sum.as_ref().map_or(Edit::Unchanged, |sum| {
@@ -83,9 +82,8 @@ fn add(ctx: &mut Context<'_>, key: &[u8], increment: i64) -> Result {
 
 fn incrbyfloat(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     const NOT_FINITE: Error = Error::text("ERR increment would produce NaN or Infinity");
-    let zero = Value::String(StringValue::from_integer(0));
-    let edit = |value: &mut Value| {
-        let Value::String(string) = value;
+    let zero = StringValue::from_integer(0);
+    let edit = |string: &mut StringValue| {
         // The value first, and then the increment: both have the same error, so it cannot be told.
         let sum = LongDouble::parse(&string.to_bytes()).zip(LongDouble::parse(args[2]));
         let sum = sum.ok_or(Error::NOT_A_FLOAT);

@@ -1,7 +1,7 @@
 //! What holds for every writing command: it can be undone, and the journal alone does it again.
 
 use super::testing::Fixture;
-use crate::keyspace::Keyspace;
+use crate::keyspace::{Keyspace, Replay};
 use crate::protocol::Reply;
 use crate::store::record::decode;
 use crate::store::{Databases, Seed, StorageId};
@@ -17,24 +17,23 @@ type Snapshot = Vec<Option<(Vec<u8>, Option<u64>)>>;
 fn snapshot(keyspace: &mut Keyspace) -> Snapshot {
     let addresses = DATABASES.flat_map(|database| KEYS.map(|key| (database, key)));
     let look = |(database, key): (u8, &[u8])| {
-        let expires_at_ms = keyspace.peek(database, key).expect("nothing is on disk")?.expires_at_ms();
-        let string = keyspace.peek_string(database, key).expect("a string")?;
-        Some((string.to_bytes().into_owned(), expires_at_ms))
+        let entry = keyspace.peek(database, key).expect("nothing is on disk")?;
+        Some((entry.value.image(), entry.expires_at_ms()))
     };
     addresses.map(look).collect()
 }
 
 /// A keyspace made of nothing but a group of the journal.
 fn replayed(group: &[u8]) -> Keyspace {
-    let mut keyspace = Keyspace::new(Seed::new(1), Databases::new(), &[0; 16], 0);
+    let mut replay = Replay::new(Keyspace::new(Seed::new(1), Databases::new(), &[0; 16], 0));
     for transaction in decode(group).expect("a group") {
         for change in transaction.expect("a transaction") {
             let change = change.expect("a change");
             let nothing = |_: StorageId, _: &[u8]| Ok::<_, ()>(None);
-            keyspace.replay(&change, 1, nothing).expect("nothing is loaded");
+            replay.apply(&change, 1, nothing).expect("nothing is loaded");
         }
     }
-    keyspace
+    replay.finish().expect("values")
 }
 
 /// A random request that writes, on few keys, so that commands meet what others have left.

@@ -83,7 +83,7 @@ fn refcount(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
             Value::String(StringValue::Integer(number)) if SHARED_INTEGERS.contains(number) => {
                 i32::MAX.into()
             }
-            Value::String(_) => 1,
+            _ => 1,
         }))
     })
 }

@@ -113,8 +113,7 @@ fn append(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     };
     check_length(ctx, before as u64, tail.len())?;
     let length = before + tail.len();
-    ctx.keyspace.edit(database, key, events::APPEND, |value| {
-        let Value::String(string) = value;
+    ctx.keyspace.edit(database, key, events::APPEND, |string| {
         string.append(tail);
         ((), Edit::Bytes(before as u64..length as u64))
     })?;
@@ -230,7 +229,7 @@ fn mget(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     for key in &args[1..] {
         values.push(match ctx.keyspace.get(ctx.session.database, key)? {
             Some(Value::String(string)) => Reply::Bulk(string.clone()),
-            None => Reply::Null,
+            Some(_) | None => Reply::Null,
         });
     }
     Ok(Reply::Array(values))
@@ -278,9 +277,8 @@ fn setrange(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
         return Ok(length.into());
     }
     check_length(ctx, offset, bytes.len())?;
-    let empty = Value::String(StringValue::raw(b""));
-    let length = ctx.keyspace.edit_or_create(database, key, events::SETRANGE, empty, |value| {
-        let Value::String(string) = value;
+    let empty = StringValue::raw(b"");
+    let length = ctx.keyspace.edit_or_create(database, key, events::SETRANGE, empty, |string| {
         string.set_range(offset as usize, bytes);
         (string.len(), Edit::Bytes(offset..offset + bytes.len() as u64))
     })?;

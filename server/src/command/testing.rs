@@ -122,6 +122,10 @@ fn show(reply: &Reply) -> String {
         Reply::Array(items) | Reply::Set(items) | Reply::Push(items) | Reply::Sequence(items) => {
             format!("[{}]", list(items))
         }
+        Reply::Items(_, items) => {
+            let items: Vec<String> = items.iter().map(|item| format!("${}", item.escape_ascii())).collect();
+            format!("[{}]", items.join(" "))
+        }
         Reply::Map(pairs) => {
             let pairs = pairs.iter().map(|(key, value)| format!("{}: {}", show(key), show(value)));
             format!("{{{}}}", pairs.collect::<Vec<_>>().join(", "))

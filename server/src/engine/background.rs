@@ -6,19 +6,19 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::limits::{MAX_COLD_EXPIRIES_PER_TURN, MAX_EXPIRIES_PER_TURN};
+use super::persistence::Arrival;
 use super::{Engine, Shared};
 use crate::command::Error;
 use crate::options::{AppendFsync, OutputClass};
 use crate::state::Closing;
-use crate::store::StoreEvent;
 
 /// How often clients and statistics are looked after.
 const HOUSEKEEPING_PAUSE: Duration = Duration::from_millis(100);
 
 /// Takes in what the store tells, until the store is closed.
-pub async fn run_store_events(engine: Shared, mut events: UnboundedReceiver<StoreEvent>) {
-    while let Some(event) = events.recv().await {
-        engine.borrow_mut().on_store_event(event);
+pub async fn run_store_events(engine: Shared, mut arrivals: UnboundedReceiver<Arrival>) {
+    while let Some(arrival) = arrivals.recv().await {
+        engine.borrow_mut().on_arrival(arrival);
     }
 }
 

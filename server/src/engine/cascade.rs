@@ -164,15 +164,16 @@ impl Engine {
         if fuel == 0 {
             return Err(OUT_OF_SHARED_FUEL);
         }
-        let before = event.before.as_ref().map(bytes);
-        let after = event.after.as_ref().map(bytes);
+        let before = event.before.as_ref().and_then(bytes);
+        let after = event.after.as_ref().and_then(bytes);
         let database = event.database.to_string();
-        let arguments = [
+        let mut arguments = vec![
             Some(event.kind.name.as_bytes()),
             before.as_deref(),
             after.as_deref(),
             Some(database.as_bytes()),
         ];
+        arguments.extend(event.elements.iter().map(|element| Some(&element[..])));
         // Other numbers for each run, but the same when the transaction is run again.
         let keyspace = &self.core().keyspace;
         let raised = keyspace.journal().events().len() as u64;
@@ -224,10 +225,12 @@ impl Cascade {
     }
 }
 
-/// A value as a trigger's procedure gets it.
-fn bytes(value: &Value) -> Cow<'_, [u8]> {
+/// A value as a trigger's procedure gets it. One with elements is not given: the procedure gets the elements that have
+/// changed, and can read the rest.
+fn bytes(value: &Value) -> Option<Cow<'_, [u8]>> {
     match value {
-        Value::String(string) => string.to_bytes(),
+        Value::String(string) => Some(string.to_bytes()),
+        Value::List(_) | Value::Set(_) | Value::SortedSet(_) | Value::Hash(_) | Value::Stream(_) => None,
     }
 }
 

@@ -11,9 +11,7 @@ use super::core::Core;
 use super::limits::{GROUP_BYTES, MAX_SPARE_BUFFERS};
 use crate::keyspace::{ColdKey, ColdPage, Key, Keyspace, Loaded, Need};
 use crate::options::AppendFsync;
-use crate::store::{
-    DuePage, KeyAt, Position, ScanPage, StorageId, Store, StoreError, StoreEvent, StoredKey, ValueKind,
-};
+use crate::store::{DuePage, KeyAt, Position, ScanPage, StorageId, Store, StoreError, StoreEvent};
 use crate::types::Kind;
 
 /// What tasks wait on. Whoever waits looks at the engine again when it is told.
@@ -27,6 +25,32 @@ pub struct Signals {
     pub writable: Notify,
     /// There is a group to be written at once.
     pub flush: Notify,
+}
+
+/// What the store tells the engine, with values ready to be taken in: making a big one takes long, so the thread that
+/// read it does that.
+#[derive(Debug)]
+pub enum Arrival {
+    /// Answers a question for keys.
+    Loaded {
+        /// The token of the question.
+        token: u64,
+        /// The values, or why there are none.
+        result: Result<Vec<Option<Loaded>>, String>,
+    },
+    /// Anything else.
+    Event(StoreEvent),
+}
+
+impl From<StoreEvent> for Arrival {
+    fn from(event: StoreEvent) -> Self {
+        let StoreEvent::Loaded { token, result } = event else { return Self::Event(event) };
+        let parse = |stored| Loaded::parse(stored).ok_or_else(|| "a row that makes no value".to_owned());
+        let result = result
+            .map_err(|error| error.to_string())
+            .and_then(|values| values.into_iter().map(|stored| stored.map(parse).transpose()).collect());
+        Self::Loaded { token, result }
+    }
 }
 
 /// Why a request has to wait.
@@ -234,7 +258,14 @@ impl Engine {
     }
 
     /// Takes in what the store tells.
-    pub fn on_store_event(&mut self, event: StoreEvent) {
+    pub fn on_arrival(&mut self, arrival: Arrival) {
+        match arrival {
+            Arrival::Loaded { token, result } => self.on_loaded(token, result),
+            Arrival::Event(event) => self.on_store_event(event),
+        }
+    }
+
+    fn on_store_event(&mut self, event: StoreEvent) {
         match event {
             StoreEvent::Committed { sequence, buffer } => {
                 self.persistence.committed(sequence, buffer);
@@ -269,7 +300,7 @@ impl Engine {
                 self.core().server.store.apply_failure = Some(error);
                 self.persistence.signals.writable.notify_waiters();
             }
-            StoreEvent::Loaded { token, result } => self.on_loaded(token, result),
+            StoreEvent::Loaded { .. } => {}
             StoreEvent::Scanned { token, result } => self.on_scanned(token, result),
             StoreEvent::Due { token, result } => self.on_due(token, result),
             StoreEvent::FilterReady(filter) => self.core().keyspace.set_filter(&filter),
@@ -300,14 +331,14 @@ impl Engine {
         self.persistence.signals.writable.notify_waiters();
     }
 
-    fn on_loaded(&mut self, token: u64, result: Result<Vec<Option<StoredKey>>, StoreError>) {
+    fn on_loaded(&mut self, token: u64, result: Result<Vec<Option<Loaded>>, String>) {
         let question = self.persistence.questions.remove(&token);
         let Some((Question::Keys { needs, keys }, _)) = question else { return };
         match result {
             Ok(values) => {
                 self.core().keyspace.limit_missing();
-                for (at, stored) in keys.iter().zip(values) {
-                    self.core().keyspace.install(at.storage, &at.key, stored.map(Loaded::from));
+                for (at, loaded) in keys.iter().zip(values) {
+                    self.core().keyspace.install(at.storage, &at.key, loaded);
                 }
                 self.answered(&needs, None);
             }
@@ -320,13 +351,14 @@ impl Engine {
         let Some((Question::Page { need, storage, from, limit }, _)) = question else { return };
         match result {
             Ok(page) => {
-                let keys = page.keys.iter().map(|scanned| ColdKey {
-                    position: scanned.position,
-                    key: Key::new(&scanned.key),
-                    kind: match scanned.kind {
-                        ValueKind::String => Kind::String,
-                    },
-                    expires_at_ms: scanned.expires_at_ms,
+                let keys = page.keys.iter().filter_map(|scanned| {
+                    Some(ColdKey {
+                        position: scanned.position,
+                        key: Key::new(&scanned.key),
+                        // A number that stands for no type is told when the key is loaded.
+                        kind: Kind::from_number(scanned.kind)?,
+                        expires_at_ms: scanned.expires_at_ms,
+                    })
                 });
                 let page = ColdPage { keys: keys.collect(), next: page.next };
                 self.core().keyspace.install_page(storage, from, limit, page);
@@ -367,7 +399,7 @@ impl Engine {
     }
 
     /// Wakes whoever waits, now that a question is answered, or could not be.
-    fn answered(&mut self, needs: &[Need], error: Option<&StoreError>) {
+    fn answered(&mut self, needs: &[Need], error: Option<&dyn std::fmt::Display>) {
         for need in needs {
             self.persistence.loading.remove(need);
             if let Some(error) = error {

@@ -9,14 +9,14 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::core::{Core, Running};
-use super::persistence::Persistence;
+use super::persistence::{Arrival, Persistence};
 use super::{Clock, Engine, Shared};
-use crate::keyspace::{Keyspace, Loaded};
+use crate::keyspace::{Keyspace, Loaded, Replay, ReplayError};
 use crate::options::Options;
 use crate::procedure::Runtime;
 use crate::state::{Library, Server, module_limits};
-use crate::store::record::{self, Change};
-use crate::store::{KeyAt, Recovery, Store, StoreError, StoreEvent, StoreOptions, SystemTable};
+use crate::store::record::{self, Change, Damage};
+use crate::store::{KeyAt, Recovery, Store, StoreError, StoreOptions, SystemTable};
 use crate::trigger::Definition;
 
 /// Why the server cannot start.
@@ -49,7 +49,7 @@ impl From<StoreError> for StartError {
 pub fn open(
     options: Options,
     config_file: Option<PathBuf>,
-) -> Result<(Shared, UnboundedReceiver<StoreEvent>), StartError> {
+) -> Result<(Shared, UnboundedReceiver<Arrival>), StartError> {
     let (sender, events) = unbounded_channel();
     let store_options = StoreOptions {
         directory: PathBuf::from(&options.dir),
@@ -57,7 +57,7 @@ pub fn open(
         cache_bytes: options.store_cache_size as usize,
     };
     // The receiver goes when the server stops, and then nobody needs to know.
-    let on_event = Box::new(move |event| drop(sender.send(event)));
+    let on_event = Box::new(move |event| drop(sender.send(Arrival::from(event))));
     let (store, recovery) = Store::open(&store_options, on_event)?;
     let (last_group, applied) = (recovery.last_sequence, recovery.applied);
     let keyspace = recover(&store, recovery)?;
@@ -93,19 +93,29 @@ fn recover(store: &Store, recovery: Recovery) -> Result<Keyspace, StartError> {
     for row in system {
         keyspace.restore_definition((row.table, row.name.into()), Some(row.content.into()));
     }
+    let mut replay = Replay::new(keyspace);
     for group in groups {
         let (sequence, group) = group?;
         for transaction in record::decode(&group).map_err(StartError::Log)? {
             for change in transaction.map_err(StartError::Log)? {
                 let change: Change<'_> = change.map_err(StartError::Log)?;
-                keyspace.replay(&change, sequence, |storage, key| {
-                    let found = store.get_blocking(KeyAt { storage, key: key.into() })?;
-                    Ok::<_, StoreError>(found.map(Loaded::from))
-                })?;
+                replay
+                    .apply(&change, sequence, |storage, key| {
+                        let found = store
+                            .get_blocking(KeyAt { storage, key: key.into() })
+                            .map_err(StartError::Store)?;
+                        let parse =
+                            |stored| Loaded::parse(stored).ok_or(StartError::Log(Damage::NO_SUCH_VALUE));
+                        found.map(parse).transpose()
+                    })
+                    .map_err(|error| match error {
+                        ReplayError::Load(error) => error,
+                        ReplayError::Damage(damage) => StartError::Log(damage),
+                    })?;
             }
         }
     }
-    Ok(keyspace)
+    replay.finish().map_err(StartError::Log)
 }
 
 /// Makes libraries and triggers what the keyspace's definitions say.

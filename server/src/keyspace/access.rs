@@ -7,7 +7,7 @@ use super::event::{Event, events};
 use super::table::{Place, WARMED_AT_ONCE};
 use super::{Entry, Error, Key, Keyspace, Need};
 use crate::store::{Position, StorageId};
-use crate::types::{StringValue, Value};
+use crate::types::{StringValue, Typed, Value};
 
 impl Keyspace {
     /// The value of a key, for a command that reads it: counts a hit or a miss, and its use.
@@ -28,10 +28,12 @@ impl Keyspace {
 
     /// The string at a key, for a command that reads it.
     pub fn get_string(&mut self, database: u8, key: &[u8]) -> Result<Option<&StringValue>, Error> {
-        match self.get(database, key)? {
-            Some(Value::String(string)) => Ok(Some(string)),
-            None => Ok(None),
-        }
+        self.get_as(database, key)
+    }
+
+    /// The value of a type at a key, for a command that reads it.
+    pub fn get_as<T: Typed>(&mut self, database: u8, key: &[u8]) -> Result<Option<&T>, Error> {
+        self.get(database, key)?.map(|value| T::of(value).ok_or(Error::WrongType)).transpose()
     }
 
     /// All that is known of a key, without any trace of the look.
@@ -42,9 +44,12 @@ impl Keyspace {
 
     /// The string at a key that is about to be changed: neither hit nor miss, as in Redis.
     pub fn peek_string(&mut self, database: u8, key: &[u8]) -> Result<Option<&StringValue>, Error> {
-        Ok(self.peek(database, key)?.map(|entry| match &entry.value {
-            Value::String(string) => string,
-        }))
+        self.peek_as(database, key)
+    }
+
+    /// The value of a type at a key that is about to be changed: neither hit nor miss, as in Redis.
+    pub fn peek_as<T: Typed>(&mut self, database: u8, key: &[u8]) -> Result<Option<&T>, Error> {
+        self.peek(database, key)?.map(|entry| T::of(&entry.value).ok_or(Error::WrongType)).transpose()
     }
 
     /// All that is known of a key, for a command that looks at it: counts a hit or a miss, but not its use.
@@ -145,8 +150,20 @@ impl Keyspace {
         before: Option<Value>,
         after: Option<Value>,
     ) {
+        self.raise_of_elements(kind, database, key, before, after, Vec::new());
+    }
+
+    pub(super) fn raise_of_elements(
+        &mut self,
+        kind: super::EventKind,
+        database: u8,
+        key: &[u8],
+        before: Option<Value>,
+        after: Option<Value>,
+        elements: Vec<Box<[u8]>>,
+    ) {
         if self.journal.wants(kind.class) {
-            self.journal.raise(Event { kind, database, key: Key::new(key), before, after });
+            self.journal.raise(Event { kind, database, key: Key::new(key), before, after, elements });
         }
     }
 }

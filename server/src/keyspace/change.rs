@@ -4,12 +4,13 @@ use std::ops::Range;
 
 use super::entry::{NEVER, Stamp};
 use super::event::events;
+use super::journal::{JournalRecorder, Recorded};
 use super::table::Place;
 use super::undo::{Saved, Step};
 use super::{Entry, Error, EventKind, Key, Keyspace};
 use crate::store::Position;
 use crate::store::record::Change;
-use crate::types::{CHUNK_LEN, StringValue, Value};
+use crate::types::{CHUNK_LEN, Collection, Recorder, StringValue, Typed, Value};
 
 /// What becomes of a key's time to live when it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,7 +54,12 @@ impl Content<'_> {
     fn assign(self, value: &mut Value) {
         match (self, value) {
             (Self::String(bytes), Value::String(string)) => string.overwrite(bytes),
-            (content @ Self::Value(_), value) => *value = content.into_value(),
+            (content, value) => {
+                let before = std::mem::replace(value, content.into_value());
+                if before.elements() > FREED_AT_ONCE {
+                    free(before);
+                }
+            }
         }
     }
 }
@@ -77,19 +83,19 @@ impl Keyspace {
         Ok(())
     }
 
-    /// Changes the value of a key that exists; gives `None` when it does not.
+    /// Changes the string at a key that exists; gives `None` when it does not.
     pub fn edit<R>(
         &mut self,
         database: u8,
         key: &[u8],
         event: EventKind,
-        change: impl FnOnce(&mut Value) -> (R, Edit),
+        change: impl FnOnce(&mut StringValue) -> (R, Edit),
     ) -> Result<Option<R>, Error> {
         let Some((_, place)) = self.locate(database, key)? else { return Ok(None) };
-        Ok(Some(self.edit_at(database, key, place, event, change)))
+        self.edit_at(database, key, place, event, change).map(Some)
     }
 
-    /// Changes the value of a key, which is `initial` when there is none; what stays [`Edit::Unchanged`] then is not
+    /// Changes the string at a key, which is `initial` when there is none; what stays [`Edit::Unchanged`] then is not
     /// created.
     ///
     /// Of a string that becomes long at once, only the [`Edit::Bytes`] are journalled: so they must be all of it that
@@ -99,32 +105,110 @@ impl Keyspace {
         database: u8,
         key: &[u8],
         event: EventKind,
-        initial: Value,
-        change: impl FnOnce(&mut Value) -> (R, Edit),
+        initial: StringValue,
+        change: impl FnOnce(&mut StringValue) -> (R, Edit),
     ) -> Result<R, Error> {
         if let Some((_, place)) = self.locate(database, key)? {
-            return Ok(self.edit_at(database, key, place, event, change));
+            return self.edit_at(database, key, place, event, change);
         }
-        let mut value = initial;
-        let (result, edit) = change(&mut value);
-        match (edit, &value) {
-            (Edit::Unchanged, _) => return Ok(result),
-            (Edit::Bytes(range), Value::String(string)) if string.len() > CHUNK_LEN => {
-                let empty = Value::String(StringValue::raw(b""));
-                self.journal.put(database, key, None, true, &empty);
-                self.journal.splice(database, key, string, range);
+        let mut string = initial;
+        let (result, edit) = change(&mut string);
+        let value = match edit {
+            Edit::Unchanged => return Ok(result),
+            Edit::Bytes(range) if string.len() > CHUNK_LEN => {
+                self.journal.put(database, key, None, true, &StringValue::raw(b"").into());
+                self.journal.splice(database, key, &string, range);
+                string.into()
             }
-            (Edit::Whole | Edit::Bytes(_), _) => self.journal.put(database, key, None, true, &value),
-        }
+            Edit::Whole | Edit::Bytes(_) => {
+                let value = string.into();
+                self.journal.put(database, key, None, true, &value);
+                value
+            }
+        };
         let position = self.seed.position(key);
-        self.insert_new(database, key, position, value, None, event);
+        self.insert_new(database, key, position, value, None, event, Vec::new());
+        Ok(result)
+    }
+
+    /// Changes the collection at a key that exists; gives `None` when it does not. A collection that becomes empty goes,
+    /// with a second event. What is not recorded has not happened.
+    pub fn update<T: Collection + Typed, R>(
+        &mut self,
+        database: u8,
+        key: &[u8],
+        event: EventKind,
+        change: impl FnOnce(&mut T, &mut dyn Recorder) -> R,
+    ) -> Result<Option<R>, Error> {
+        let Some((_, place)) = self.locate(database, key)? else { return Ok(None) };
+        self.update_at(database, key, place, event, change).map(Some)
+    }
+
+    /// Changes the collection at a key, which is empty when there is none; what stays empty then is not created.
+    pub fn update_or_create<T: Collection + Typed + Into<Value>, R>(
+        &mut self,
+        database: u8,
+        key: &[u8],
+        event: EventKind,
+        change: impl FnOnce(&mut T, &mut dyn Recorder) -> R,
+    ) -> Result<R, Error> {
+        if let Some((_, place)) = self.locate(database, key)? {
+            return self.update_at(database, key, place, event, change);
+        }
+        let mut value = T::default();
+        let mut recorder = JournalRecorder::new(&mut self.journal, database, key, true);
+        let result = change(&mut value, &mut recorder);
+        let recorded = recorder.finish();
+        if !value.is_empty() {
+            let value = value.into();
+            self.journal.put(database, key, None, true, &value);
+            let position = self.seed.position(key);
+            self.insert_new(database, key, position, value, None, event, recorded.elements);
+        }
+        Ok(result)
+    }
+
+    fn update_at<T: Collection + Typed, R>(
+        &mut self,
+        database: u8,
+        key: &[u8],
+        place: Place,
+        event: EventKind,
+        change: impl FnOnce(&mut T, &mut dyn Recorder) -> R,
+    ) -> Result<R, Error> {
+        if T::of(&self.databases[usize::from(database)].table.entry_mut(place).value).is_none() {
+            return Err(Error::WrongType);
+        }
+        let before = self.before_change(database, place);
+        let entry = self.databases[usize::from(database)].table.entry_mut(place);
+        let value = T::of_mut(&mut entry.value).ok_or(Error::WrongType)?;
+        let mut recorder = JournalRecorder::new(&mut self.journal, database, key, false);
+        let result = change(value, &mut recorder);
+        let Recorded { changed, whole, elements } = recorder.finish();
+        if !changed {
+            return Ok(result);
+        }
+        self.statistics.changes += 1;
+        self.watchers.touch(database, key);
+        entry.stamp.touch(self.now_ms / 1000);
+        let is_empty = value.is_empty();
+        if whole && !is_empty {
+            self.journal.put(database, key, entry.expires_at_ms(), false, &entry.value);
+        }
+        let after = before.is_some().then(|| entry.value.clone());
+        self.raise_of_elements(event, database, key, before, after, elements);
+        if is_empty {
+            self.remove_at(database, place, events::DEL);
+        }
         Ok(result)
     }
 
     /// Deletes a key; `false` when there is none.
     pub fn delete(&mut self, database: u8, key: &[u8], event: EventKind) -> Result<bool, Error> {
         let Some((_, place)) = self.locate(database, key)? else { return Ok(false) };
-        self.remove_at(database, place, event);
+        if let Some(entry) = self.remove_at(database, place, event) {
+            discard(entry);
+        }
         Ok(true)
     }
 
@@ -230,13 +314,17 @@ impl Keyspace {
         key: &[u8],
         place: Place,
         event: EventKind,
-        change: impl FnOnce(&mut Value) -> (R, Edit),
-    ) -> R {
+        change: impl FnOnce(&mut StringValue) -> (R, Edit),
+    ) -> Result<R, Error> {
+        if StringValue::of(&self.databases[usize::from(database)].table.entry_mut(place).value).is_none() {
+            return Err(Error::WrongType);
+        }
         let before = self.before_change(database, place);
         let entry = self.databases[usize::from(database)].table.entry_mut(place);
-        let (result, edit) = change(&mut entry.value);
+        let string = StringValue::of_mut(&mut entry.value).ok_or(Error::WrongType)?;
+        let (result, edit) = change(string);
         if edit == Edit::Unchanged {
-            return result;
+            return Ok(result);
         }
         self.statistics.changes += 1;
         self.watchers.touch(database, key);
@@ -250,7 +338,7 @@ impl Keyspace {
         }
         let after = before.is_some().then(|| entry.value.clone());
         self.raise(event, database, key, before, after);
-        result
+        Ok(result)
     }
 
     fn replace(
@@ -294,10 +382,11 @@ impl Keyspace {
             Expiry::Keep | Expiry::Clear => None,
         };
         self.journal.put(database, key, expires_at_ms, true, &value);
-        self.insert_new(database, key, position, value, expires_at_ms, event);
+        self.insert_new(database, key, position, value, expires_at_ms, event, Vec::new());
     }
 
     /// Puts in a key that is not there and has been journalled.
+    #[expect(clippy::too_many_arguments, reason = "all that makes an entry and its event")]
     fn insert_new(
         &mut self,
         database: u8,
@@ -306,6 +395,7 @@ impl Keyspace {
         value: Value,
         expires_at_ms: Option<u64>,
         event: EventKind,
+        elements: Vec<Box<[u8]>>,
     ) {
         self.statistics.changes += 1;
         self.watchers.touch(database, key);
@@ -322,7 +412,7 @@ impl Keyspace {
         let held = &mut self.databases[usize::from(database)];
         held.insert(&self.seed, position, entry);
         self.raise(events::NEW, database, key, None, after.clone());
-        self.raise(event, database, key, None, after);
+        self.raise_of_elements(event, database, key, None, after, elements);
     }
 
     pub(super) fn remove_at(&mut self, database: u8, place: Place, event: EventKind) -> Option<Box<Entry>> {
@@ -369,11 +459,24 @@ impl Keyspace {
     }
 }
 
-/// Freeing millions of values takes long enough to be noticed, so another thread does it.
+/// Keys or elements that are freed at once.
+const FREED_AT_ONCE: usize = 100_000;
+
+/// Freeing millions of keys takes long enough to be noticed, so another thread does it.
 fn drop_elsewhere(before: Box<super::Database>) {
-    const SMALL: usize = 10_000;
-    if before.table.len() > SMALL {
-        // Without a thread the values are freed here: slower, but right.
-        let _ = std::thread::Builder::new().name("free".into()).spawn(move || drop(before));
+    if before.table.len() > FREED_AT_ONCE / 10 {
+        free(before);
     }
+}
+
+/// Frees an entry, elsewhere if its value is big.
+fn discard(entry: Box<Entry>) {
+    if entry.value.elements() > FREED_AT_ONCE {
+        free(entry);
+    }
+}
+
+fn free<T: Send + 'static>(garbage: T) {
+    // Without a thread it is freed here: slower, but right.
+    let _ = std::thread::Builder::new().name("free".into()).spawn(move || drop(garbage));
 }

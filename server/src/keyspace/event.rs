@@ -195,6 +195,9 @@ pub struct Event {
     pub before: Option<Value>,
     /// The value after, where triggers asked for values.
     pub after: Option<Value>,
+    /// The elements that a change of a collection is about (fields, members, indexes, ids), where triggers asked for
+    /// values.
+    pub elements: Vec<Box<[u8]>>,
 }
 
 #[cfg(test)]

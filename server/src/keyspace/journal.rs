@@ -6,8 +6,8 @@
 use std::ops::Range;
 
 use super::event::{Event, EventClasses};
-use crate::store::record::{Change, Encoder, Mark, PutHead};
-use crate::types::{IntegerBuffer, StringValue, Value};
+use crate::store::record::{BlockChange, Change, Encoder, Mark, PutHead};
+use crate::types::{IntegerBuffer, Recorder, StringValue, Value};
 
 /// See the module's description.
 #[derive(Debug)]
@@ -21,6 +21,80 @@ pub struct Journal {
     interest: EventClasses,
     /// Whether events carry the values before and after: costs a copy of each changed value, so only for triggers.
     wants_values: bool,
+}
+
+/// Writes what a collection tells of its changes into the journal.
+pub(super) struct JournalRecorder<'a> {
+    journal: &'a mut Journal,
+    database: u8,
+    key: &'a [u8],
+    start: JournalMark,
+    /// Whether the parts need not be told, because the whole value will be.
+    whole: bool,
+    changed: bool,
+    elements: Vec<Box<[u8]>>,
+}
+
+/// What was recorded of the change of a collection.
+#[derive(Debug, Default)]
+pub(super) struct Recorded {
+    pub changed: bool,
+    /// The parts of the change are not in the journal: the value is to be put there.
+    pub whole: bool,
+    /// Which elements the change is about, where triggers want to know.
+    pub elements: Vec<Box<[u8]>>,
+}
+
+impl<'a> JournalRecorder<'a> {
+    /// For the changes of one key; of one that is new only that it changed is recorded.
+    pub fn new(journal: &'a mut Journal, database: u8, key: &'a [u8], is_new: bool) -> Self {
+        let start = journal.mark();
+        Self { journal, database, key, start, whole: is_new, changed: false, elements: Vec::new() }
+    }
+
+    pub fn finish(self) -> Recorded {
+        Recorded { changed: self.changed, whole: self.whole, elements: self.elements }
+    }
+
+    fn block(&mut self, label: &[u8], change: BlockChange<'_>) {
+        self.changed = true;
+        if !self.whole {
+            self.journal.push(&Change::Block { database: self.database, key: self.key, label, change });
+        }
+    }
+}
+
+impl Recorder for JournalRecorder<'_> {
+    fn put(&mut self, label: &[u8], block: &[u8]) {
+        self.block(label, BlockChange::Put(block));
+    }
+
+    fn splice(&mut self, label: &[u8], offset: usize, removed: usize, inserted: &[u8]) {
+        let (offset, removed) = (offset as u64, removed as u64);
+        self.block(label, BlockChange::Splice { offset, removed, inserted });
+    }
+
+    fn remove(&mut self, label: &[u8]) {
+        self.block(label, BlockChange::Remove);
+    }
+
+    fn header(&mut self, header: &[u8]) {
+        self.changed = true;
+        if !self.whole {
+            self.journal.push(&Change::Header { database: self.database, key: self.key, header });
+        }
+    }
+
+    fn whole(&mut self) {
+        (self.changed, self.whole) = (true, true);
+        self.journal.encoder.rewind(self.start.encoded);
+    }
+
+    fn element(&mut self, element: &[u8]) {
+        if self.journal.wants_values {
+            self.elements.push(element.into());
+        }
+    }
 }
 
 /// A point in the current transaction to which the journal can return.
@@ -98,6 +172,13 @@ impl Journal {
                 let mut scratch = IntegerBuffer::default();
                 let length = string.len() as u64;
                 self.encoder().put_bytes(&head, length, string.chunks(&mut scratch));
+            }
+            collection => {
+                let mut blocks = 0;
+                collection.for_each_block(&mut |_, _| blocks += 1);
+                let encoder = self.encoder();
+                encoder.put_collection(&head, collection.kind().number(), &collection.header(), blocks);
+                collection.for_each_block(&mut |label, block| encoder.put_block(&label, block.bytes()));
             }
         }
     }

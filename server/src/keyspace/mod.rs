@@ -6,7 +6,7 @@
 //!
 //! - `access`: reading, `change` and `relocate`: writing, `scan`: walking, `expiry`: keys whose time has come,
 //! - `journal`, `undo`, `watch`, `event`: what a change leaves behind,
-//! - `cold`: keys that are only on disk, `recovery`: the state after a start.
+//! - `cold`: keys that are only on disk, `recovery`: the state after a start, `replay`: the log on top of it.
 
 mod access;
 mod change;
@@ -18,6 +18,7 @@ mod expiry;
 mod journal;
 mod recovery;
 mod relocate;
+mod replay;
 mod scan;
 mod table;
 #[cfg(test)]
@@ -32,6 +33,7 @@ pub use event::{Event, EventClasses, EventKind, events};
 pub use journal::Journal;
 pub use recovery::Loaded;
 pub use relocate::Address;
+pub use replay::{Replay, ReplayError};
 pub use scan::{ScanPage, Scanned};
 pub use table::WARMED_AT_ONCE;
 pub use watch::WatcherId;

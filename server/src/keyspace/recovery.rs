@@ -1,4 +1,4 @@
-//! The state after a start: everything cold, then the log replayed on top of it; and what the store delivers later.
+//! The state after a start, when everything is cold, and what the store delivers later.
 
 use std::sync::Arc;
 
@@ -7,9 +7,9 @@ use super::database::Database;
 use super::entry::{NEVER, Stamp};
 use super::undo::Step;
 use super::{Entry, Key, Keyspace};
-use crate::store::record::{Change, Value as Stored};
+use crate::store::record::Change;
 use crate::store::{Databases, Filter, Position, Seed, StorageId, StoredKey, StoredValue, SystemTable};
-use crate::types::{StringValue, Value};
+use crate::types::{Kind, StoredBlocks, StringValue, Value};
 
 /// A value as it comes from disk.
 #[derive(Clone, Debug)]
@@ -20,9 +20,15 @@ pub struct Loaded {
     pub expires_at_ms: Option<u64>,
 }
 
-impl From<StoredKey> for Loaded {
-    fn from(stored: StoredKey) -> Self {
+impl Loaded {
+    /// The value that rows stand for; `None` if there is none. Takes as long as the value is big.
+    #[must_use]
+    pub fn parse(stored: StoredKey) -> Option<Self> {
         let string = match stored.value {
+            StoredValue::Collection { kind, header, blocks } => {
+                let value = Value::restore(Kind::from_number(kind)?, &header, StoredBlocks(blocks))?;
+                return Some(Self { value, expires_at_ms: stored.expires_at_ms });
+            }
             StoredValue::Integer(integer) => StringValue::from_integer(integer),
             StoredValue::Bytes(bytes) => StringValue::verbatim(&bytes),
             StoredValue::Chunks(chunks) => {
@@ -33,7 +39,7 @@ impl From<StoredKey> for Loaded {
                 string
             }
         };
-        Self { value: Value::String(string), expires_at_ms: stored.expires_at_ms }
+        Some(Self { value: Value::String(string), expires_at_ms: stored.expires_at_ms })
     }
 }
 
@@ -63,54 +69,6 @@ impl Keyspace {
         };
         keyspace.journal.set_last_group(sequence);
         keyspace
-    }
-
-    /// Applies one change of the log. A change of a part of a cold value first takes the value from `load`.
-    pub fn replay<E>(
-        &mut self,
-        change: &Change<'_>,
-        sequence: u64,
-        mut load: impl FnMut(StorageId, &[u8]) -> Result<Option<Loaded>, E>,
-    ) -> Result<(), E> {
-        match *change {
-            Change::Put { head, value } => {
-                let value = Value::String(match value {
-                    Stored::Integer(integer) => StringValue::from_integer(integer),
-                    Stored::Bytes(bytes) => StringValue::verbatim(bytes),
-                });
-                self.forget(head.database, head.key, !head.created, sequence);
-                self.place(head.database, head.key, Loaded { value, expires_at_ms: head.expires_at_ms });
-            }
-            Change::Delete { database, key } => self.forget(database, key, true, sequence),
-            Change::Expire { database, key, expires_at_ms } => {
-                self.make_resident(database, key, &mut load)?;
-                let position = self.seed.position(key);
-                let held = &mut self.databases[usize::from(database)];
-                if let Some(place) = held.table.find(position, key) {
-                    held.set_expiry(place, expires_at_ms.unwrap_or(NEVER));
-                }
-            }
-            Change::Splice { database, key, offset, bytes, length } => {
-                self.make_resident(database, key, &mut load)?;
-                let position = self.seed.position(key);
-                let table = &mut self.databases[usize::from(database)].table;
-                let entry = table.find(position, key).and_then(|place| table.get_mut(place));
-                if let Some(Value::String(string)) = entry.map(|entry| &mut entry.value) {
-                    string.set_range(offset as usize, bytes);
-                    debug_assert_eq!(string.len() as u64, length);
-                }
-            }
-            Change::Flush { database } => {
-                self.databases[usize::from(database)] = Database::default();
-                self.storages.flush(database);
-            }
-            Change::Swap { a, b } => self.exchange(a, b),
-            Change::System { table, name, content } => {
-                let name = (table, name.to_vec());
-                self.restore_definition(name, content.map(<[u8]>::to_vec));
-            }
-        }
-        Ok(())
     }
 
     /// Takes a loaded key in; `None` says that it is not on disk either. Of no effect when it is out of date.
@@ -208,35 +166,7 @@ impl Keyspace {
         };
     }
 
-    /// Removes a key during replay, wherever it is; one that is not resident was on disk if it `existed`.
-    fn forget(&mut self, database: u8, key: &[u8], existed: bool, sequence: u64) {
-        let position = self.seed.position(key);
-        let held = &mut self.databases[usize::from(database)];
-        if let Some(place) = held.table.find(position, key) {
-            held.remove(place);
-        } else if existed {
-            held.cold.leave();
-        }
-        held.cold.note_absent(Key::new(key), sequence);
-    }
-
-    fn make_resident<E>(
-        &mut self,
-        database: u8,
-        key: &[u8],
-        load: &mut impl FnMut(StorageId, &[u8]) -> Result<Option<Loaded>, E>,
-    ) -> Result<(), E> {
-        let position = self.seed.position(key);
-        if self.databases[usize::from(database)].table.find(position, key).is_none()
-            && let Some(loaded) = load(self.storages.storage(database), key)?
-        {
-            self.databases[usize::from(database)].cold.leave();
-            self.place(database, key, loaded);
-        }
-        Ok(())
-    }
-
-    fn place(&mut self, database: u8, key: &[u8], loaded: Loaded) {
+    pub(super) fn place(&mut self, database: u8, key: &[u8], loaded: Loaded) {
         let position = self.seed.position(key);
         let entry = Box::new(Entry {
             key: Key::new(key),

@@ -4,7 +4,7 @@
 use super::*;
 use crate::store::record::{self, Change};
 use crate::store::{Databases, Position};
-use crate::types::{CHUNK_LEN, Kind, StringValue, Value};
+use crate::types::{CHUNK_LEN, Collection, HashValue, Kind, PackedLimits, StringValue, Value};
 
 const SEED: Seed = Seed::new(7);
 
@@ -33,9 +33,7 @@ fn image(keyspace: &mut Keyspace) -> Vec<Seen> {
         assert_eq!(page.keys.len(), keyspace.count(database).0, "the count is the number of keys");
         for scanned in page.keys {
             let entry = keyspace.peek(database, &scanned.key).unwrap().unwrap();
-            let Value::String(value) = &entry.value;
-            let value = value.to_bytes().into_owned();
-            image.push((database, scanned.key.to_vec(), value, entry.expires_at_ms()));
+            image.push((database, scanned.key.to_vec(), entry.value.image(), entry.expires_at_ms()));
         }
     }
     image.sort_unstable();
@@ -48,20 +46,42 @@ fn change(keyspace: &mut Keyspace, random: &mut fastrand::Rng) {
     let key = [b'k', b'0' + random.u8(..8)];
     let value = vec![b'0' + random.u8(..10); random.usize(..12)];
     let end = random.bool().then(|| 2_000_000 + random.u64(..100));
-    match random.u8(..12) {
+    match random.u8(..24) {
+        // Enough fields to need several blocks.
+        12..19 => {
+            let field = format!("{:0>40}", random.u16(..100)).into_bytes();
+            let limits = PackedLimits { entries: 3, element_bytes: 100 };
+            let done =
+                keyspace.update_or_create(database, &key, events::SET, |hash: &mut HashValue, recorder| {
+                    for more in 0..10 {
+                        hash.set(&[&field[..], &[b'0' + more]].concat(), &value, limits, recorder);
+                    }
+                });
+            assert!(matches!(done, Ok(()) | Err(Error::WrongType)));
+        }
+        19..23 => {
+            let done = keyspace.update(database, &key, events::SET, |hash: &mut HashValue, recorder| {
+                for _ in 0..random.usize(..60) {
+                    if let Some((field, _)) = hash.nth(random.usize(..hash.len().max(1))) {
+                        let field = field.to_vec();
+                        hash.remove(&field, recorder);
+                    }
+                }
+            });
+            assert!(matches!(done, Ok(_) | Err(Error::WrongType)));
+        }
         0..4 => {
             let expiry = [Expiry::Keep, Expiry::Clear, Expiry::At(3_000_000)][random.usize(..3)];
             keyspace.set(database, &key, Content::String(&value), expiry, events::SET).unwrap();
         }
         4..6 => {
-            keyspace
-                .edit(database, &key, events::APPEND, |value| {
-                    let Value::String(string) = value;
-                    let start = string.len() as u64;
-                    string.append(b"tail");
-                    ((), Edit::Bytes(start..start + 4))
-                })
-                .unwrap();
+            let append = |string: &mut StringValue| {
+                let start = string.len() as u64;
+                string.append(b"tail");
+                ((), Edit::Bytes(start..start + 4))
+            };
+            let done = keyspace.edit(database, &key, events::APPEND, append);
+            assert!(matches!(done, Ok(_) | Err(Error::WrongType)));
         }
         6..8 => drop(keyspace.delete(database, &key, events::DEL).unwrap()),
         8..10 => drop(keyspace.set_expiry(database, &key, end, events::EXPIRE).unwrap()),
@@ -107,13 +127,14 @@ fn replaying_the_journal_gives_the_same_keyspace() {
             original.commit();
         }
         let (group, sequence) = original.journal_mut().take_group(Vec::new());
-        let mut replayed = keyspace(0);
+        let mut replay = Replay::new(keyspace(0));
         for transaction in record::decode(&group).unwrap() {
             for change in transaction.unwrap() {
                 let change: Change<'_> = change.unwrap();
-                replayed.replay(&change, sequence, |_, _| Ok::<_, ()>(None)).unwrap();
+                replay.apply(&change, sequence, |_, _| Ok::<_, ()>(None)).unwrap();
             }
         }
+        let mut replayed = replay.finish().unwrap();
         assert_eq!(image(&mut replayed), image(&mut original), "seed {seed}");
     }
 }
@@ -136,8 +157,7 @@ fn a_change_of_a_long_string_journals_the_changed_bytes_only() {
     keyspace.commit();
     let (_, _) = keyspace.journal_mut().take_group(Vec::new());
     keyspace
-        .edit(0, b"k", events::SETRANGE, |value| {
-            let Value::String(string) = value;
+        .edit(0, b"k", events::SETRANGE, |string| {
             string.set_range(100_000, b"yy");
             ((), Edit::Bytes(100_000..100_002))
         })

@@ -5,7 +5,7 @@
 
 use itoa::Integer;
 
-use super::{Reply, Version};
+use super::{Reply, Shape, Version};
 use crate::types::{StringValue, format_float};
 
 /// Appends `reply` to `output`.
@@ -33,6 +33,14 @@ pub fn encode(reply: &Reply, version: Version, output: &mut Vec<u8>) {
         Reply::Array(items) => aggregate(output, b'*', items, version),
         Reply::Set(items) => aggregate(output, if resp3 { b'~' } else { b'*' }, items, version),
         Reply::Push(items) => aggregate(output, if resp3 { b'>' } else { b'*' }, items, version),
+        Reply::Items(shape, items) => {
+            match shape {
+                Shape::Map if resp3 => number(output, b'%', items.len() / 2),
+                Shape::Set if resp3 => number(output, b'~', items.len()),
+                Shape::Array | Shape::Set | Shape::Map => number(output, b'*', items.len()),
+            }
+            items.iter().for_each(|item| bulk(output, item));
+        }
         Reply::Map(pairs) => {
             if resp3 {
                 number(output, b'%', pairs.len());

@@ -13,7 +13,7 @@ mod request;
 
 pub use decode::{decode_reply, decode_request};
 pub use encode::encode;
-pub use reply::{ErrorReply, Reply};
+pub use reply::{ErrorReply, Reply, Shape};
 pub use request::{ProtocolError, Request, RequestLimits, RequestParser, split_inline};
 
 /// The protocol version that a connection speaks, as chosen with `HELLO`.

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::types::StringValue;
+use crate::types::{SharedItems, StringValue};
 
 /// The text of an error reply without its leading `-`: a code in capitals, a space, and a sentence.
 pub type ErrorReply = Cow<'static, str>;
@@ -38,6 +38,8 @@ pub enum Reply {
     Verbatim(String),
     /// An ordered list.
     Array(Vec<Reply>),
+    /// Bulk strings that are shared with a stored value until they are encoded.
+    Items(Shape, SharedItems),
     /// Pairs; a flat array in RESP2.
     Map(Vec<(Reply, Reply)>),
     /// An unordered collection; an array in RESP2.
@@ -46,6 +48,17 @@ pub enum Reply {
     Push(Vec<Reply>),
     /// Several replies to one command, as `SUBSCRIBE` with several channels gives; empty means none at all.
     Sequence(Vec<Reply>),
+}
+
+/// As what [`Reply::Items`] are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// An ordered list.
+    Array,
+    /// An unordered collection; an array in RESP2.
+    Set,
+    /// Keys, each followed by its value; a flat array in RESP2.
+    Map,
 }
 
 impl Reply {

@@ -11,7 +11,7 @@ use redb::{Builder, Database, ReadableDatabase, ReadableTable, ReadableTableMeta
 
 use super::databases::Databases;
 use super::error::StoreError;
-use super::file::damaged;
+use super::file::{DatabaseFile, damaged};
 use super::limits::{FORMAT_VERSION, LOG_CACHE_BYTES};
 use super::overlay;
 use super::row::{self, meta};
@@ -125,6 +125,18 @@ fn create_data(database: &Database, seed: u128) -> Result<(), redb::Error> {
             table.insert(database, (databases.storage(database).number(), 0))?;
         }
     }
+    Ok(transaction.commit()?)
+}
+
+/// Marks a directory of an older format as one of this format. All formats so far only added to the ones before.
+pub(super) fn upgrade(data: &DatabaseFile) -> Result<(), redb::Error> {
+    let format = get_meta(&data.begin_read()?.open_table(row::META)?, meta::FORMAT)?;
+    if format == u128::from(FORMAT_VERSION) {
+        return Ok(());
+    }
+    let mut transaction = data.begin_write()?;
+    transaction.set_quick_repair(true);
+    transaction.open_table(row::META)?.insert(meta::FORMAT, u128::from(FORMAT_VERSION))?;
     Ok(transaction.commit()?)
 }
 

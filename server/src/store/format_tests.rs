@@ -6,7 +6,7 @@ use std::path::Path;
 use redb::{Database, ReadableDatabase, TableDefinition};
 
 use super::record::{Change, Encoder, PutHead, Value, decode};
-use super::test_support::{Opened, bytes_of};
+use super::test_support::{Content, Opened, content_of};
 use super::*;
 
 const LOG: TableDefinition<(u64, u32), &[u8]> = TableDefinition::new("log");
@@ -122,7 +122,7 @@ fn write_log(path: &Path) {
 }
 
 #[test]
-fn records_are_the_bytes_of_format_1() {
+fn records_are_the_content_of_format_1() {
     let mut encoder = Encoder::new(Vec::new());
     for transaction in changes() {
         encoder.begin();
@@ -162,7 +162,8 @@ fn a_directory_of_format_1_opens_and_is_continued_in_it() {
     let loaded = opened.load(zero, &[b"counter", b"greeting", b"long", b"k"]);
     let summary = |key: &Option<StoredKey>| {
         let key = key.as_ref()?;
-        Some((bytes_of(&key.value), key.expires_at_ms))
+        let Content::String(bytes) = content_of(&key.value) else { panic!("a string") };
+        Some((bytes, key.expires_at_ms))
     };
     let mut long = [b"a".repeat(65280), b"b".repeat(4720)].concat();
     assert_eq!(summary(&loaded[0]), Some((b"42".to_vec(), None)));

@@ -1,7 +1,9 @@
 //! Every size, count and time that bounds the store, in one place.
 
 /// The version of the layout of rows and records that this build writes (`docs/storage-format.md`).
-pub const FORMAT_VERSION: u64 = 1;
+///
+/// 1: strings only. 2: collections too; a directory of version 1 becomes one of version 2 when it is opened.
+pub const FORMAT_VERSION: u64 = 2;
 
 /// How many numbered databases there are, as `SELECT` counts them.
 pub const DATABASES: usize = 16;
@@ -12,6 +14,9 @@ pub const CHUNK_BYTES: usize = 64 * 1024 - 256;
 
 /// The longest string that is kept inside its key's row; longer ones are kept in chunks. In bytes.
 pub const INLINE_BYTES: usize = CHUNK_BYTES;
+
+/// The longest label of a block of a collection. In bytes.
+pub const LABEL_BYTES: usize = 64;
 
 /// The longest string of all, which is Redis' default `proto-max-bulk-len`. In bytes.
 pub const STRING_BYTES: u64 = 512 * 1024 * 1024;

@@ -55,9 +55,7 @@ pub use event::StoreEvent;
 pub use filter::Filter;
 pub use log::Groups;
 pub use position::{Position, SLOTS, Seed, slot};
-pub use reader::{
-    DueKey, DuePage, ExpiryCursor, KeyAt, ScanPage, ScannedKey, StoredKey, StoredValue, ValueKind,
-};
+pub use reader::{DueKey, DuePage, ExpiryCursor, KeyAt, ScanPage, ScannedKey, StoredKey, StoredValue};
 pub use record::SystemTable;
 pub use recovery::{Recovery, SystemRow};
 pub use stats::{StoreStats, Times};
@@ -117,6 +115,7 @@ impl Store {
             .map_err(|error| StoreError::redb(&directory.log, error))?;
         let data = DatabaseFile::open(directory.data.clone(), options.cache_bytes, open_data)
             .map_err(|error| StoreError::redb(&directory.data, error))?;
+        directory::upgrade(&data).map_err(|error| StoreError::redb(&directory.data, error))?;
         let (recovery, log_bytes) = recover(&log, &data)?;
         let shared = Arc::new(Shared {
             log,

@@ -56,13 +56,15 @@ pub enum StoredValue {
     Bytes(Vec<u8>),
     /// A longer string, in chunks of [`CHUNK_BYTES`] bytes; only the last may be shorter.
     Chunks(Vec<Vec<u8>>),
-}
-
-/// What kind of value a key has.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ValueKind {
-    /// A string, however it is kept.
-    String,
+    /// A value with elements.
+    Collection {
+        /// The number of its type.
+        kind: u8,
+        /// What stands beside the blocks.
+        header: Vec<u8>,
+        /// Labels and blocks in the order of the labels.
+        blocks: Vec<(Vec<u8>, Vec<u8>)>,
+    },
 }
 
 /// A key in a [`ScanPage`].
@@ -72,8 +74,8 @@ pub struct ScannedKey {
     pub position: Position,
     /// The key.
     pub key: Box<[u8]>,
-    /// What kind of value it has.
-    pub kind: ValueKind,
+    /// The number of its value's type; 0 for strings.
+    pub kind: u8,
     /// Unix time in milliseconds at which the key expires, or `None` for never.
     pub expires_at_ms: Option<u64>,
 }
@@ -186,6 +188,16 @@ impl View {
                 Body::Long { length, generation } => {
                     StoredValue::Chunks(load_chunks(&elements, length, generation)?)
                 }
+                Body::Packed { kind, header, block } => StoredValue::Collection {
+                    kind,
+                    header: header.to_vec(),
+                    blocks: vec![(Vec::new(), block.to_vec())],
+                },
+                Body::Blocks { kind, header, generation } => StoredValue::Collection {
+                    kind,
+                    header: header.to_vec(),
+                    blocks: load_blocks(&elements, generation)?,
+                },
             };
             Ok(Some(StoredKey { expires_at_ms: found.expires_at_ms, value }))
         };
@@ -205,7 +217,8 @@ impl View {
                 page.next = Some(position);
                 break;
             }
-            let (kind, expires_at_ms) = (ValueKind::String, read_row(value.value())?.expires_at_ms);
+            let row = read_row(value.value())?;
+            let (kind, expires_at_ms) = (row.kind(), row.expires_at_ms);
             page.keys.push(ScannedKey { position, key: key.into(), kind, expires_at_ms });
         }
         Ok(page)
@@ -281,6 +294,20 @@ fn load_chunks(
         }
     }
     Ok(chunks)
+}
+
+/// All blocks of a collection with their labels, in the order of the labels.
+fn load_blocks(
+    elements: &impl ReadableTable<&'static [u8], &'static [u8]>,
+    generation: u64,
+) -> Result<Vec<(Vec<u8>, Vec<u8>)>, redb::Error> {
+    let (start, end) = (generation.to_be_bytes(), (generation + 1).to_be_bytes());
+    let mut blocks = Vec::new();
+    for row in elements.range(&start[..]..&end[..])? {
+        let (key, block) = row?;
+        blocks.push((row::read_label(key.value()).to_vec(), block.value().to_vec()));
+    }
+    Ok(blocks)
 }
 
 fn bad_key() -> redb::Error {

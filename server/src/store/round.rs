@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use super::databases::{Databases, StorageId};
 use super::limits::ROUND_CHANGES;
 use super::position::{Position, Seed};
-use super::record::{Change, Damage, PutHead, SystemTable, Value, decode};
+use super::record::{BlockChange, Change, Damage, PutHead, SystemTable, Value, decode};
 
 /// A change of one key, told by the storage in which the key is.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ impl Entry<'_> {
 pub(super) enum KeyChange<'a> {
     Put { value: Value<'a>, expires_at_ms: Option<u64> },
     Splice { offset: u64, bytes: &'a [u8], length: u64 },
+    Block { label: &'a [u8], change: BlockChange<'a> },
+    Header(&'a [u8]),
     Expire(Option<u64>),
     Delete,
 }
@@ -82,6 +84,10 @@ impl<'a> Round<'a> {
             Change::Splice { database, key, offset, bytes, length } => {
                 (database, key, KeyChange::Splice { offset, bytes, length })
             }
+            Change::Block { database, key, label, change } => {
+                (database, key, KeyChange::Block { label, change })
+            }
+            Change::Header { database, key, header } => (database, key, KeyChange::Header(header)),
             Change::Expire { database, key, expires_at_ms } => {
                 (database, key, KeyChange::Expire(expires_at_ms))
             }

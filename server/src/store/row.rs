@@ -50,6 +50,8 @@ const TIME_BYTES: usize = 8;
 const INTEGER: u8 = 0;
 const INLINE: u8 = 1;
 const LONG: u8 = 2;
+const PACKED: u8 = 3;
+const BLOCKS: u8 = 4;
 const FLAG_EXPIRES: u8 = 1;
 
 /// Writes the key of a row of [`KEYS`] into `row`, whose content is replaced.
@@ -101,6 +103,18 @@ pub(super) fn chunk_key(generation: u64, index: u32) -> [u8; 12] {
     key
 }
 
+/// Writes the key of a block of a collection in [`ELEMENTS`] into `row`, whose content is replaced.
+pub(super) fn write_block_key(row: &mut Vec<u8>, generation: u64, label: &[u8]) {
+    row.clear();
+    row.extend_from_slice(&generation.to_be_bytes());
+    row.extend_from_slice(label);
+}
+
+/// The label in what [`write_block_key`] wrote.
+pub(super) fn read_label(row: &[u8]) -> &[u8] {
+    row.get(size_of::<u64>()..).unwrap_or_default()
+}
+
 /// A row of [`KEYS`]: all of a small value, or where the elements of a big one are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct KeyRow<'a> {
@@ -119,6 +133,18 @@ pub(super) enum Body<'a> {
         length: u64,
         generation: u64,
     },
+    /// A collection of the type with this number, which has a single block.
+    Packed {
+        kind: u8,
+        header: &'a [u8],
+        block: &'a [u8],
+    },
+    /// A collection whose blocks are in [`ELEMENTS`].
+    Blocks {
+        kind: u8,
+        header: &'a [u8],
+        generation: u64,
+    },
 }
 
 impl<'a> KeyRow<'a> {
@@ -129,6 +155,8 @@ impl<'a> KeyRow<'a> {
             Body::Integer(_) => INTEGER,
             Body::Inline(_) => INLINE,
             Body::Long { .. } => LONG,
+            Body::Packed { .. } => PACKED,
+            Body::Blocks { .. } => BLOCKS,
         };
         match self.expires_at_ms {
             None => row.extend_from_slice(&[kind, 0]),
@@ -143,6 +171,17 @@ impl<'a> KeyRow<'a> {
             Body::Long { length, generation } => {
                 row.extend_from_slice(&length.to_le_bytes());
                 row.extend_from_slice(&generation.to_le_bytes());
+            }
+            Body::Packed { kind, header, block } => {
+                row.push(kind);
+                row.extend_from_slice(&(header.len() as u32).to_le_bytes());
+                row.extend_from_slice(header);
+                row.extend_from_slice(block);
+            }
+            Body::Blocks { kind, header, generation } => {
+                row.push(kind);
+                row.extend_from_slice(&generation.to_le_bytes());
+                row.extend_from_slice(header);
             }
         }
     }
@@ -168,6 +207,17 @@ impl<'a> KeyRow<'a> {
                     generation: u64::from_le_bytes(generation.try_into().ok()?),
                 }
             }
+            PACKED => {
+                let (&kind, rest) = rest.split_first()?;
+                let (length, rest) = rest.split_first_chunk()?;
+                let (header, block) = rest.split_at_checked(u32::from_le_bytes(*length) as usize)?;
+                Body::Packed { kind, header, block }
+            }
+            BLOCKS => {
+                let (&kind, rest) = rest.split_first()?;
+                let (generation, header) = rest.split_first_chunk()?;
+                Body::Blocks { kind, header, generation: u64::from_le_bytes(*generation) }
+            }
             _ => return None,
         };
         Some(Self { expires_at_ms, body })
@@ -176,8 +226,16 @@ impl<'a> KeyRow<'a> {
     /// The generation of the value's elements, if it has any.
     pub fn generation(&self) -> Option<u64> {
         match self.body {
-            Body::Long { generation, .. } => Some(generation),
-            Body::Integer(_) | Body::Inline(_) => None,
+            Body::Long { generation, .. } | Body::Blocks { generation, .. } => Some(generation),
+            Body::Integer(_) | Body::Inline(_) | Body::Packed { .. } => None,
+        }
+    }
+
+    /// The number of the value's type; 0 for strings.
+    pub fn kind(&self) -> u8 {
+        match self.body {
+            Body::Integer(_) | Body::Inline(_) | Body::Long { .. } => 0,
+            Body::Packed { kind, .. } | Body::Blocks { kind, .. } => kind,
         }
     }
 }
@@ -191,12 +249,14 @@ mod tests {
     proptest! {
         #[test]
         fn a_key_row_reads_back_as_it_was_written(
-            expires_at_ms: Option<u64>, kind in 0..3, number: u64, generation: u64, bytes: Vec<u8>
+            expires_at_ms: Option<u64>, kind in 0..5_u8, number: u64, generation: u64, bytes: Vec<u8>
         ) {
             let body = match kind {
                 0 => Body::Integer(number as i64),
                 1 => Body::Inline(&bytes),
-                _ => Body::Long { length: number, generation },
+                2 => Body::Long { length: number, generation },
+                3 => Body::Packed { kind, header: &bytes[bytes.len() / 2..], block: &bytes },
+                _ => Body::Blocks { kind, header: &bytes, generation },
             };
             let mut row = vec![7];
             KeyRow { expires_at_ms, body }.write(&mut row);

@@ -17,7 +17,21 @@ use super::record::{Change, Encoder, Value, decode};
 use super::*;
 
 /// The value and expiry of every key of a database.
-type Keys = BTreeMap<Vec<u8>, (Vec<u8>, Option<u64>)>;
+type Keys = BTreeMap<Vec<u8>, (Content, Option<u64>)>;
+
+/// A value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Content {
+    String(Vec<u8>),
+    Collection { kind: u8, header: Vec<u8>, blocks: BTreeMap<Vec<u8>, Vec<u8>> },
+}
+
+impl Content {
+    /// The length of a string; `None` for a collection.
+    pub fn string_len(&self) -> Option<usize> {
+        if let Self::String(string) = self { Some(string.len()) } else { None }
+    }
+}
 
 /// What a store should contain.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -31,15 +45,33 @@ impl Model {
         match *change {
             Change::Put { head, value } => {
                 let value = match value {
-                    Value::Integer(value) => value.to_string().into_bytes(),
-                    Value::Bytes(bytes) => bytes.to_vec(),
+                    Value::Integer(value) => Content::String(value.to_string().into_bytes()),
+                    Value::Bytes(bytes) => Content::String(bytes.to_vec()),
+                    Value::Collection(record::Collection { kind, header, blocks }) => {
+                        let blocks = blocks.iter().map(|(label, block)| (label.to_vec(), block.to_vec()));
+                        Content::Collection { kind, header: header.to_vec(), blocks: blocks.collect() }
+                    }
                 };
                 self.keys[usize::from(head.database)].insert(head.key.to_vec(), (value, head.expires_at_ms));
             }
             Change::Splice { database, key, offset, bytes, length } => {
-                let (string, _) = self.keys[usize::from(database)].entry(key.to_vec()).or_default();
+                let empty = (Content::String(Vec::new()), None);
+                let (content, _) = self.keys[usize::from(database)].entry(key.to_vec()).or_insert(empty);
+                let Content::String(string) = content else { panic!("a splice of a collection") };
                 string.resize(string.len().max(length as usize), 0);
                 string[offset as usize..][..bytes.len()].copy_from_slice(bytes);
+            }
+            Change::Block { database, key, label, change } => {
+                let content = self.keys[usize::from(database)].get_mut(key).map(|(content, _)| content);
+                let Some(Content::Collection { blocks, .. }) = content else { panic!("no collection") };
+                if let Some(after) = change.apply(blocks.remove(label)).unwrap() {
+                    blocks.insert(label.to_vec(), after);
+                }
+            }
+            Change::Header { database, key, header: new } => {
+                let content = self.keys[usize::from(database)].get_mut(key).map(|(content, _)| content);
+                let Some(Content::Collection { header, .. }) = content else { panic!("no collection") };
+                *header = new.to_vec();
             }
             Change::Expire { database, key, expires_at_ms } => {
                 if let Some((_, time_ms)) = self.keys[usize::from(database)].get_mut(key) {
@@ -189,7 +221,7 @@ impl Opened {
                 for (scanned, loaded) in page.keys.iter().zip(self.load(storage, &keys)) {
                     let loaded = loaded.expect("a scanned key can be loaded");
                     assert_eq!(loaded.expires_at_ms, scanned.expires_at_ms);
-                    let content = (bytes_of(&loaded.value), loaded.expires_at_ms);
+                    let content = (content_of(&loaded.value), loaded.expires_at_ms);
                     let old = model.keys[usize::from(database)].insert(scanned.key.to_vec(), content);
                     assert_eq!(old, None, "no key is scanned twice");
                 }
@@ -224,9 +256,13 @@ impl Opened {
     }
 }
 
-/// The bytes of a loaded string, whose form must fit its length.
-pub fn bytes_of(value: &StoredValue) -> Vec<u8> {
-    match value {
+/// What a loaded value is; the form of a string must fit its length.
+pub fn content_of(value: &StoredValue) -> Content {
+    Content::String(match value {
+        StoredValue::Collection { kind, header, blocks } => {
+            let blocks = blocks.iter().cloned().collect();
+            return Content::Collection { kind: *kind, header: header.clone(), blocks };
+        }
         StoredValue::Integer(value) => value.to_string().into_bytes(),
         StoredValue::Bytes(bytes) => {
             assert!(bytes.len() <= limits::INLINE_BYTES);
@@ -238,7 +274,7 @@ pub fn bytes_of(value: &StoredValue) -> Vec<u8> {
             assert!((1..=limits::CHUNK_BYTES).contains(&last.len()));
             chunks.concat()
         }
-    }
+    })
 }
 
 /// What was written to a file and not yet synced.

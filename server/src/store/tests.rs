@@ -7,9 +7,9 @@ use proptest::prelude::*;
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata};
 
 use super::limits::{CHUNK_BYTES, INLINE_BYTES, LOG_PART_BYTES, SWEEP_ROWS, TRUNCATE_ROWS};
-use super::record::{Change, PutHead, Value};
+use super::record::{BlockChange, Change, PutHead, Value};
 use super::row::{self, Body};
-use super::test_support::{Disk, Model, Opened, bytes_of, group, put};
+use super::test_support::{Content, Disk, Model, Opened, content_of, group, put};
 use super::*;
 
 fn directory() -> tempfile::TempDir {
@@ -50,7 +50,14 @@ impl Random {
         const KEYS: [&[u8]; 6] = [b"", b"a", b"b", b"{a}c", b"d", b"\xff\x00"];
         let database = self.0.u8(..3);
         let key = KEYS[self.0.usize(..KEYS.len())];
-        let present = model.keys[usize::from(database)].get(key).map(|(string, _)| string.len());
+        if self.0.u8(..3) == 0
+            && let Some(group) = self.collection_change(model, database, key)
+        {
+            let change = record::decode(&group).unwrap().next().unwrap().unwrap().next().unwrap().unwrap();
+            model.apply(&change);
+            return encoder.push(&change);
+        }
+        let present = model.keys[usize::from(database)].get(key).map(|(content, _)| content.string_len());
         let (start, length) = self.bytes();
         let expires_at_ms = self.time();
         let head = PutHead { database, key, expires_at_ms, created: present.is_none() };
@@ -66,7 +73,7 @@ impl Random {
             (4..8, _) => Change::Put { head, value: Value::Integer(integer) },
             (8..16, Some(_)) => Change::Delete { database, key },
             (16..20, Some(_)) => Change::Expire { database, key, expires_at_ms },
-            (20..30, Some(before)) => {
+            (20..30, Some(Some(before))) => {
                 let offset = if more < 50 { before } else { offset };
                 let length = before.max(offset + bytes.len() + more % 2) as u64;
                 Change::Splice { database, key, offset: offset as u64, bytes, length }
@@ -75,6 +82,38 @@ impl Random {
         };
         model.apply(&change);
         encoder.push(&change);
+    }
+
+    /// A group of one change that makes or changes a collection, if there is no string.
+    fn collection_change(&mut self, model: &Model, database: u8, key: &[u8]) -> Option<Vec<u8>> {
+        let (start, length) = self.bytes();
+        let bytes = &self.1[start..start + length];
+        let expires_at_ms = None;
+        let Some((content, _)) = model.keys[usize::from(database)].get(key) else {
+            let head = PutHead { database, key, expires_at_ms, created: true };
+            let mut encoder = record::Encoder::new(Vec::new());
+            encoder.begin();
+            let labels: &[&[u8]] = [&[b"" as &[u8]][..], &[b"a", b"b", b"cd"]][self.0.usize(..2)];
+            encoder.put_collection(&head, 4, b"head", labels.len());
+            labels.iter().for_each(|label| encoder.put_block(label, bytes));
+            encoder.end();
+            return Some(encoder.finish());
+        };
+        let Content::Collection { blocks, .. } = content else { return None };
+        let (label, block) = match blocks.iter().nth(self.0.usize(..=blocks.len())) {
+            Some((label, block)) => (&label[..], block.len()),
+            // A single block stays single.
+            None if blocks.contains_key(&b""[..]) => (&b""[..], blocks[&b""[..]].len()),
+            None => (&b"new"[..], blocks.get(&b"new"[..]).map_or(0, Vec::len)),
+        };
+        let inserted = &bytes[..length.min(50)];
+        let change = match self.0.u8(..6) {
+            0 => return Some(group(&[Change::Header { database, key, header: inserted }])),
+            1 => BlockChange::Put(inserted),
+            2 if !label.is_empty() => BlockChange::Remove,
+            _ => BlockChange::Splice { offset: block as u64 / 3, removed: block as u64 / 4, inserted },
+        };
+        Some(group(&[Change::Block { database, key, label, change }]))
     }
 
     /// A group of up to three transactions, which is also applied to the model.
@@ -321,7 +360,7 @@ fn a_long_string_with_a_gap_takes_no_room_for_the_gap() {
     opened.apply_and_wait(1);
     assert!(opened.store.stats().data_file_bytes < 4 << 20);
     let found = opened.load(opened.recovery.databases.storage(0), &[b"bits"]);
-    let bytes = bytes_of(&found[0].as_ref().unwrap().value);
+    let Content::String(bytes) = content_of(&found[0].as_ref().unwrap().value) else { panic!("a string") };
     assert_eq!((bytes.len() as u64, &bytes[..4], bytes.last()), (end, &b"abc\0"[..], Some(&b'x')));
 }
 
@@ -502,7 +541,7 @@ fn a_directory_that_cannot_be_served_is_refused_and_left_untouched() {
     let newer: Spoil = |path| {
         let database = Database::open(path.join("data.redb")).unwrap();
         let transaction = database.begin_write().unwrap();
-        transaction.open_table(row::META).unwrap().insert(row::meta::FORMAT, 2).unwrap();
+        transaction.open_table(row::META).unwrap().insert(row::meta::FORMAT, 3).unwrap();
         transaction.commit().unwrap();
     };
     let overwrite: Spoil = |path| std::fs::write(path.join("data.redb"), vec![b'x'; 100_000]).unwrap();
@@ -520,7 +559,7 @@ fn a_directory_that_cannot_be_served_is_refused_and_left_untouched() {
     let no_data: Spoil = |path| std::fs::remove_file(path.join("data.redb")).unwrap();
     let bad_log: Spoil = |path| std::fs::write(path.join("log.redb"), vec![b'x'; 100_000]).unwrap();
     let table: [(Spoil, &str); 8] = [
-        (newer, "storage format 2, but this version reads formats up to 1"),
+        (newer, "storage format 3, but this version reads formats up to 2"),
         (overwrite, "data.redb is damaged"),
         (empty, "data.redb is damaged"),
         (cut, "data.redb is damaged"),

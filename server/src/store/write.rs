@@ -3,6 +3,7 @@
 //! Everything happens in one transaction of redb together with the new applied sequence, so that rows, counts
 //! of keys and sequence always agree. A count changes only where a row appears or disappears.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 
 use redb::{ReadableTable, Table, WriteTransaction};
@@ -13,7 +14,7 @@ use super::file::damaged;
 use super::filter::Filter;
 use super::limits::{CHUNK_BYTES, DATABASES, INLINE_BYTES};
 use super::position::Position;
-use super::record::Value;
+use super::record::{Collection, Damage, Value};
 use super::round::{Entry, KeyChange, Round};
 use super::row::{self, Body, KeyRow, meta};
 
@@ -56,6 +57,7 @@ pub(super) fn write_round(
         key_row: Vec::new(),
         value_row: Vec::new(),
         expiry_row: Vec::new(),
+        element_row: Vec::new(),
     };
     let mut after = [0; DATABASES];
     for (index, count) in after.iter_mut().enumerate() {
@@ -126,6 +128,7 @@ struct KeyWriter<'txn> {
     // Kept to use their memory again.
     value_row: Vec<u8>,
     expiry_row: Vec<u8>,
+    element_row: Vec<u8>,
 }
 
 impl KeyWriter<'_> {
@@ -144,8 +147,18 @@ impl KeyWriter<'_> {
             }
             self.put((first.storage, first.position), *value, expires_at_ms)?;
         }
-        for entry in rest {
+        while let [entry, after @ ..] = rest {
+            rest = after;
             match entry.change {
+                KeyChange::Block { .. } | KeyChange::Header(_) => {
+                    let is_block = |entry: &Entry<'_>| {
+                        matches!(entry.change, KeyChange::Block { .. } | KeyChange::Header(_))
+                    };
+                    let more = after.iter().take_while(|entry| is_block(entry)).count();
+                    let all = &run[run.len() - after.len() - 1..][..=more];
+                    rest = &after[more..];
+                    self.change_collection((first.storage, first.position), all)?;
+                }
                 KeyChange::Put { value, expires_at_ms } => {
                     self.put((first.storage, first.position), value, expires_at_ms)?;
                 }
@@ -175,8 +188,90 @@ impl KeyWriter<'_> {
                 }
                 Body::Long { length: bytes.len() as u64, generation }
             }
+            Value::Collection(collection) => self.put_collection(collection)?,
         };
         self.insert(place, &KeyRow { expires_at_ms, body })
+    }
+
+    /// Writes the blocks of a new collection, unless its only block fits into the key's row.
+    fn put_collection<'v>(&mut self, collection: Collection<'v>) -> Result<Body<'v>, redb::Error> {
+        let Collection { kind, header, blocks } = collection;
+        let mut iterator = blocks.iter();
+        if let (Some(([], block)), None) = (iterator.next(), iterator.next())
+            && block.len() <= INLINE_BYTES
+        {
+            return Ok(Body::Packed { kind, header, block });
+        }
+        let generation = self.new_generation();
+        for (label, block) in blocks.iter() {
+            row::write_block_key(&mut self.element_row, generation, label);
+            self.elements.insert(&self.element_row[..], block)?;
+        }
+        Ok(Body::Blocks { kind, header, generation })
+    }
+
+    /// Makes several changes of a collection, so that each of its blocks is read and written once. Does nothing for
+    /// a key that does not exist.
+    fn change_collection(
+        &mut self,
+        place: (StorageId, Position),
+        changes: &[Entry<'_>],
+    ) -> Result<(), redb::Error> {
+        let Some(guard) = self.keys.get(&self.key_row[..])? else { return Ok(()) };
+        let KeyRow { expires_at_ms, body } = read_row(guard.value())?;
+        let (kind, mut header, generation, single) = match body {
+            Body::Packed { kind, header, block } => (kind, header.to_vec(), None, Some(block.to_vec())),
+            Body::Blocks { kind, header, generation } => (kind, header.to_vec(), Some(generation), None),
+            Body::Integer(_) | Body::Inline(_) | Body::Long { .. } => {
+                return Err(damaged("the log changes elements of a string"));
+            }
+        };
+        drop(guard);
+        let mut blocks: BTreeMap<&[u8], Option<Vec<u8>>> = BTreeMap::new();
+        if let Some(block) = single {
+            blocks.insert(&[], Some(block));
+        }
+        let mut is_header_new = false;
+        for entry in changes {
+            match entry.change {
+                KeyChange::Block { label, change } => {
+                    let before = match (blocks.remove(label), generation) {
+                        (Some(block), _) => block,
+                        (None, Some(generation)) => self.block(generation, label)?,
+                        (None, None) => None,
+                    };
+                    let after = change.apply(before).map_err(|damage: Damage| damaged(damage.to_string()))?;
+                    blocks.insert(label, after);
+                }
+                KeyChange::Header(new) => {
+                    header = new.to_vec();
+                    is_header_new = true;
+                }
+                _ => {}
+            }
+        }
+        let Some(generation) = generation else {
+            let block = blocks.remove(&[][..]).flatten().unwrap_or_default();
+            let body = Body::Packed { kind, header: &header, block: &block };
+            return self.insert(place, &KeyRow { expires_at_ms, body });
+        };
+        for (label, block) in blocks {
+            row::write_block_key(&mut self.element_row, generation, label);
+            match block {
+                Some(block) => drop(self.elements.insert(&self.element_row[..], &block[..])?),
+                None => drop(self.elements.remove(&self.element_row[..])?),
+            }
+        }
+        if !is_header_new {
+            return Ok(());
+        }
+        let body = Body::Blocks { kind, header: &header, generation };
+        self.insert(place, &KeyRow { expires_at_ms, body })
+    }
+
+    fn block(&mut self, generation: u64, label: &[u8]) -> Result<Option<Vec<u8>>, redb::Error> {
+        row::write_block_key(&mut self.element_row, generation, label);
+        Ok(self.elements.get(&self.element_row[..])?.map(|block| block.value().to_vec()))
     }
 
     fn delete(&mut self) -> Result<(), redb::Error> {
@@ -241,6 +336,9 @@ impl KeyWriter<'_> {
                 let mut digits = Vec::new();
                 write!(digits, "{value}").map_err(redb::Error::Io)?;
                 CurrentBody::Small(digits)
+            }
+            Body::Packed { .. } | Body::Blocks { .. } => {
+                return Err(damaged("the log changes bytes of a collection"));
             }
         };
         Ok(Current { expires_at_ms, body })

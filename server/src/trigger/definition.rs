@@ -208,6 +208,7 @@ mod tests {
             key: Key::new(key),
             before: None,
             after: None,
+            elements: Vec::new(),
         };
         let trigger = parse("t ON set KEYS user:* DB 1 CALL f").unwrap();
         assert!(trigger.matches(&event(events::SET, 1, b"user:1")));

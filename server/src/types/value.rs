@@ -1,13 +1,26 @@
 //! A value of any type. Every `match` on it or on [`Kind`] names all variants: a new type is a compile error wherever
 //! it has to be thought of.
 
-use super::StringValue;
+use super::block::Block;
+use super::blocks::LabelBytes;
+use super::collection::{Collection, StoredBlocks};
+use super::{HashValue, ListValue, SetValue, SortedSetValue, StreamValue, StringValue};
 
 /// The content of a key; cloning it is O(1).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub enum Value {
     /// Bytes or a number.
     String(StringValue),
+    /// Elements in an order of their own.
+    List(ListValue),
+    /// Different members without an order.
+    Set(SetValue),
+    /// Members ordered by a score.
+    SortedSet(SortedSetValue),
+    /// Fields with values.
+    Hash(HashValue),
+    /// Entries in the order of their ids.
+    Stream(StreamValue),
 }
 
 /// The type of a value.
@@ -15,17 +28,33 @@ pub enum Value {
 pub enum Kind {
     /// Of [`Value::String`].
     String,
+    /// Of [`Value::List`].
+    List,
+    /// Of [`Value::Set`].
+    Set,
+    /// Of [`Value::SortedSet`].
+    SortedSet,
+    /// Of [`Value::Hash`].
+    Hash,
+    /// Of [`Value::Stream`].
+    Stream,
 }
 
 impl Kind {
     /// All types, in the order in which they are declared.
-    pub const ALL: [Self; 1] = [Self::String];
+    pub const ALL: [Self; 6] =
+        [Self::String, Self::List, Self::Set, Self::SortedSet, Self::Hash, Self::Stream];
 
     /// What TYPE answers.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::String => "string",
+            Self::List => "list",
+            Self::Set => "set",
+            Self::SortedSet => "zset",
+            Self::Hash => "hash",
+            Self::Stream => "stream",
         }
     }
 
@@ -34,6 +63,39 @@ impl Kind {
     pub fn from_name(name: &[u8]) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| name.eq_ignore_ascii_case(kind.name().as_bytes()))
     }
+
+    /// The number that stands for the type in records and rows; it never changes.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::String => 0,
+            Self::List => 1,
+            Self::Set => 2,
+            Self::SortedSet => 3,
+            Self::Hash => 4,
+            Self::Stream => 5,
+        }
+    }
+
+    /// The type that this number stands for.
+    #[must_use]
+    pub fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.number() == number)
+    }
+}
+
+/// Evaluates `$string` for a string and `$collection` for any other type, whose value is bound to the same name.
+macro_rules! each {
+    ($value:expr, $name:ident => $string:expr, $collection:expr) => {
+        match $value {
+            Value::String($name) => $string,
+            Value::List($name) => $collection,
+            Value::Set($name) => $collection,
+            Value::SortedSet($name) => $collection,
+            Value::Hash($name) => $collection,
+            Value::Stream($name) => $collection,
+        }
+    };
 }
 
 impl Value {
@@ -42,39 +104,122 @@ impl Value {
     pub const fn kind(&self) -> Kind {
         match self {
             Self::String(_) => Kind::String,
+            Self::List(_) => Kind::List,
+            Self::Set(_) => Kind::Set,
+            Self::SortedSet(_) => Kind::SortedSet,
+            Self::Hash(_) => Kind::Hash,
+            Self::Stream(_) => Kind::Stream,
         }
     }
 
     /// What OBJECT ENCODING answers.
     #[must_use]
     pub fn encoding(&self) -> &'static str {
-        match self {
-            Self::String(string) => string.encoding(),
-        }
+        each!(self, value => value.encoding(), value.encoding())
     }
 
     /// Any byte of what the value has on the heap; for bringing it into the processor's caches.
     #[must_use]
     pub fn first_byte(&self) -> u8 {
-        match self {
-            Self::String(string) => string.contiguous().and_then(<[u8]>::first).copied().unwrap_or(0),
-        }
+        each!(self, value => value.contiguous().and_then(<[u8]>::first).copied().unwrap_or(0), {
+            let _ = value;
+            0
+        })
     }
 
     /// Bytes of memory that the value takes on the heap.
     #[must_use]
     pub fn memory_usage(&self) -> usize {
-        match self {
-            Self::String(string) => string.memory_usage(),
-        }
+        each!(self, value => value.memory_usage(), value.memory_usage())
+    }
+
+    /// How many elements it has; 1 for a string.
+    #[must_use]
+    pub fn elements(&self) -> usize {
+        each!(self, value => { let _ = value; 1 }, value.len())
+    }
+
+    /// Whether a key that holds it is to go.
+    #[must_use]
+    pub fn is_empty_collection(&self) -> bool {
+        each!(self, value => { let _ = value; false }, Collection::is_empty(value))
+    }
+
+    /// What is stored beside the blocks of a collection.
+    #[must_use]
+    pub fn header(&self) -> Vec<u8> {
+        each!(self, value => { let _ = value; Vec::new() }, value.header())
+    }
+
+    /// Visits all blocks of a collection in the order of their labels.
+    pub fn for_each_block(&self, visit: &mut dyn FnMut(LabelBytes, &Block)) {
+        each!(self, value => { let _ = value; }, value.for_each_block(visit));
+    }
+
+    /// All of the value as bytes: equal values made by the same changes have the same. For tests.
+    #[cfg(test)]
+    #[must_use]
+    pub fn image(&self) -> Vec<u8> {
+        each!(self, value => value.to_bytes().into_owned(), {
+            let mut image = Collection::header(value);
+            value.for_each_block(&mut |label, block| {
+                image.extend_from_slice(&label);
+                image.extend_from_slice(block.bytes());
+            });
+            image
+        })
+    }
+
+    /// The collection with this header and these blocks; `None` if there is none, as is damage.
+    #[must_use]
+    pub fn restore(kind: Kind, header: &[u8], blocks: StoredBlocks) -> Option<Self> {
+        Some(match kind {
+            Kind::String => return None,
+            Kind::List => Self::List(ListValue::restore(header, blocks)?),
+            Kind::Set => Self::Set(SetValue::restore(header, blocks)?),
+            Kind::SortedSet => Self::SortedSet(SortedSetValue::restore(header, blocks)?),
+            Kind::Hash => Self::Hash(HashValue::restore(header, blocks)?),
+            Kind::Stream => Self::Stream(StreamValue::restore(header, blocks)?),
+        })
     }
 }
 
-impl From<StringValue> for Value {
-    fn from(string: StringValue) -> Self {
-        Self::String(string)
-    }
+/// A type of value: what a command names when it asks for one.
+pub trait Typed: Sized {
+    /// The value, if it is of this type.
+    fn of(value: &Value) -> Option<&Self>;
+
+    /// The value for changing it, if it is of this type.
+    fn of_mut(value: &mut Value) -> Option<&mut Self>;
 }
+
+/// Says that a type is a variant of [`Value`].
+macro_rules! variant {
+    ($type:ident, $variant:ident) => {
+        impl From<$type> for Value {
+            fn from(value: $type) -> Self {
+                Self::$variant(value)
+            }
+        }
+
+        impl Typed for $type {
+            fn of(value: &Value) -> Option<&Self> {
+                if let Value::$variant(value) = value { Some(value) } else { None }
+            }
+
+            fn of_mut(value: &mut Value) -> Option<&mut Self> {
+                if let Value::$variant(value) = value { Some(value) } else { None }
+            }
+        }
+    };
+}
+
+variant!(StringValue, String);
+variant!(ListValue, List);
+variant!(SetValue, Set);
+variant!(SortedSetValue, SortedSet);
+variant!(HashValue, Hash);
+variant!(StreamValue, Stream);
 
 #[cfg(test)]
 mod tests {
@@ -86,12 +231,14 @@ mod tests {
     }
 
     #[test]
-    fn types_are_known_by_their_names() {
+    fn types_are_known_by_their_names_and_numbers() {
         for kind in Kind::ALL {
             assert_eq!(Kind::from_name(kind.name().as_bytes()), Some(kind));
+            assert_eq!(Kind::from_number(kind.number()), Some(kind));
         }
         assert_eq!(Kind::from_name(b"STRING"), Some(Kind::String));
         assert_eq!(Kind::from_name(b"strings"), None);
+        assert_eq!(Kind::from_number(6), None);
         assert_eq!(Value::from(StringValue::from_integer(1)).kind(), Kind::String);
     }
 }

@@ -1,8 +1,9 @@
 //! Reading groups.
 
-use super::super::limits::{DATABASES, STRING_BYTES};
+use super::super::limits::{DATABASES, LABEL_BYTES, STRING_BYTES};
 use super::{
-    BYTES, Change, DELETE, Damage, EXPIRE, FLAG_CREATED, FLAG_EXPIRES, FLAG_PRESENT, FLUSH, FORMAT, INTEGER,
+    BLOCK_PUT, BLOCK_REMOVE, BLOCK_SPLICE, BYTES, BlockChange, COLLECTION, Change, Collection, DELETE,
+    Damage, EXPIRE, EncodedBlocks, FLAG_CREATED, FLAG_EXPIRES, FLAG_PRESENT, FLUSH, FORMAT, HEADER, INTEGER,
     PUT, PutHead, SPLICE, SWAP, SYSTEM, SystemTable, Value,
 };
 
@@ -39,6 +40,14 @@ impl<'a> Iterator for Changes<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.0.next(Input::change)
+    }
+}
+
+impl<'a> EncodedBlocks<'a> {
+    /// Labels and blocks, in the order in which they were written.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        let mut input = Input(self.0);
+        std::iter::from_fn(move || Some((input.bytes().ok()?, input.bytes().ok()?)))
     }
 }
 
@@ -85,8 +94,43 @@ impl<'a> Input<'a> {
                 let content = if flags & FLAG_PRESENT != 0 { Some(self.bytes()?) } else { None };
                 Ok(Change::System { table, name, content })
             }
+            record @ (BLOCK_PUT | BLOCK_SPLICE | BLOCK_REMOVE) => {
+                let (database, key, label) = (self.database()?, self.bytes()?, self.label()?);
+                let change = match record {
+                    BLOCK_PUT => BlockChange::Put(self.bytes()?),
+                    BLOCK_REMOVE => BlockChange::Remove,
+                    _ => {
+                        let (offset, removed) = (self.number()?, self.number()?);
+                        BlockChange::Splice { offset, removed, inserted: self.bytes()? }
+                    }
+                };
+                Ok(Change::Block { database, key, label, change })
+            }
+            HEADER => {
+                let (database, key) = (self.database()?, self.bytes()?);
+                Ok(Change::Header { database, key, header: self.bytes()? })
+            }
             _ => Err(Damage("unknown kind of change")),
         }
+    }
+
+    fn collection(&mut self) -> Result<Collection<'a>, Damage> {
+        let kind = self.byte()?;
+        if kind == 0 {
+            return Err(Damage("a collection of no type"));
+        }
+        let (header, count) = (self.bytes()?, self.number()?);
+        let start = self.0;
+        for _ in 0..count {
+            (self.label()?, self.bytes()?);
+        }
+        let blocks = &start[..start.len() - self.0.len()];
+        Ok(Collection { kind, header, blocks: EncodedBlocks(blocks) })
+    }
+
+    fn label(&mut self) -> Result<&'a [u8], Damage> {
+        let label = self.bytes()?;
+        if label.len() <= LABEL_BYTES { Ok(label) } else { Err(Damage("a label too long")) }
     }
 
     fn put(&mut self) -> Result<Change<'a>, Damage> {
@@ -97,6 +141,7 @@ impl<'a> Input<'a> {
         let value = match self.byte()? {
             INTEGER => Value::Integer(i64::from_le_bytes(self.array()?)),
             BYTES => Value::Bytes(self.bytes()?),
+            COLLECTION => Value::Collection(self.collection()?),
             _ => return Err(Damage("unknown kind of value")),
         };
         Ok(Change::Put { head, value })

@@ -1,8 +1,9 @@
 //! Writing groups.
 
 use super::{
-    BYTES, Change, DELETE, EXPIRE, FLAG_CREATED, FLAG_EXPIRES, FLAG_PRESENT, FLUSH, FORMAT, INTEGER, PUT,
-    PutHead, SPLICE, SWAP, SYSTEM, TRANSACTION_HEADER, Value,
+    BLOCK_PUT, BLOCK_REMOVE, BLOCK_SPLICE, BYTES, BlockChange, COLLECTION, Change, DELETE, EXPIRE,
+    FLAG_CREATED, FLAG_EXPIRES, FLAG_PRESENT, FLUSH, FORMAT, HEADER, INTEGER, PUT, PutHead, SPLICE, SWAP,
+    SYSTEM, TRANSACTION_HEADER, Value,
 };
 
 /// Where an [`Encoder`] stood, to return to with [`Encoder::rewind`].
@@ -112,6 +113,20 @@ impl Encoder {
         debug_assert_eq!((self.group.len() - start) as u64, length, "the chunks make up the string");
     }
 
+    /// Writes a [`Change::Put`] of a value with elements, whose blocks follow, each by [`Self::put_block`].
+    pub fn put_collection(&mut self, head: &PutHead<'_>, kind: u8, header: &[u8], blocks: usize) {
+        self.put_head(head, COLLECTION);
+        self.group.push(kind);
+        self.bytes(header);
+        self.number(blocks as u64);
+    }
+
+    /// Writes one of the blocks that [`Self::put_collection`] announced.
+    pub fn put_block(&mut self, label: &[u8], block: &[u8]) {
+        self.bytes(label);
+        self.bytes(block);
+    }
+
     /// Writes any change.
     pub fn push(&mut self, change: &Change<'_>) {
         debug_assert!(self.open, "changes belong to transactions");
@@ -119,6 +134,23 @@ impl Encoder {
             Change::Put { ref head, value: Value::Integer(value) } => self.put_integer(head, value),
             Change::Put { ref head, value: Value::Bytes(bytes) } => {
                 self.put_bytes(head, bytes.len() as u64, [bytes]);
+            }
+            Change::Put { ref head, value: Value::Collection(collection) } => {
+                self.put_collection(
+                    head,
+                    collection.kind,
+                    collection.header,
+                    collection.blocks.iter().count(),
+                );
+                for (label, block) in collection.blocks.iter() {
+                    self.put_block(label, block);
+                }
+            }
+            Change::Block { database, key, label, change } => self.block(database, key, label, change),
+            Change::Header { database, key, header } => {
+                self.group.extend_from_slice(&[HEADER, database]);
+                self.bytes(key);
+                self.bytes(header);
             }
             Change::Splice { database, key, offset, bytes, length } => {
                 self.group.extend_from_slice(&[SPLICE, database]);
@@ -153,6 +185,26 @@ impl Encoder {
                     self.bytes(content);
                 }
             }
+        }
+    }
+
+    fn block(&mut self, database: u8, key: &[u8], label: &[u8], change: BlockChange<'_>) {
+        let record = match change {
+            BlockChange::Put(_) => BLOCK_PUT,
+            BlockChange::Splice { .. } => BLOCK_SPLICE,
+            BlockChange::Remove => BLOCK_REMOVE,
+        };
+        self.group.extend_from_slice(&[record, database]);
+        self.bytes(key);
+        self.bytes(label);
+        match change {
+            BlockChange::Put(bytes) => self.bytes(bytes),
+            BlockChange::Splice { offset, removed, inserted } => {
+                self.number(offset);
+                self.number(removed);
+                self.bytes(inserted);
+            }
+            BlockChange::Remove => {}
         }
     }
 

@@ -27,9 +27,14 @@ const DELETE: u8 = 4;
 const FLUSH: u8 = 5;
 const SWAP: u8 = 6;
 const SYSTEM: u8 = 7;
+const BLOCK_PUT: u8 = 8;
+const BLOCK_SPLICE: u8 = 9;
+const BLOCK_REMOVE: u8 = 10;
+const HEADER: u8 = 11;
 
 const INTEGER: u8 = 0;
 const BYTES: u8 = 1;
+const COLLECTION: u8 = 2;
 
 const FLAG_EXPIRES: u8 = 1;
 const FLAG_CREATED: u8 = 2;
@@ -58,6 +63,26 @@ pub enum Change<'a> {
         bytes: &'a [u8],
         /// The length of the whole string, in bytes.
         length: u64,
+    },
+    /// In the collection at this key, which existed before, a block has changed.
+    Block {
+        /// The database of the key.
+        database: u8,
+        /// The key.
+        key: &'a [u8],
+        /// Which block; that of a collection with a single one has the empty label.
+        label: &'a [u8],
+        /// What became of it.
+        change: BlockChange<'a>,
+    },
+    /// What stands beside the blocks of the collection at this key, which existed before, is now this.
+    Header {
+        /// The database of the key.
+        database: u8,
+        /// The key.
+        key: &'a [u8],
+        /// What it is.
+        header: &'a [u8],
     },
     /// The key, which existed before, now expires then.
     Expire {
@@ -118,6 +143,58 @@ pub enum Value<'a> {
     Integer(i64),
     /// Any string.
     Bytes(&'a [u8]),
+    /// A value with elements.
+    Collection(Collection<'a>),
+}
+
+/// A value with elements, in a [`Change::Put`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Collection<'a> {
+    /// The number of its type, of which the store knows only that it is not 0.
+    pub kind: u8,
+    /// What stands beside the blocks.
+    pub header: &'a [u8],
+    /// All blocks.
+    pub blocks: EncodedBlocks<'a>,
+}
+
+/// Labels and blocks as they stand in a record; they were checked when the record was read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EncodedBlocks<'a>(&'a [u8]);
+
+/// What becomes of a block of a collection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlockChange<'a> {
+    /// It now has this content, whether it existed or not.
+    Put(&'a [u8]),
+    /// So many bytes at an offset, both counted in bytes, were replaced.
+    Splice {
+        /// Where.
+        offset: u64,
+        /// How many.
+        removed: u64,
+        /// By what.
+        inserted: &'a [u8],
+    },
+    /// It is gone.
+    Remove,
+}
+
+impl BlockChange<'_> {
+    /// The block after the change, given the block before; `None` when it is gone.
+    pub fn apply(&self, before: Option<Vec<u8>>) -> Result<Option<Vec<u8>>, Damage> {
+        match *self {
+            Self::Put(bytes) => Ok(Some(bytes.to_vec())),
+            Self::Remove => Ok(None),
+            Self::Splice { offset, removed, inserted } => {
+                let mut block = before.unwrap_or_default();
+                let end = offset.checked_add(removed).filter(|end| *end <= block.len() as u64);
+                let end = end.ok_or(Damage("a block shorter than its change"))?;
+                block.splice(offset as usize..end as usize, inserted.iter().copied());
+                Ok(Some(block))
+            }
+        }
+    }
 }
 
 /// The kinds of definitions that the server keeps for itself.
@@ -153,6 +230,11 @@ impl SystemTable {
 /// A group that is not what [`Encoder`] writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Damage(&'static str);
+
+impl Damage {
+    /// The blocks and header of a collection are of no value.
+    pub const NO_SUCH_VALUE: Self = Self("blocks that make no value");
+}
 
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::limits::{DATABASES, STRING_BYTES};
+use super::super::limits::{DATABASES, LABEL_BYTES, STRING_BYTES};
 use super::*;
 
 /// A change that owns its bytes, for generated data.
@@ -16,6 +16,10 @@ enum Owned {
     Flush(u8),
     Swap(u8, u8),
     System(bool, Vec<u8>, Option<Vec<u8>>),
+    BlockPut(u8, Vec<u8>, Vec<u8>),
+    BlockSplice(u8, Vec<u8>, u64, u64),
+    BlockRemove(u8, Vec<u8>),
+    Header(u8, Vec<u8>, Vec<u8>),
 }
 
 impl Owned {
@@ -47,12 +51,23 @@ impl Owned {
                 name,
                 content: content.as_deref(),
             },
+            Self::BlockPut(database, key, block) => block_change(*database, key, BlockChange::Put(block)),
+            Self::BlockSplice(database, key, offset, removed) => {
+                let change = BlockChange::Splice { offset: *offset, removed: *removed, inserted: key };
+                block_change(*database, key, change)
+            }
+            Self::BlockRemove(database, key) => block_change(*database, key, BlockChange::Remove),
+            Self::Header(database, key, header) => Change::Header { database: *database, key, header },
         }
     }
 }
 
 fn head(database: u8, key: &[u8], expires_at_ms: Option<u64>, created: bool) -> PutHead<'_> {
     PutHead { database, key, expires_at_ms, created }
+}
+
+fn block_change<'a>(database: u8, key: &'a [u8], change: BlockChange<'a>) -> Change<'a> {
+    Change::Block { database, key, label: &key[..key.len().min(LABEL_BYTES)], change }
 }
 
 fn change() -> impl Strategy<Value = Owned> {
@@ -68,6 +83,11 @@ fn change() -> impl Strategy<Value = Owned> {
         (database(), bytes(), any::<Option<u64>>()).prop_map(|(d, k, e)| Owned::Expire(d, k, e)),
         (database(), bytes()).prop_map(|(d, k)| Owned::Delete(d, k)),
         database().prop_map(Owned::Flush),
+        (database(), bytes(), bytes()).prop_map(|(d, k, b)| Owned::BlockPut(d, k, b)),
+        (database(), bytes(), any::<u64>(), any::<u64>())
+            .prop_map(|(d, k, o, r)| Owned::BlockSplice(d, k, o, r)),
+        (database(), bytes()).prop_map(|(d, k)| Owned::BlockRemove(d, k)),
+        (database(), bytes(), bytes()).prop_map(|(d, k, h)| Owned::Header(d, k, h)),
         (database(), database()).prop_map(|(a, b)| Owned::Swap(a, b)),
         (any::<bool>(), bytes(), prop::option::of(bytes())).prop_map(|(l, n, c)| Owned::System(l, n, c)),
     ]
@@ -192,4 +212,37 @@ fn chunks_are_written_as_one_string() {
     encoder.put_bytes(&head, 6, [&b"abc"[..], b"", b"def"]);
     encoder.end();
     assert_eq!(read(&encoder.finish()).unwrap(), [[Change::Put { head, value: Value::Bytes(b"abcdef") }]]);
+}
+
+#[test]
+fn the_blocks_of_a_collection_read_back_as_they_were_written() {
+    let blocks: [(&[u8], &[u8]); 3] = [(b"", b"first"), (b"\x01", b""), (&[7; LABEL_BYTES], &[9; 3000])];
+    let mut encoder = Encoder::new(Vec::new());
+    encoder.begin();
+    encoder.put_collection(&head(3, b"key", Some(5), true), 4, b"header", blocks.len());
+    for (label, block) in blocks {
+        encoder.put_block(label, block);
+    }
+    encoder.end();
+    let group = encoder.finish();
+    let change = decode(&group).unwrap().next().unwrap().unwrap().next().unwrap().unwrap();
+    let Change::Put { head, value: Value::Collection(collection) } = change else { panic!("{change:?}") };
+    assert_eq!((head.key, collection.kind, collection.header), (&b"key"[..], 4, &b"header"[..]));
+    assert!(collection.blocks.iter().eq(blocks));
+    // What was read can be written again.
+    let mut again = Encoder::new(Vec::new());
+    again.begin();
+    again.push(&change);
+    again.end();
+    assert_eq!(again.finish(), group);
+}
+
+#[test]
+fn a_block_that_is_too_short_for_its_change_is_damage() {
+    let splice = |offset, removed| BlockChange::Splice { offset, removed, inserted: b"xy" };
+    assert_eq!(splice(1, 2).apply(Some(b"abcd".to_vec())), Ok(Some(b"axyd".to_vec())));
+    assert_eq!(splice(0, 0).apply(None), Ok(Some(b"xy".to_vec())));
+    for (offset, removed) in [(5, 0), (0, 5), (u64::MAX, 1)] {
+        assert!(splice(offset, removed).apply(Some(b"abcd".to_vec())).is_err());
+    }
 }

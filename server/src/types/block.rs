@@ -1,0 +1,280 @@
+//! A block: packed entries in one shared piece of memory.
+//!
+//! Blocks are what all collections are made of, what snapshots of them share, what the log splices and what a row on
+//! disk keeps. A block is a sequence of *items*, byte strings that each stand behind their length; how many items make
+//! an *entry* (a set's member is one, a hash's field and value are two) its owner knows. Knows bytes only.
+
+use std::fmt;
+use std::ops::Range;
+
+use smallvec::SmallVec;
+use triomphe::ThinArc;
+
+use super::allocation_size;
+
+/// The allocation's counter of owners, number of entries and length.
+const HEADER_BYTES: usize = 3 * size_of::<u64>();
+
+/// The length that a block of a big collection has at most, in bytes, unless it has only one entry.
+///
+/// With its header it fills a size class of the allocator. Longer blocks would cost less memory for each entry and
+/// more time to search, to change, and to copy under a snapshot.
+pub const BLOCK_BYTES: usize = 1024 - HEADER_BYTES;
+
+/// Longer than the length of any item: seven bits a byte.
+const MAX_LENGTH_BYTES: usize = 10;
+
+/// Room for the bytes of a few small items, for building them without an allocation.
+pub type Buffer = SmallVec<[u8; 256]>;
+
+/// See the module's description. Cloning is O(1).
+#[derive(Clone)]
+pub struct Block(ThinArc<u32, u8>);
+
+impl Block {
+    /// A block of ready items, which make so many entries.
+    #[must_use]
+    pub fn new(entries: usize, items: &[u8]) -> Self {
+        Self(ThinArc::from_header_and_slice(entries as u32, items))
+    }
+
+    /// A block without entries.
+    #[must_use]
+    pub fn empty() -> Self {
+        Self::new(0, &[])
+    }
+
+    /// Checks bytes that come from outside; `None` unless they are whole entries of so many items.
+    #[must_use]
+    pub fn parse(items: &[u8], items_per_entry: usize) -> Option<Self> {
+        let (mut at, mut count) = (0, 0);
+        while at < items.len() {
+            at = item(items, at)?.end;
+            count += 1;
+        }
+        (count % items_per_entry == 0).then(|| Self::new(count / items_per_entry, items))
+    }
+
+    /// The number of entries.
+    #[must_use]
+    pub fn entries(&self) -> usize {
+        self.0.header.header as usize
+    }
+
+    /// All items with their lengths.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.0.slice
+    }
+
+    /// The items in order.
+    #[must_use]
+    pub fn items(&self) -> Items<'_> {
+        Items { bytes: self.bytes(), at: 0 }
+    }
+
+    /// A block in which `removed` bytes at `at` are replaced, and which then has so many entries.
+    #[must_use]
+    pub fn spliced(&self, at: usize, removed: usize, inserted: &[u8], entries: usize) -> Self {
+        let bytes = self.bytes();
+        let mut new = SmallVec::<[u8; 2048]>::with_capacity(bytes.len() - removed + inserted.len());
+        new.extend_from_slice(&bytes[..at]);
+        new.extend_from_slice(inserted);
+        new.extend_from_slice(&bytes[at + removed..]);
+        Self::new(entries, &new)
+    }
+
+    /// Writes bytes over others in place, if nobody shares the block; says whether it did.
+    #[must_use]
+    pub fn overwrite(&mut self, at: usize, bytes: &[u8]) -> bool {
+        self.0.with_arc_mut(|arc| match triomphe::Arc::get_mut(arc) {
+            Some(unique) => {
+                unique.slice_mut()[at..at + bytes.len()].copy_from_slice(bytes);
+                true
+            }
+            None => false,
+        })
+    }
+
+    /// Bytes of memory that the block takes.
+    #[must_use]
+    pub fn memory_usage(&self) -> usize {
+        allocation_size(HEADER_BYTES + self.bytes().len())
+    }
+}
+
+impl PartialEq for Block {
+    fn eq(&self, other: &Self) -> bool {
+        self.entries() == other.entries() && self.bytes() == other.bytes()
+    }
+}
+
+impl Eq for Block {}
+
+impl fmt::Debug for Block {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Block({} entries: {})", self.entries(), self.bytes().escape_ascii())
+    }
+}
+
+/// Items in order, with [`Items::position`] to tell where each one begins.
+#[derive(Clone, Debug)]
+pub struct Items<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Items<'a> {
+    /// The items in these bytes from `at` on, where one begins.
+    #[must_use]
+    pub fn at(bytes: &'a [u8], at: usize) -> Self {
+        Self { bytes, at }
+    }
+
+    /// Where the next item begins, with its length.
+    #[must_use]
+    pub fn position(&self) -> usize {
+        self.at
+    }
+}
+
+impl<'a> Iterator for Items<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let range = item(self.bytes, self.at)?;
+        self.at = range.end;
+        Some(&self.bytes[range])
+    }
+}
+
+/// Items of a collection for a reply, shared with it and not copied.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SharedItems {
+    parts: Vec<(Block, Range<usize>)>,
+    items: usize,
+}
+
+impl SharedItems {
+    /// Adds so many items of a block, which stand in this range of its bytes.
+    pub fn push(&mut self, block: &Block, range: Range<usize>, items: usize) {
+        self.parts.push((block.clone(), range));
+        self.items += items;
+    }
+
+    /// The number of items.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.items
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items == 0
+    }
+
+    /// The items in order.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.parts
+            .iter()
+            .flat_map(|(block, range)| Items { bytes: &block.bytes()[..range.end], at: range.start })
+    }
+}
+
+/// Where the content of the item is that begins at `at`; `None` at the end. The next item begins where it ends.
+#[inline]
+#[must_use]
+pub fn item(bytes: &[u8], at: usize) -> Option<Range<usize>> {
+    let first = *bytes.get(at)?;
+    let (len, start) = if first < 0x80 { (usize::from(first), at + 1) } else { long_length(bytes, at)? };
+    let end = start.checked_add(len)?;
+    (end <= bytes.len()).then_some(start..end)
+}
+
+fn long_length(bytes: &[u8], mut at: usize) -> Option<(usize, usize)> {
+    let (mut len, mut shift) = (0_usize, 0);
+    loop {
+        let byte = *bytes.get(at)?;
+        at += 1;
+        len |= usize::from(byte & 0x7f).checked_shl(shift)?;
+        shift += 7;
+        if byte < 0x80 {
+            return Some((len, at));
+        }
+    }
+}
+
+/// Adds an item: its length, seven bits a byte, the lowest first and the high bit set on all but the last; then it.
+pub fn push_item(output: &mut impl Extend<u8>, content: &[u8]) {
+    let mut length = SmallVec::<[u8; MAX_LENGTH_BYTES]>::new();
+    let mut rest = content.len();
+    while rest >= 0x80 {
+        length.push(rest as u8 | 0x80);
+        rest >>= 7;
+    }
+    length.push(rest as u8);
+    output.extend(length);
+    output.extend(content.iter().copied());
+}
+
+/// The bytes that [`push_item`] writes for a content of this length.
+#[must_use]
+pub const fn item_bytes(len: usize) -> usize {
+    let bits = usize::BITS - (len | 1).leading_zeros();
+    len + bits.div_ceil(7) as usize
+}
+
+/// One entry of ready items.
+#[must_use]
+pub fn entry(items: &[&[u8]]) -> Buffer {
+    let mut buffer = Buffer::new();
+    for item in items {
+        push_item(&mut buffer, item);
+    }
+    buffer
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn items_read_back_as_they_were_written(items: Vec<Vec<u8>>, long in 0_usize..40_000) {
+            let mut items = items;
+            items.push(vec![7; long]);
+            let mut bytes = Vec::new();
+            for item in &items {
+                push_item(&mut bytes, item);
+            }
+            prop_assert_eq!(bytes.len(), items.iter().map(|item| item_bytes(item.len())).sum::<usize>());
+            let block = Block::parse(&bytes, 1).expect("whole items");
+            prop_assert_eq!(block.entries(), items.len());
+            prop_assert!(block.items().eq(items.iter().map(Vec::as_slice)));
+        }
+
+        #[test]
+        fn no_bytes_make_the_reader_of_items_panic(bytes: Vec<u8>) {
+            if let Some(block) = Block::parse(&bytes, 2) {
+                prop_assert_eq!(block.items().count(), 2 * block.entries());
+            }
+        }
+    }
+
+    #[test]
+    fn a_changed_block_leaves_its_clones_as_they_were() {
+        let mut block = Block::new(2, b"\x01a\x01b");
+        let clone = block.clone();
+        assert!(!block.overwrite(1, b"c"));
+        let spliced = block.spliced(2, 2, b"\x02xy\x00", 3);
+        assert_eq!(spliced, Block::new(3, b"\x01a\x02xy\x00"));
+        assert_eq!((block.bytes(), clone.bytes()), (&b"\x01a\x01b"[..], &b"\x01a\x01b"[..]));
+        drop(clone);
+        assert!(block.overwrite(1, b"c"));
+        assert_eq!(block.bytes(), b"\x01c\x01b");
+    }
+}

@@ -1,0 +1,264 @@
+//! Entries found by their first item: what big hashes and sets are, and the members of big sorted sets.
+//!
+//! A tree of blocks in the order of a hash of that item; within a block the entries stand in the order in which they
+//! came. So an element is found by descending two or three nodes and searching one block, a random one is found by its
+//! rank, and a SCAN cursor is a hash, whatever happens to the blocks. Knows what its owner says of items per entry, and
+//! nothing of what they mean.
+
+use std::hash::Hasher;
+use std::ops::Range;
+
+use siphasher::sip::SipHasher13;
+
+use super::block::{Block, Items, entry, item};
+use super::blocks::{self, LabelBytes, Labelled, Shape, Splice};
+use super::recorder::Recorder;
+use super::tree::{Place, Tree};
+
+/// Bits of the hash that orders the entries: cursors fit where clients keep them as floating point numbers.
+const HASH_BITS: u32 = 48;
+
+/// See the module's description.
+#[derive(Clone, Debug)]
+pub struct Dictionary {
+    tree: Tree<u64>,
+    order: HashOrder,
+}
+
+/// The hash that orders the entries. Nobody outside knows its seed, so nobody can make hashes collide.
+#[derive(Clone, Copy, Debug)]
+struct HashOrder {
+    seed: u64,
+    items_per_entry: usize,
+}
+
+/// Where an entry is, or would be.
+struct Slot {
+    /// `None` if there are no blocks.
+    place: Option<Place>,
+    /// The bytes of the entry in its block.
+    range: Option<Range<usize>>,
+}
+
+impl HashOrder {
+    fn hash(self, key: &[u8]) -> u64 {
+        let mut hasher = SipHasher13::new_with_keys(self.seed, 0);
+        hasher.write(key);
+        hasher.finish() >> (u64::BITS - HASH_BITS)
+    }
+}
+
+impl Shape for HashOrder {
+    type Label = u64;
+
+    fn label_bytes(&self, label: &u64) -> LabelBytes {
+        label.to_be_bytes()[2..].into()
+    }
+
+    fn divide(
+        &self,
+        (label, block): &Labelled<u64>,
+        _next: Option<&u64>,
+        _inserted: Range<usize>,
+    ) -> Option<[Labelled<u64>; 2]> {
+        let entries: Vec<_> = entries(block, self.items_per_entry)
+            .map(|range| (self.hash(key_at(block, range.start)), range))
+            .collect();
+        let mut hashes: Vec<u64> = entries.iter().map(|(hash, _)| *hash).collect();
+        hashes.sort_unstable();
+        // Entries of one hash stay together: a cursor could not stand between them.
+        let middle = hashes[hashes.len() / 2];
+        let middle = if middle > hashes[0] { middle } else { *hashes.iter().find(|hash| **hash > middle)? };
+        let part = |is_second: bool| {
+            let (mut bytes, mut count) = (Vec::with_capacity(block.bytes().len()), 0);
+            for (hash, range) in &entries {
+                if (*hash >= middle) == is_second {
+                    bytes.extend_from_slice(&block.bytes()[range.clone()]);
+                    count += 1;
+                }
+            }
+            Block::new(count, &bytes)
+        };
+        Some([(*label, part(false)), (middle, part(true))])
+    }
+}
+
+/// The bytes of each entry of a block.
+pub fn entries(block: &Block, items_per_entry: usize) -> impl Iterator<Item = Range<usize>> {
+    let mut items = block.items();
+    std::iter::from_fn(move || {
+        let start = items.position();
+        items.nth(items_per_entry - 1)?;
+        Some(start..items.position())
+    })
+}
+
+/// The first item of the entry that begins there.
+#[must_use]
+pub fn key_at(block: &Block, at: usize) -> &[u8] {
+    item(block.bytes(), at).map_or(&[], |range| &block.bytes()[range])
+}
+
+/// The bytes of the entry of a block whose first item is `key`.
+#[must_use]
+pub fn search(block: &Block, key: &[u8], items_per_entry: usize) -> Option<Range<usize>> {
+    let bytes = block.bytes();
+    let mut at = 0;
+    while let Some(first) = item(bytes, at) {
+        let mut end = first.end;
+        for _ in 1..items_per_entry {
+            end = item(bytes, end)?.end;
+        }
+        if bytes[first] == *key {
+            return Some(at..end);
+        }
+        at = end;
+    }
+    None
+}
+
+impl Dictionary {
+    /// A dictionary of the entries of a block.
+    #[must_use]
+    pub fn from_block(block: &Block, items_per_entry: usize) -> Self {
+        let order = HashOrder { seed: fastrand::u64(..), items_per_entry };
+        let mut dictionary = Self { tree: Tree::from_blocks([]), order };
+        for range in entries(block, items_per_entry) {
+            let key = key_at(block, range.start);
+            dictionary.insert_entry(key, &block.bytes()[range.clone()], &mut ());
+        }
+        dictionary
+    }
+
+    /// A dictionary of blocks that one had before, with its seed. `None` if a label is of the wrong length.
+    #[must_use]
+    pub fn from_blocks(
+        seed: u64,
+        items_per_entry: usize,
+        blocks: impl IntoIterator<Item = (Vec<u8>, Block)>,
+    ) -> Option<Self> {
+        let label = |bytes: &[u8]| {
+            let mut label = [0; 8];
+            (bytes.len() == 6).then(|| label[2..].copy_from_slice(bytes))?;
+            Some(u64::from_be_bytes(label))
+        };
+        let blocks: Option<Vec<_>> =
+            blocks.into_iter().map(|(bytes, block)| Some((label(&bytes)?, block))).collect();
+        Some(Self { tree: Tree::from_blocks(blocks?), order: HashOrder { seed, items_per_entry } })
+    }
+
+    /// What the order of the entries depends on; to be kept with the blocks.
+    #[must_use]
+    pub fn seed(&self) -> u64 {
+        self.order.seed
+    }
+
+    /// The number of entries.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.tree.entries()
+    }
+
+    /// Whether there are no entries.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tree.is_empty()
+    }
+
+    /// The blocks with their labels as they are recorded.
+    pub fn blocks(&self) -> impl Iterator<Item = (LabelBytes, &Block)> {
+        self.tree.blocks().map(|(label, block)| (self.order.label_bytes(label), block))
+    }
+
+    /// The items of the entry with this first item.
+    #[must_use]
+    pub fn get(&self, key: &[u8]) -> Option<Items<'_>> {
+        let hash = self.order.hash(key);
+        let place = self.tree.find(|label| *label <= hash)?;
+        let (_, block) = self.tree.get(&place);
+        search(block, key, self.order.items_per_entry).map(|range| Items::at(block.bytes(), range.start))
+    }
+
+    /// Puts an entry of these items in, in the place of one with the same first item; says whether there was none.
+    pub fn set(&mut self, items: &[&[u8]], recorder: &mut dyn Recorder) -> bool {
+        debug_assert_eq!(items.len(), self.order.items_per_entry);
+        self.insert_entry(items[0], &entry(items), recorder)
+    }
+
+    fn insert_entry(&mut self, key: &[u8], entry: &[u8], recorder: &mut dyn Recorder) -> bool {
+        let slot = self.find(key);
+        let Some(place) = slot.place else {
+            recorder.put(&self.order.label_bytes(&0), entry);
+            self.tree = Tree::from_blocks([(0, Block::new(1, entry))]);
+            return true;
+        };
+        let (at, removed, is_new) = match slot.range {
+            Some(range) => (range.start, range.len(), false),
+            None => (self.tree.get(&place).1.bytes().len(), 0, true),
+        };
+        let splice = Splice { at, removed, inserted: entry, entries: isize::from(is_new) };
+        blocks::splice(&mut self.tree, &self.order, &place, splice, recorder);
+        is_new
+    }
+
+    /// Removes the entry with this first item; says whether there was one.
+    pub fn remove(&mut self, key: &[u8], recorder: &mut dyn Recorder) -> bool {
+        let Slot { place: Some(place), range: Some(range) } = self.find(key) else { return false };
+        let splice = Splice { at: range.start, removed: range.len(), inserted: &[], entries: -1 };
+        blocks::splice(&mut self.tree, &self.order, &place, splice, recorder);
+        true
+    }
+
+    /// The items of the entry of this rank, in the order of [`Self::iter`].
+    #[must_use]
+    pub fn nth(&self, rank: usize) -> Option<Items<'_>> {
+        let (place, within) = self.tree.find_rank(rank)?;
+        let (_, block) = self.tree.get(&place);
+        let range = entries(block, self.order.items_per_entry).nth(within)?;
+        Some(Items::at(block.bytes(), range.start))
+    }
+
+    /// All items of all entries, block by block.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.tree.blocks().flat_map(|(_, block)| block.items())
+    }
+
+    /// Gives `visit` the items of entries from a cursor on, at least `count` entries if there are so many, and gives
+    /// the cursor for the next call: 0 at the end. Entries that are there all the time between the first call with 0
+    /// and the end are visited once.
+    pub fn scan<'a>(&'a self, cursor: u64, count: usize, mut visit: impl FnMut(Items<'a>)) -> u64 {
+        let mut place = self.tree.find(|label| *label <= cursor);
+        let mut visited = 0;
+        while let Some(at) = place {
+            let (label, block) = self.tree.get(&at);
+            if visited >= count {
+                return *label;
+            }
+            for range in entries(block, self.order.items_per_entry) {
+                // What was merged into this block from before the cursor has been visited.
+                if cursor == 0 || self.order.hash(key_at(block, range.start)) >= cursor {
+                    visited += 1;
+                    visit(Items::at(block.bytes(), range.start));
+                }
+            }
+            place = self.tree.next(&at);
+        }
+        0
+    }
+
+    /// Bytes of memory.
+    #[must_use]
+    pub fn memory_usage(&self) -> usize {
+        self.tree.memory_usage()
+    }
+
+    fn find(&self, key: &[u8]) -> Slot {
+        let hash = self.order.hash(key);
+        let place = self.tree.find(|label| *label <= hash);
+        let range = place.as_ref().and_then(|place| {
+            let (_, block) = self.tree.get(place);
+            search(block, key, self.order.items_per_entry)
+        });
+        Slot { place, range }
+    }
+}
