@@ -141,7 +141,7 @@ mod tests {
     fn a_refused_change_is_none() {
         let mut fixture = Fixture::new();
         fixture.check(&[("set k x", "+OK")]);
-        fixture.keyspace.watch(1, 0, b"k");
+        fixture.keyspace.watch(1, 0, b"k").expect("in memory");
         fixture.check(&[("incr k", "-ERR value is not an integer or out of range")]);
         assert!(!fixture.keyspace.is_dirty(1));
         fixture.check(&[("append k y", ":2")]);

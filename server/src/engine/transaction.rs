@@ -18,7 +18,8 @@ impl Engine {
         let Some(transaction) = session.transaction.take() else {
             return Err(Error::text("ERR EXEC without MULTI"));
         };
-        let dirty = self.core().keyspace.is_dirty(session.id);
+        let keyspace = &self.core_ref().keyspace;
+        let dirty = keyspace.is_dirty(session.id) || keyspace.watches_expired(session.id);
         if transaction.aborted || dirty {
             self.leave_transaction(session);
             return if transaction.aborted {

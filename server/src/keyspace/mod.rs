@@ -200,8 +200,13 @@ impl Keyspace {
     }
 
     /// Lets `watcher` know later whether the key was touched from now on.
-    pub fn watch(&mut self, watcher: WatcherId, database: u8, key: &[u8]) {
+    pub fn watch(&mut self, watcher: WatcherId, database: u8, key: &[u8]) -> Result<(), Error> {
+        // A key whose time has come goes first, so that its going is no change to who begins to watch it. To those who
+        // watch it already it is one, even if this transaction is taken back: they see that its time has come.
+        self.locate(database, key)?;
+        self.watchers.commit();
         self.watchers.watch(watcher, database, key);
+        Ok(())
     }
 
     /// Forgets all that `watcher` watches.
@@ -213,5 +218,15 @@ impl Keyspace {
     #[must_use]
     pub fn is_dirty(&self, watcher: WatcherId) -> bool {
         self.watchers.is_dirty(watcher)
+    }
+
+    /// Whether the time of a key that `watcher` watches has come, although the key is not removed yet.
+    #[must_use]
+    pub fn watches_expired(&self, watcher: WatcherId) -> bool {
+        self.watchers.watched_by(watcher).iter().any(|(database, key)| {
+            let table = &self.databases[usize::from(*database)].table;
+            let entry = table.find(self.seed.position(key), key).and_then(|place| table.get(place));
+            entry.is_some_and(|entry| entry.is_expired(self.now_ms))
+        })
     }
 }
