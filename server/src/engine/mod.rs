@@ -17,6 +17,8 @@ mod dispatch;
 pub mod limits;
 mod persistence;
 mod start;
+#[cfg(test)]
+mod tests;
 mod transaction;
 
 pub use background::{run_store_events, run_timers};

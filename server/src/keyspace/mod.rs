@@ -83,7 +83,6 @@ pub struct Keyspace {
     now_ms: u64,
     statistics: Statistics,
     definitions: HashMap<(SystemTable, Vec<u8>), Vec<u8>>,
-    definition_changes: u64,
     /// Pages of cold keys that the transaction has walked: database, start and limit. A retry needs them again.
     used_pages: Vec<(u8, Position, usize)>,
 }

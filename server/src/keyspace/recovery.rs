@@ -58,7 +58,6 @@ impl Keyspace {
             now_ms: 0,
             statistics: super::Statistics::default(),
             definitions: super::HashMap::new(),
-            definition_changes: 0,
             used_pages: Vec::new(),
         };
         keyspace.journal.set_last_group(sequence);
@@ -182,7 +181,6 @@ impl Keyspace {
 
     /// Sets or removes a definition; it is journalled and undone like a key.
     pub fn define(&mut self, kind: SystemTable, name: &[u8], content: Option<&[u8]>) {
-        self.definition_changes += 1;
         self.journal.push(&Change::System { table: kind, name, content });
         let name = (kind, name.to_vec());
         let before = match content {
@@ -192,12 +190,6 @@ impl Keyspace {
         if self.undo.is_recording() {
             self.undo.push(Step::Definition { name, content: before });
         }
-    }
-
-    /// How often a definition was set or removed.
-    #[must_use]
-    pub fn definition_changes(&self) -> u64 {
-        self.definition_changes
     }
 
     /// Puts a definition as it was; not journalled.

@@ -1,0 +1,195 @@
+//! The engine without sockets: requests in, replies out, and the disk answers when the test lets it.
+
+use std::rc::Rc;
+
+use tempfile::TempDir;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::*;
+use crate::keyspace::{Content, Expiry, events};
+use crate::procedure::limits::fixed::NATIVE_STACK_BYTES;
+use crate::protocol::split_inline;
+use crate::state::Closing;
+use crate::store::{StoreError, StoreEvent};
+
+/// An engine on a directory of its own.
+struct Rig {
+    engine: Shared,
+    events: UnboundedReceiver<StoreEvent>,
+    directory: Rc<TempDir>,
+    options: Options,
+}
+
+/// A client of it.
+#[derive(Clone)]
+struct Client {
+    id: ClientId,
+    mailbox: Rc<Mailbox>,
+}
+
+impl Rig {
+    fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    fn with(change: impl FnOnce(&mut Options)) -> Self {
+        let directory = Rc::new(tempfile::tempdir().expect("a directory"));
+        let mut options =
+            Options { dir: directory.path().to_string_lossy().into_owned(), ..Options::default() };
+        change(&mut options);
+        Self::open(directory, options)
+    }
+
+    fn open(directory: Rc<TempDir>, options: Options) -> Self {
+        let (engine, events) = open(options.clone(), None).expect("the directory opens");
+        Self { engine, events, directory, options }
+    }
+
+    /// Applies everything and starts again, so that all keys are cold.
+    fn restart_cold(mut self) -> Self {
+        self.engine.borrow_mut().flush();
+        let last = self.engine.borrow().core_ref().keyspace.journal().last_group();
+        while self.engine.borrow().core_ref().server.store.applied < last {
+            self.take_event();
+        }
+        self.engine.borrow_mut().close().expect("it closes");
+        Self::open(self.directory, self.options)
+    }
+
+    fn take_event(&mut self) {
+        let event = self.events.blocking_recv().expect("the store lives");
+        self.engine.borrow_mut().on_store_event(event);
+    }
+
+    fn connect(&self) -> Client {
+        let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
+        let (id, mailbox) = self.engine.borrow_mut().connect(peer, None).expect("below maxclients");
+        Client { id, mailbox }
+    }
+
+    /// Executes a request once: what is answered, with blanks for line breaks, or what it waits for.
+    fn execute(&self, client: &Client, arguments: &[&[u8]]) -> Result<String, Wait> {
+        let mut engine = self.engine.borrow_mut();
+        let mut session = engine.begin_batch(client.id).expect("it is registered");
+        let mut output = Vec::new();
+        let step = engine.execute(&mut session, &client.mailbox, arguments, &mut output);
+        engine.end_batch(session, 0);
+        match step {
+            Step::Wait(wait) => Err(wait),
+            _ => Ok(String::from_utf8_lossy(&output).replace("\r\n", " ").trim_end().to_owned()),
+        }
+    }
+
+    /// Executes a request until it is answered.
+    fn command(&mut self, client: &Client, arguments: &[&[u8]]) -> String {
+        loop {
+            match self.execute(client, arguments) {
+                Ok(reply) => return reply,
+                Err(wait) => self.wait(&wait),
+            }
+        }
+    }
+
+    fn wait(&mut self, wait: &Wait) {
+        while !self.engine.borrow().is_over(wait) {
+            self.take_event();
+        }
+    }
+
+    /// [`Rig::execute`] with a line of words.
+    fn try_line(&self, client: &Client, line: &str) -> Result<String, Wait> {
+        let words = split_inline(line.as_bytes()).expect("balanced quotes");
+        self.execute(client, &words.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    }
+
+    fn line(&mut self, client: &Client, line: &str) -> String {
+        let words = split_inline(line.as_bytes()).expect("balanced quotes");
+        self.command(client, &words.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    }
+
+    /// Runs lines and compares how they are answered.
+    #[track_caller]
+    fn check(&mut self, client: &Client, expected: &[(&str, &str)]) {
+        for (line, reply) in expected {
+            assert_eq!(self.line(client, line), *reply, "{line}");
+        }
+    }
+
+    #[track_caller]
+    fn load_library(&mut self, client: &Client, name: &str, fields: &str) {
+        let code = format!("#!wasm name={name}\n(module {fields})");
+        let reply = self.command(client, &[b"FUNCTION", b"LOAD", code.as_bytes()]);
+        assert_eq!(reply, format!("${} {name}", name.len()));
+    }
+
+    /// The counter of a command in `INFO commandstats`.
+    fn calls(&mut self, client: &Client, command: &str) -> usize {
+        let info = self.line(client, "INFO commandstats");
+        let (_, found) = info.split_once(&format!("cmdstat_{command}:calls=")).unwrap_or(("", "0,"));
+        found.split(',').next().and_then(|calls| calls.parse().ok()).expect("a number")
+    }
+}
+
+/// A module whose function `cold` replies with the value of the key `cold`, which no caller has to name.
+const READS_COLD: &str = r#"(import "kvasm_1" "get" (func $get (param i32 i32 i32 i32) (result i64)))
+    (import "kvasm_1" "reply_bulk" (func $reply (param i32 i32)))
+    (memory 1) (data (i32.const 0) "cold")
+    (func (export "cold")
+        (call $reply (i32.const 8) (i32.wrap_i64 (call $get (i32.const 0) (i32.const 4) (i32.const 8) (i32.const 9)))))"#;
+
+/// Where procedures run.
+fn on_large_stack(test: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::Builder::new().stack_size(NATIVE_STACK_BYTES).spawn(test).expect("a thread");
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// A server after a restart that has the function `cold`, and the key, which is not in memory.
+fn with_cold_key() -> (Rig, Client) {
+    let mut rig = Rig::new();
+    let client = rig.connect();
+    rig.load_library(&client, "reader", READS_COLD);
+    rig.check(&client, &[("SET cold value", "+OK")]);
+    let rig = rig.restart_cold();
+    let client = rig.connect();
+    (rig, client)
+}
+
+#[test]
+fn a_library_that_was_loaded_in_vain_leaves_the_others_and_the_triggers_as_they_were() {
+    on_large_stack(|| {
+        let (mut rig, client) = with_cold_key();
+        let functions: Vec<String> =
+            (0..20).map(|number| format!("(func (export \"keep{number}\"))")).collect();
+        rig.load_library(&client, "keep", &functions.concat());
+        rig.check(
+            &client,
+            &[
+                ("TRIGGER CREATE t ON set KEYS x CALL keep0", "+OK"),
+                ("SET x 1", "+OK"),
+                ("CONFIG SET wasm-max-functions 10", "+OK"),
+                ("MULTI", "+OK"),
+                ("TRIGGER DROP t", "+QUEUED"),
+            ],
+        );
+        let code = b"#!wasm name=new\n(module (func (export \"new\")))";
+        assert_eq!(rig.command(&client, &[b"FUNCTION", b"LOAD", code]), "+QUEUED");
+        rig.check(&client, &[("FCALL cold 0", "+QUEUED")]);
+        let wait = rig.try_line(&client, "EXEC").expect_err("the key is cold");
+        let other = rig.connect();
+        rig.check(&other, &[("FCALL new 0", "-ERR Function not found"), ("FCALL keep1 0", "$-1")]);
+        let info = rig.line(&other, "TRIGGER INFO t");
+        assert!(info.contains("$4 runs :1 "), "{info}");
+        rig.wait(&wait);
+        rig.check(
+            &client,
+            &[
+                ("EXEC", "*3 +OK $3 new $5 value"),
+                ("FCALL new 0", "$-1"),
+                ("FCALL keep1 0", "$-1"),
+                ("TRIGGER LIST", "*0"),
+            ],
+        );
+    });
+}
