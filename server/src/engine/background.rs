@@ -8,6 +8,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use super::limits::{MAX_COLD_EXPIRIES_PER_TURN, MAX_EXPIRIES_PER_TURN};
 use super::{Engine, Shared};
 use crate::command::Error;
+use crate::keyspace::Key;
 use crate::options::{AppendFsync, OutputClass};
 use crate::state::Closing;
 use crate::store::StoreEvent;
@@ -128,16 +129,16 @@ impl Engine {
             Err(Error::Reply(_)) => self.take_back(triggers),
             Err(Error::NotResident(need)) => {
                 self.take_back(triggers);
-                if self.persistence.take_unreadable(std::slice::from_ref(&need)).is_some() {
+                let needs = [need];
+                let load = self.persistence.expiry_load.take();
+                if load.is_some_and(|(of, load)| of[..] == *key && load.failure_of(&needs).is_some()) {
+                    let [need] = needs;
                     tracing::warn!(?need, "a trigger on an expired key needed a key that cannot be read");
                     self.core().keyspace.release(whole.keyspace);
                     return true;
                 }
                 self.take_back(whole);
-                let Self { core, persistence, .. } = self;
-                if let Some(core) = core {
-                    persistence.request(&core.keyspace, &[need]);
-                }
+                self.persistence.expiry_load = Some((Key::new(key), self.load(&needs)));
                 return false;
             }
         }

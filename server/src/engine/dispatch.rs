@@ -62,7 +62,7 @@ impl Engine {
         if session.reply_mode == ReplyMode::SkipNext {
             session.reply_mode = ReplyMode::Skip;
         }
-        let now_us = match session.retry {
+        let now_us = match &session.retry {
             Some(retry) => retry.time_us,
             None => self.clock.unix_us(),
         };
@@ -277,20 +277,21 @@ impl Engine {
 
     /// Has something loaded, and the request executed again afterwards.
     fn wait_for(&mut self, session: &mut Session, needs: Vec<Need>) -> command::Result<Answer> {
-        if let Some(reason) = self.persistence.take_unreadable(&needs) {
-            return Err(format!("ERR the data cannot be read from disk: {reason}").into());
-        }
-        let time_us = self.core_ref().keyspace.now_us();
-        let retry = session.retry.get_or_insert(Retry { time_us, count: 0 });
-        retry.count += 1;
-        if retry.count > MAX_RETRIES {
+        let (time_us, count) = match &session.retry {
+            Some(retry) => {
+                if let Some(reason) = retry.load.failure_of(&needs) {
+                    return Err(format!("ERR the data cannot be read from disk: {reason}").into());
+                }
+                (retry.time_us, retry.count)
+            }
+            None => (self.core_ref().keyspace.now_us(), 0),
+        };
+        if count >= MAX_RETRIES {
             return Err(Error::text(TOO_MANY_RETRIES));
         }
-        let Self { core, persistence, .. } = self;
-        if let Some(core) = core {
-            persistence.request(&core.keyspace, &needs);
-        }
-        Ok(Answer::Wait(Wait::Loaded(needs)))
+        let load = self.load(&needs);
+        session.retry = Some(Retry { time_us, count: count + 1, load: Rc::clone(&load) });
+        Ok(Answer::Wait(Wait::Loaded(load)))
     }
 
     /// Counts a reply, and the command that has run for it, if one has.

@@ -193,3 +193,56 @@ fn a_library_that_was_loaded_in_vain_leaves_the_others_and_the_triggers_as_they_
         );
     });
 }
+
+/// Lets the disk fail to answer the next question.
+fn fail_read(rig: &mut Rig) {
+    let event = loop {
+        match rig.events.blocking_recv().expect("the store lives") {
+            StoreEvent::Loaded { token, .. } => {
+                break StoreEvent::Loaded { token, result: Err(broken_disk()) };
+            }
+            other => rig.engine.borrow_mut().on_store_event(other),
+        }
+    };
+    rig.engine.borrow_mut().on_store_event(event);
+}
+
+fn broken_disk() -> StoreError {
+    StoreError::Io { file: "data.redb".into(), error: std::io::Error::other("broken") }
+}
+
+#[test]
+fn only_who_waited_for_a_read_that_failed_is_told() {
+    const TOLD: &str = "-ERR the data cannot be read from disk: data.redb: broken";
+    let mut rig = Rig::new();
+    let client = rig.connect();
+    rig.check(&client, &[("MSET a 1 b 2", "+OK")]);
+    let mut rig = rig.restart_cold();
+    let (gone, first, second) = (rig.connect(), rig.connect(), rig.connect());
+    let waits: Vec<Wait> =
+        [&gone, &first].iter().map(|client| rig.try_line(client, "GET a").expect_err("it is cold")).collect();
+    rig.engine.borrow_mut().disconnect(gone.id);
+    fail_read(&mut rig);
+    assert!(waits.iter().all(|wait| rig.engine.borrow().is_over(wait)));
+    let wait = rig.try_line(&second, "GET a").expect_err("it is asked for anew");
+    assert_eq!(rig.try_line(&first, "GET a").expect("the error"), TOLD);
+    rig.wait(&wait);
+    rig.check(&second, &[("GET a", "$1 1")]);
+    rig.check(&first, &[("GET a", "$1 1"), ("GET b", "$1 2")]);
+}
+
+#[test]
+fn a_request_waits_for_its_own_keys_only() {
+    let mut rig = Rig::new();
+    let client = rig.connect();
+    rig.check(&client, &[("MSET a 1 b 2", "+OK")]);
+    let mut rig = rig.restart_cold();
+    let (first, second) = (rig.connect(), rig.connect());
+    let wait_first = rig.try_line(&first, "MGET a a").expect_err("it is cold");
+    let wait_second = rig.try_line(&second, "MGET a b").expect_err("it is cold");
+    rig.wait(&wait_first);
+    assert!(!rig.engine.borrow().is_over(&wait_second), "one of its keys is not there yet");
+    rig.check(&first, &[("MGET a a", "*2 $1 1 $1 1")]);
+    rig.wait(&wait_second);
+    rig.check(&second, &[("MGET a b", "*2 $1 1 $1 2")]);
+}

@@ -251,17 +251,21 @@ impl Connection {
 
     /// Waits for what a request needs; `false` when the connection is to be closed instead.
     async fn wait_for(&self, wait: &Wait) -> bool {
-        while !self.engine.borrow().is_over(wait) {
-            let signal = match wait {
-                Wait::Loaded(_) => &self.signals.loaded,
-                Wait::Writable => &self.signals.writable,
-            };
-            tokio::select! {
-                () = signal.notified() => {}
-                () = closed_now(&self.mailbox) => return false,
+        let over = async {
+            match wait {
+                Wait::Loaded(load) => load.over().await,
+                Wait::Writable => {
+                    while !self.engine.borrow().is_over(wait) {
+                        self.signals.writable.notified().await;
+                    }
+                }
             }
+        };
+        tokio::select! {
+            biased;
+            () = over => true,
+            () = closed_now(&self.mailbox) => false,
         }
-        true
     }
 
     /// Waits for input or mail; `false` when the client has gone.
