@@ -108,14 +108,19 @@ impl Engine {
         cascade: &mut Cascade,
     ) -> command::Result<()> {
         match self.run_trigger(event, function, cascade) {
+            Ok(()) => {
+                let server = &mut self.core().server;
+                server.statistics.trigger_runs += 1;
+                server.triggers.count(trigger, None);
+                Ok(())
+            }
             Err(Error::Reply(text)) => {
+                self.core().server.statistics.trigger_runs += 1;
                 self.count_failure(trigger, event, &text);
                 Err(failed(trigger, &text))
             }
-            done => {
-                self.core().server.triggers.count(trigger, None);
-                done
-            }
+            // It will run again.
+            missing @ Err(Error::NotResident(_)) => missing,
         }
     }
 
@@ -151,7 +156,6 @@ impl Engine {
 
     fn run_trigger(&mut self, event: &Event, function: &str, cascade: &mut Cascade) -> command::Result<()> {
         let server = &mut self.core().server;
-        server.statistics.trigger_runs += 1;
         let Some((library, procedure)) = server.libraries.function(function.as_bytes()) else {
             return Err(Error::text("ERR Function not found"));
         };

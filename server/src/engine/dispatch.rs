@@ -231,8 +231,10 @@ impl Engine {
         if session.transaction.is_some() && row.is(Flags::NO_MULTI) {
             return Err("ERR Command not allowed inside a transaction".into());
         }
+        // An EXEC that is run again may have subscribed its client when it ran in vain.
         if session.version == Version::Resp2
             && session.is_subscriber()
+            && session.retry.is_none()
             && !SUBSCRIBER_COMMANDS.contains(&found.parent.name)
         {
             return Err(format!(

@@ -246,3 +246,40 @@ fn a_request_waits_for_its_own_keys_only() {
     rig.wait(&wait_second);
     rig.check(&second, &[("MGET a b", "*2 $1 1 $1 2")]);
 }
+
+#[test]
+fn what_exec_did_in_vain_outside_of_the_data_it_does_not_do_again() {
+    on_large_stack(|| {
+        let (mut rig, client) = with_cold_key();
+        let victim = rig.connect();
+        let kill = format!("CLIENT KILL ID {}", victim.id);
+        let queue = ["MULTI", &kill, "SUBSCRIBE news", "CLIENT SETNAME me", "INCR n", "FCALL cold 0"];
+        for line in queue {
+            assert!(!rig.line(&client, line).starts_with('-'), "{line}");
+        }
+        let reply = rig.line(&client, "EXEC");
+        assert_eq!(reply, "*5 :1 *3 $9 subscribe $4 news :1 +OK :1 $5 value");
+        assert_eq!(victim.mailbox.closing(), Some(Closing::Now));
+        let other = rig.connect();
+        let calls = ["client|kill", "subscribe", "client|setname", "incr", "fcall"]
+            .map(|command| rig.calls(&other, command));
+        assert_eq!(calls, [1; 5]);
+        rig.check(&other, &[("GET n", "$1 1"), ("PUBSUB NUMSUB news", "*2 $4 news :1")]);
+    });
+}
+
+#[test]
+fn exec_that_waits_still_watches_whatever_it_has_queued() {
+    on_large_stack(|| {
+        let (mut rig, client) = with_cold_key();
+        rig.check(
+            &client,
+            &[("WATCH w", "+OK"), ("MULTI", "+OK"), ("UNWATCH", "+QUEUED"), ("FCALL cold 0", "+QUEUED")],
+        );
+        let wait = rig.try_line(&client, "EXEC").expect_err("the key is cold");
+        let other = rig.connect();
+        rig.check(&other, &[("SET w changed", "+OK")]);
+        rig.wait(&wait);
+        rig.check(&client, &[("EXEC", "*-1")]);
+    });
+}
