@@ -165,12 +165,15 @@ impl Engine {
                 return Err(Error::text("ERR too many bytes queued in this transaction"));
             }
             transaction.queue.push(queued);
+            transaction.writes |= row.is(Flags::WRITE);
+            transaction.may_write |= may_write(row);
             return Ok(Answer::Queued);
         }
-        // A procedure that is not read-only is held back like a write, but refused only when it does write.
-        let runs_procedure = row.is(Flags::NO_MANDATORY_KEYS) && !row.is(Flags::READONLY);
-        let may_write = row.is(Flags::WRITE) || name == "exec" || runs_procedure;
-        if may_write && let Some(wait) = self.persistence.back_pressure(self.core_ref()) {
+        let queue_may_write =
+            name == "exec" && session.transaction.as_ref().is_some_and(|transaction| transaction.may_write);
+        if (may_write(row) || queue_may_write)
+            && let Some(wait) = self.persistence.back_pressure(self.core_ref())
+        {
             return Ok(Answer::Wait(wait));
         }
         let needs = match (&session.transaction, name) {
@@ -248,7 +251,9 @@ impl Engine {
         if row.is(Flags::DENYOOM) && core.is_out_of_memory() {
             return Err(core::OUT_OF_MEMORY.into());
         }
-        if (row.is(Flags::WRITE) || found.parent.name == "exec")
+        let queue_writes = found.parent.name == "exec"
+            && session.transaction.as_ref().is_some_and(|transaction| transaction.writes);
+        if (row.is(Flags::WRITE) || queue_writes)
             && let Some(text) = core.write_failure()
         {
             return Err(text.into());
@@ -340,6 +345,13 @@ const TOO_MANY_RETRIES: &str = "ERR the request needed too many keys from disk t
 /// What a RESP2 client may do while it is subscribed to something.
 const SUBSCRIBER_COMMANDS: [&str; 7] =
     ["subscribe", "psubscribe", "unsubscribe", "punsubscribe", "ping", "quit", "reset"];
+
+/// Whether a command is held back while the log is full. A procedure that is not read-only is, but it is refused only
+/// when it does write.
+fn may_write(row: &Command) -> bool {
+    let runs_procedure = row.is(Flags::NO_MANDATORY_KEYS) && !row.is(Flags::READONLY);
+    row.is(Flags::WRITE) || runs_procedure
+}
 
 fn send(session: &mut Session, reply: &Reply, output: &mut Vec<u8>) {
     match session.reply_mode {

@@ -283,3 +283,26 @@ fn exec_that_waits_still_watches_whatever_it_has_queued() {
         rig.check(&client, &[("EXEC", "*-1")]);
     });
 }
+
+#[test]
+fn when_writes_cannot_be_kept_a_transaction_that_only_reads_runs() {
+    const MISCONF: &str = "MISCONF Errors writing to the AOF file: the disk is full";
+    let mut rig = Rig::new();
+    let client = rig.connect();
+    rig.check(&client, &[("SET k v", "+OK"), ("MULTI", "+OK"), ("SET k w", "+QUEUED")]);
+    rig.engine.borrow_mut().core().server.store.failure = Some("the disk is full".into());
+    let aborted = format!("-EXECABORT Transaction discarded because of: {MISCONF}");
+    rig.check(
+        &client,
+        &[
+            ("EXEC", &aborted),
+            ("MULTI", "+OK"),
+            ("GET k", "+QUEUED"),
+            ("EXEC", "*1 $1 v"),
+            ("MULTI", "+OK"),
+            ("DEL k", &format!("-{MISCONF}")),
+            ("EXEC", "-EXECABORT Transaction discarded because of previous errors."),
+            ("GET k", "$1 v"),
+        ],
+    );
+}
