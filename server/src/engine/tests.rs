@@ -306,3 +306,41 @@ fn when_writes_cannot_be_kept_a_transaction_that_only_reads_runs() {
         ],
     );
 }
+
+#[test]
+fn the_triggers_of_one_command_share_their_fuel() {
+    on_large_stack(|| {
+        let mut rig = Rig::new();
+        let client = rig.connect();
+        // Each run takes some 100,000 units, and puts the key `next`, whose trigger runs next.
+        let spin = r#"(import "kvasm_1" "put" (func $put (param i32 i32 i32 i32)))
+            (memory 1) (data (i32.const 0) "next")
+            (func $spin (local $i i32)
+                (loop (br_if 0 (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 15000)))))
+            (func (export "first") (call $spin) (call $put (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 1)))
+            (func (export "second") (call $spin))"#;
+        rig.load_library(&client, "spin", spin);
+        rig.check(
+            &client,
+            &[
+                ("TRIGGER CREATE one ON set KEYS start CALL first", "+OK"),
+                ("TRIGGER CREATE two ON set KEYS next CALL second", "+OK"),
+                ("CONFIG SET trigger-max-fuel 1000000", "+OK"),
+                ("SET start 1", "+OK"),
+                ("DEL start next", ":2"),
+                ("CONFIG SET trigger-max-fuel 150000", "+OK"),
+                (
+                    "SET start 1",
+                    "-WASMFUEL trigger 'two': the triggers of one command used up their fuel (trigger-max-fuel)",
+                ),
+                ("EXISTS start next", ":0"),
+                ("CONFIG SET trigger-max-fuel 50000", "+OK"),
+                (
+                    "SET start 1",
+                    "-WASMFUEL trigger 'one': the triggers of one command used up their fuel (trigger-max-fuel)",
+                ),
+                ("SET other 1", "+OK"),
+            ],
+        );
+    });
+}
