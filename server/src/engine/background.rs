@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::limits::{MAX_COLD_EXPIRIES_PER_TURN, MAX_EXPIRIES_PER_TURN};
-use super::{Engine, Shared};
+use super::{EndOnPanic, Engine, Shared};
 use crate::command::Error;
 use crate::keyspace::Key;
 use crate::options::{AppendFsync, OutputClass};
@@ -18,6 +18,7 @@ const HOUSEKEEPING_PAUSE: Duration = Duration::from_millis(100);
 
 /// Takes in what the store tells, until the store is closed.
 pub async fn run_store_events(engine: Shared, mut events: UnboundedReceiver<StoreEvent>) {
+    let _guard = EndOnPanic(Rc::clone(&engine));
     while let Some(event) = events.recv().await {
         engine.borrow_mut().on_store_event(event);
     }
@@ -25,6 +26,7 @@ pub async fn run_store_events(engine: Shared, mut events: UnboundedReceiver<Stor
 
 /// Runs for as long as the server does.
 pub async fn run_timers(engine: Shared) {
+    let _guard = EndOnPanic(Rc::clone(&engine));
     let signals = engine.borrow().signals();
     tokio::join!(run_log_timer(&engine), run_expiry(&engine), run_housekeeping(&engine), async {
         loop {

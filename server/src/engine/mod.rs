@@ -41,6 +41,18 @@ use crate::state::{ClientId, Mailbox, Session};
 /// The engine, shared by the tasks of the one thread that it runs on.
 pub type Shared = Rc<RefCell<Engine>>;
 
+/// A defect that makes a task panic may leave a transaction half done. Then the process ends: the log has only whole
+/// transactions, so a restart is safe, and going on is not. Every task that uses the engine keeps one of these.
+pub struct EndOnPanic(pub Shared);
+
+impl Drop for EndOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.borrow_mut().fail("a task of the engine panicked".to_owned());
+        }
+    }
+}
+
 /// See the module's description.
 pub struct Engine {
     /// Away only while a procedure runs.

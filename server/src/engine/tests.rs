@@ -344,3 +344,30 @@ fn the_triggers_of_one_command_share_their_fuel() {
         );
     });
 }
+
+/// Runs a task of the engine that a defect makes panic, and checks that the server must end then.
+fn check_panic<T: Future<Output = ()> + 'static>(
+    task: impl FnOnce(Shared, UnboundedReceiver<StoreEvent>) -> T,
+) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default());
+    runtime.expect("a runtime").block_on(async {
+        let Rig { engine, events, directory, .. } = Rig::new();
+        // Whatever asks for it panics.
+        let core = engine.borrow_mut().core.take();
+        let ended = tokio::task::spawn_local(task(Rc::clone(&engine), events)).await;
+        assert!(ended.expect_err("it panics").is_panic());
+        assert!(engine.borrow().fatal().is_some_and(|reason| reason.contains("panicked")));
+        engine.borrow_mut().core = core;
+        drop(directory);
+    });
+}
+
+#[test]
+fn a_panic_in_a_task_of_the_engine_ends_the_server() {
+    check_panic(|engine, _events| run_timers(engine));
+    check_panic(|engine, _events| {
+        let (sender, events) = tokio::sync::mpsc::unbounded_channel();
+        sender.send(StoreEvent::ApplyFailed { error: "x".into() }).expect("the receiver is there");
+        run_store_events(engine, events)
+    });
+}

@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use crate::engine::limits::{KEPT_BUFFER_BYTES, OUTPUT_HIGH_WATER_BYTES, READ_BYTES};
-use crate::engine::{Engine, Shared, Signals, Step, Wait};
+use crate::engine::{EndOnPanic, Engine, Shared, Signals, Step, Wait};
 use crate::keyspace::WARMED_AT_ONCE;
 use crate::options::OutputClass;
 use crate::protocol::{ProtocolError, Reply, Request, RequestParser, encode};
@@ -308,16 +308,8 @@ fn take_mail(mailbox: &Mailbox, session: &Session, output: &mut Vec<u8>) {
 /// An announced length alone must not make the server allocate more than this.
 const MAX_RESERVED_BYTES: usize = 16 << 20;
 
-/// A defect that makes a command panic may leave a transaction half done. Then the process ends: the log has only
-/// whole transactions, so a restart is safe, and going on is not.
-struct EndOnPanic(Shared);
-
-impl Drop for EndOnPanic {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.borrow_mut().fail("a command panicked".to_owned());
-        }
-    }
+fn closed_by_server() -> io::Error {
+    io::Error::other("closed by the server")
 }
 
 /// Waits for the order to close at once. Other mail that comes meanwhile stays in the mailbox.
