@@ -208,6 +208,7 @@ impl Engine {
         arguments: &[&[u8]],
     ) -> command::Result<Outcome> {
         let core = self.core();
+        core.keyspace.set_no_touch(session.no_touch && row.name != "touch");
         if core.server.triggers.is_idle() {
             let outcome = core.run(session, mailbox, row, arguments)?;
             return match outcome {

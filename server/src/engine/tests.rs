@@ -371,3 +371,22 @@ fn a_panic_in_a_task_of_the_engine_ends_the_server() {
         run_store_events(engine, events)
     });
 }
+
+#[test]
+fn reads_of_a_client_that_asked_for_it_do_not_count_as_use() {
+    let mut rig = Rig::new();
+    {
+        let mut engine = rig.engine.borrow_mut();
+        let long_ago_us = engine.clock.unix_us() - 100_000_000;
+        let keyspace = &mut engine.core().keyspace;
+        keyspace.begin(long_ago_us);
+        let content = Content::String(b"v");
+        keyspace.set(0, b"k", content, Expiry::Clear, events::SET).expect("in memory");
+        keyspace.commit();
+    }
+    let client = rig.connect();
+    rig.check(&client, &[("CLIENT NO-TOUCH ON", "+OK"), ("GET k", "$1 v"), ("GETRANGE k 0 0", "$1 v")]);
+    let idle = rig.line(&client, "OBJECT IDLETIME k");
+    assert!(idle[1..].parse::<u64>().is_ok_and(|idle_s| idle_s >= 100), "{idle}");
+    rig.check(&client, &[("TOUCH k", ":1"), ("OBJECT IDLETIME k", ":0")]);
+}

@@ -81,6 +81,8 @@ pub struct Keyspace {
     watchers: Watchers,
     now_us: u64,
     now_ms: u64,
+    /// Reads do not count as use of their keys.
+    no_touch: bool,
     statistics: Statistics,
     definitions: HashMap<(SystemTable, Vec<u8>), Vec<u8>>,
     /// Pages of cold keys that the transaction has walked: database, start and limit. A retry needs them again.
@@ -101,6 +103,11 @@ impl Keyspace {
     pub fn begin(&mut self, now_us: u64) {
         self.now_us = now_us;
         self.now_ms = now_us / 1000;
+    }
+
+    /// Says whether reads from now on leave the times when their keys were last used as they are.
+    pub fn set_no_touch(&mut self, no_touch: bool) {
+        self.no_touch = no_touch;
     }
 
     /// The time of the transaction in microseconds of unix time.

@@ -57,6 +57,7 @@ impl Keyspace {
             now_us: 0,
             now_ms: 0,
             statistics: super::Statistics::default(),
+            no_touch: false,
             definitions: super::HashMap::new(),
             used_pages: Vec::new(),
         };

@@ -249,7 +249,8 @@ fn the_end_of_a_watched_keys_time_counts_if_it_comes_after_the_watching_began() 
     keyspace.set(0, b"k", content, Expiry::At(1_000_100), events::SET).expect("in memory");
     keyspace.watch(1, 0, b"k").expect("in memory");
     keyspace.commit();
-    let abort = |keyspace: &Keyspace, watcher| (keyspace.is_dirty(watcher), keyspace.watches_expired(watcher));
+    let abort =
+        |keyspace: &Keyspace, watcher| (keyspace.is_dirty(watcher), keyspace.watches_expired(watcher));
     assert_eq!(abort(&keyspace, 1), (false, false));
     keyspace.begin(1_000_101_000);
     assert_eq!(abort(&keyspace, 1), (false, true), "nothing has removed it yet");
