@@ -38,6 +38,19 @@ pub async fn run_timers(engine: Shared) {
     });
 }
 
+/// Makes durable what was done until now; an error says why the disk does not take it.
+pub async fn settle(engine: &Shared) -> Result<(), String> {
+    let (signals, last) = {
+        let mut engine = engine.borrow_mut();
+        engine.flush();
+        (engine.signals(), engine.core_ref().keyspace.journal().last_group())
+    };
+    while !engine.borrow().settled(last)? {
+        signals.durable.notified().await;
+    }
+    Ok(())
+}
+
 async fn run_log_timer(engine: &Shared) {
     loop {
         let pause_ms = engine.borrow().options().log_commit_interval_ms;

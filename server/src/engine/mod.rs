@@ -21,7 +21,7 @@ mod start;
 mod tests;
 mod transaction;
 
-pub use background::{run_store_events, run_timers};
+pub use background::{run_store_events, run_timers, settle};
 pub use dispatch::Step;
 pub use persistence::{Signals, Wait};
 pub use start::{StartError, open};

@@ -262,6 +262,7 @@ impl Engine {
                     self.fail(error);
                 }
                 self.persistence.signals.writable.notify_waiters();
+                self.persistence.signals.durable.notify_waiters();
             }
             StoreEvent::Applied { sequence } => {
                 self.persistence.applied = sequence;
@@ -281,6 +282,15 @@ impl Engine {
             StoreEvent::Due { token, result } => self.on_due(token, result),
             StoreEvent::FilterReady(filter) => self.core().keyspace.set_filter(&filter),
             StoreEvent::Failed { reason } => self.fail(reason),
+        }
+    }
+
+    /// Whether everything up to that group is durable; an error says why the disk does not take it.
+    pub(super) fn settled(&self, group: u64) -> Result<bool, String> {
+        let durable = self.durable()? >= group;
+        match &self.core_ref().server.store.failure {
+            Some(reason) if !durable => Err(reason.clone()),
+            _ => Ok(durable),
         }
     }
 
