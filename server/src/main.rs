@@ -141,7 +141,7 @@ async fn wait_for_the_end(
         match engine::settle(engine).await {
             Ok(()) => return Ok(()),
             Err(reason) => {
-                tracing::error!("not stopping, because not everything can be made durable: {reason}")
+                tracing::error!("not stopping, because not everything can be made durable: {reason}");
             }
         }
         // A client that has gone need not know.

@@ -80,7 +80,7 @@ impl Engine {
             Err(error) => Err(self.reject(session, arguments, error.clone())),
         };
         let answer = match answer {
-            Err(Error::NotResident(need)) => self.wait_for(session, vec![need]),
+            Err(Error::NotResident(need)) => self.wait_for(session, &[need]),
             other => other,
         };
         if answer.is_err() && matches!(&found, Ok(found) if found.parent.name == "exec") {
@@ -181,7 +181,7 @@ impl Engine {
             _ => self.needs_of(session.database, row, arguments),
         };
         if !needs.is_empty() {
-            return self.wait_for(session, needs);
+            return self.wait_for(session, &needs);
         }
         let outcome = self.perform(session, Some(mailbox), row, arguments)?;
         let answer = match outcome {
@@ -284,10 +284,10 @@ impl Engine {
     }
 
     /// Has something loaded, and the request executed again afterwards.
-    fn wait_for(&mut self, session: &mut Session, needs: Vec<Need>) -> command::Result<Answer> {
+    fn wait_for(&mut self, session: &mut Session, needs: &[Need]) -> command::Result<Answer> {
         let (time_us, count) = match &session.retry {
             Some(retry) => {
-                if let Some(reason) = retry.load.failure_of(&needs) {
+                if let Some(reason) = retry.load.failure_of(needs) {
                     return Err(format!("ERR the data cannot be read from disk: {reason}").into());
                 }
                 (retry.time_us, retry.count)
@@ -297,7 +297,7 @@ impl Engine {
         if count >= MAX_RETRIES {
             return Err(Error::text(TOO_MANY_RETRIES));
         }
-        let load = self.load(&needs);
+        let load = self.load(needs);
         session.retry = Some(Retry { time_us, count: count + 1, load: Rc::clone(&load) });
         Ok(Answer::Wait(Wait::Loaded(load)))
     }

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use tempfile::TempDir;
+use tokio::runtime::{Builder, LocalOptions};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::*;
@@ -349,7 +350,7 @@ fn the_triggers_of_one_command_share_their_fuel() {
 fn check_panic<T: Future<Output = ()> + 'static>(
     task: impl FnOnce(Shared, UnboundedReceiver<StoreEvent>) -> T,
 ) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build_local(Default::default());
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
     runtime.expect("a runtime").block_on(async {
         let Rig { engine, events, directory, .. } = Rig::new();
         // Whatever asks for it panics.
