@@ -140,6 +140,13 @@ impl Persistence {
         needs.iter().find_map(|need| self.unreadable.remove(need))
     }
 
+    /// Says whether the engine needs the processor for itself.
+    pub fn set_busy(&self, busy: bool) {
+        if let Some(store) = &self.store {
+            store.set_busy(busy);
+        }
+    }
+
     pub fn ask_due(&mut self, now_ms: u64, limit: usize) {
         let asked = self.questions.values().any(|(question, _)| matches!(question, Question::Due));
         if let (Some(store), false) = (&self.store, asked) {

@@ -1,7 +1,8 @@
 //! The apply thread, the only writer of `data.redb`: merges the log into rows, then has the log truncated.
 //!
 //! It is lazy on purpose. A row costs a few microseconds of a processor that the engine could use, and the
-//! longer the log, the more of its changes cancel out. It also removes garbage when there is nothing to apply.
+//! longer the log, the more of its changes cancel out: so it waits while the engine is busy, even in the middle
+//! of a round, until the log is long. It also removes garbage when there is nothing to apply.
 
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
@@ -97,7 +98,9 @@ fn write_groups(shared: &Shared, before: u64, groups: &[Vec<u8>]) -> Result<usiz
     }
     let round = Round::collect(groups, shared.seed, databases)
         .map_err(|damage| damaged(format!("the log has a {damage}")))?;
-    let keys = write_round(&transaction, &round, before + round.groups as u64, &shared.filter)?;
+    let sequence = before + round.groups as u64;
+    let keys =
+        write_round(&transaction, &round, sequence, &shared.filter, || shared.progress.yield_to_engine())?;
     transaction.commit()?;
     shared.counters.applied_changes.add(round.entries.len() as u64);
     shared.counters.applied_keys.add(keys);

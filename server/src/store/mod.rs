@@ -178,6 +178,11 @@ impl Store {
         self.shared.progress.apply_now();
     }
 
+    /// Says whether the engine is busy: then the log is not applied before it is long.
+    pub fn set_busy(&self, busy: bool) {
+        self.shared.progress.set_busy(busy);
+    }
+
     /// Asks for the values of keys; [`StoreEvent::Loaded`] answers.
     pub fn load(&self, token: u64, keys: Vec<KeyAt>) {
         let _ = self.reader.send(ReadMessage::Load { token, keys });
