@@ -5,7 +5,7 @@
 pub const MAX_QUEUED_BYTES: usize = 1 << 30;
 
 /// A group goes to the log as soon as it has this many bytes, without waiting for its time.
-pub const GROUP_BYTES: usize = 4 << 20;
+pub const GROUP_BYTES: usize = 1 << 20;
 
 /// Used buffers of groups that are kept for the next ones.
 pub const MAX_SPARE_BUFFERS: usize = 3;

@@ -220,7 +220,14 @@ impl Store {
         self.shared.progress.applied_sequence()
     }
 
-    /// Figures for `INFO`.
+    /// How many commits the log has seen, and how long the last one took, in microseconds.
+    #[must_use]
+    pub fn commits(&self) -> (u64, u64) {
+        let counters = &self.shared.counters;
+        (counters.commits.get(), counters.commit_time.read().last_us)
+    }
+
+    /// Figures for `INFO`. Asks the system for the sizes of the files.
     #[must_use]
     pub fn stats(&self) -> StoreStats {
         let Shared { log, data, progress, counters, .. } = &*self.shared;

@@ -111,6 +111,11 @@ impl Progress {
         self.changed.notify_all();
     }
 
+    /// Whether the log is to be applied whatever else there is to do.
+    pub fn is_log_long(&self) -> bool {
+        self.state().log_bytes > self.apply_above_bytes
+    }
+
     /// Notes whether the engine needs the processor.
     pub fn set_busy(&self, busy: bool) {
         self.state().busy = busy;
