@@ -3,9 +3,10 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::limits::{MAX_COLD_EXPIRIES_PER_TURN, MAX_EXPIRIES_PER_TURN};
+use super::limits::{BUSY_PERCENT, MAX_COLD_EXPIRIES_PER_TURN, MAX_EXPIRIES_PER_TURN};
 use super::persistence::Arrival;
 use super::{EndOnPanic, Engine, Shared};
 use crate::command::Error;
@@ -75,10 +76,34 @@ async fn run_expiry(engine: &Shared) {
 }
 
 async fn run_housekeeping(engine: &Rc<std::cell::RefCell<Engine>>) {
-    let mut rate = Rate::default();
+    let (mut rate, mut load) = (Rate::default(), Load::default());
     loop {
         tokio::time::sleep(HOUSEKEEPING_PAUSE).await;
-        engine.borrow_mut().look_after_clients(&mut rate);
+        let mut engine = engine.borrow_mut();
+        engine.look_after_clients(&mut rate);
+        engine.persistence.set_busy(load.measure_percent() > BUSY_PERCENT);
+    }
+}
+
+/// How much of the time this thread works.
+struct Load {
+    measured: Instant,
+    busy: Duration,
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Self { measured: Instant::now(), busy: Duration::ZERO }
+    }
+}
+
+impl Load {
+    /// In percent, since it was last measured.
+    fn measure_percent(&mut self) -> u128 {
+        let (now, busy) = (Instant::now(), Handle::current().metrics().worker_total_busy_duration(0));
+        let elapsed = now.duration_since(std::mem::replace(&mut self.measured, now));
+        let worked = busy.saturating_sub(std::mem::replace(&mut self.busy, busy));
+        worked.as_nanos() * 100 / elapsed.as_nanos().max(1)
     }
 }
 

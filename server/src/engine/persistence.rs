@@ -161,6 +161,13 @@ impl Persistence {
         }
     }
 
+    /// Says whether the engine needs the processor for itself.
+    pub fn set_busy(&self, busy: bool) {
+        if let Some(store) = &self.store {
+            store.set_busy(busy);
+        }
+    }
+
     pub fn ask_due(&mut self, now_ms: u64, limit: usize) {
         let asked = self.questions.values().any(|(question, _)| matches!(question, Question::Due));
         if let (Some(store), false) = (&self.store, asked) {
@@ -339,11 +346,11 @@ impl Engine {
 
     fn update_log_status(&mut self) {
         if let Some(store) = &self.persistence.store {
-            let told = store.stats();
+            let (log_bytes, (commits, last_commit_us)) = (store.log_bytes(), store.commits());
             let status = &mut self.core().server.store;
-            status.log_bytes = told.log_bytes;
-            status.commits = told.commits;
-            status.last_commit_us = told.commit_times.last_us;
+            status.log_bytes = log_bytes;
+            status.commits = commits;
+            status.last_commit_us = last_commit_us;
         }
         self.persistence.signals.writable.notify_waiters();
     }
