@@ -177,6 +177,19 @@ options! {
     /// Bytes of memory for the pages of data.redb.
     "store-cache-size" => store_cache_size: u64 = 16 * MIB, Size::new(MIB, MAX), AtStart;
 
+    // The forms of values.
+
+    /// Fields up to which a hash is kept in one piece of memory.
+    "hash-max-listpack-entries" => hash_max_listpack_entries: u64 = 512, Integer::new(0, MAX), AtRunTime;
+    /// Bytes of the longest field or value up to which a hash is kept in one piece of memory.
+    "hash-max-listpack-value" => hash_max_listpack_value: u64 = 64, Size::new(0, MAX), AtRunTime;
+    /// Integers up to which a set of nothing else is kept sorted in one piece of memory.
+    "set-max-intset-entries" => set_max_intset_entries: u64 = 512, Integer::new(0, MAX), AtRunTime;
+    /// Members up to which a set is kept in one piece of memory.
+    "set-max-listpack-entries" => set_max_listpack_entries: u64 = 128, Integer::new(0, MAX), AtRunTime;
+    /// Bytes of the longest member up to which a set is kept in one piece of memory.
+    "set-max-listpack-value" => set_max_listpack_value: u64 = 64, Size::new(0, MAX), AtRunTime;
+
     // What the server tells.
 
     /// Classes of keyspace events that are published, as letters: K keyspace, E keyevent, g generic, $ string, l list,
