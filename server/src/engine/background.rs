@@ -102,7 +102,7 @@ impl Engine {
                 self.suspend_transaction();
                 return false;
             }
-            self.finish_transaction();
+            self.finish_transaction(None);
         }
         self.request_flush();
         true
@@ -155,6 +155,9 @@ impl Engine {
     fn look_after_clients(&mut self, rate: &mut Rate) {
         self.clock.restart();
         let now_s = self.clock.unix_us() / 1_000_000;
+        if !self.core().server.tracking.is_idle() {
+            self.core().shrink_tracking_table();
+        }
         let server = &mut self.core().server;
         let used = crate::memory::used_bytes();
         server.statistics.peak_memory_bytes = server.statistics.peak_memory_bytes.max(used);

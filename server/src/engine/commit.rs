@@ -5,13 +5,17 @@ use super::core::Core;
 use super::limits::GROUP_BYTES;
 use crate::keyspace::{Event, EventClasses};
 use crate::options::AppendFsync;
-use crate::state::PubSub;
+use crate::state::{PubSub, Session};
 
 impl Engine {
-    /// Ends the transaction: journal, notifications, published messages.
-    pub(super) fn finish_transaction(&mut self) {
+    /// Ends the transaction: journal, notifications, published messages, what cached keys have changed.
+    /// `by` is the client whose command it was.
+    pub(super) fn finish_transaction(&mut self, by: Option<&Session>) {
         let core = self.core();
         let events = core.keyspace.commit();
+        if !core.server.tracking.is_idle() {
+            core.invalidate(by);
+        }
         if !events.is_empty() || !core.messages.is_empty() {
             core.publish(&events);
         }
@@ -24,7 +28,7 @@ impl Engine {
     /// has begun a transaction, and groups hold whole ones.
     pub(super) fn suspend_transaction(&mut self) {
         self.core().keyspace.keep_pages();
-        self.finish_transaction();
+        self.finish_transaction(None);
     }
 
     fn flush_when_large(&mut self) {

@@ -89,6 +89,7 @@ impl Engine {
                 self.leave_transaction(session);
             }
         }
+        let is_client = matches!(&found, Ok(found) if found.parent.name == "client");
         let mut ran = found.ok();
         let (reply, step) = match answer {
             Ok(Answer::Wait(wait)) => {
@@ -112,7 +113,10 @@ impl Engine {
         session.retry = None;
         session.seed = None;
         self.account(session, ran, arguments, &reply);
-        self.finish_transaction();
+        if !is_client && session.transaction.is_none() {
+            self.core().server.tracking.end_caching(session.id);
+        }
+        self.finish_transaction(Some(session));
         send(session, &reply, output);
         step
     }
@@ -315,6 +319,7 @@ impl Engine {
         counted.calls += 1;
         counted.duration_ns += duration.as_nanos() as u64;
         counted.failed_calls += u64::from(reply.is_error());
+        let is_tracking = !server.tracking.is_idle();
         let threshold_us = server.options.slowlog_log_slower_than_us;
         let duration_us = duration.as_micros() as i64;
         let is_slow = threshold_us >= 0 && duration_us >= threshold_us;
@@ -328,6 +333,9 @@ impl Engine {
                 name: session.name.clone(),
             };
             server.slow_log.add(entry, server.options.slowlog_max_len as usize);
+        }
+        if is_tracking {
+            self.core().note_reads(session.id, found.row, arguments);
         }
     }
 }

@@ -6,7 +6,8 @@
 //!
 //! - `dispatch`: the checks and one command, `transaction`: EXEC,
 //! - `call`: procedures, `core`: what they may reach, `cascade`: triggers,
-//! - `commit`: what happens when a transaction ends, `persistence`: the store's side, `background`: timers.
+//! - `commit`: what happens when a transaction ends, `tracking`: who is told what it changed,
+//! -`persistence`: the store's side, `background`: timers.
 
 mod background;
 mod call;
@@ -17,6 +18,7 @@ mod dispatch;
 pub mod limits;
 mod persistence;
 mod start;
+mod tracking;
 mod transaction;
 
 pub use background::{run_store_events, run_timers};
@@ -109,6 +111,8 @@ impl Engine {
         let core = self.core();
         core.keyspace.unwatch(id);
         core.server.pubsub.remove(id);
+        core.server.tracking.stop(id);
+        core.keyspace.observe(!core.server.tracking.is_idle());
         core.server.clients.remove(id);
     }
 

@@ -66,7 +66,8 @@ pub fn open(
         keyspace,
         server: Server::new(options, config_file),
         messages: Vec::new(),
-        running: Running::new(String::new(), 0),
+        reads: Vec::new(),
+        running: Running::new(String::new(), 0, None),
         used_bytes: 0,
         measured_us: 0,
     });

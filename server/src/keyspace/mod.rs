@@ -36,7 +36,7 @@ pub use relocate::Address;
 pub use replay::{Replay, ReplayError};
 pub use scan::{ScanPage, Scanned};
 pub use table::WARMED_AT_ONCE;
-pub use watch::WatcherId;
+pub use watch::{Touched, WatcherId};
 
 use std::collections::HashMap;
 
@@ -209,6 +209,22 @@ impl Keyspace {
     /// Forgets all that `watcher` watches.
     pub fn unwatch(&mut self, watcher: WatcherId) {
         self.watchers.unwatch(watcher);
+    }
+
+    /// Sets whether every touched key is noted, for [`Keyspace::take_touched`].
+    pub fn observe(&mut self, is_observed: bool) {
+        self.watchers.observe(is_observed);
+    }
+
+    /// How much the current transaction has touched so far, as far as anybody wants to know.
+    #[must_use]
+    pub fn touched_len(&self) -> usize {
+        self.watchers.touched_len()
+    }
+
+    /// What committed transactions have touched since this was asked last, in order, if all keys are observed.
+    pub fn take_touched(&mut self) -> Vec<Touched> {
+        self.watchers.take_committed()
     }
 
     /// Whether a key that `watcher` watches was touched.

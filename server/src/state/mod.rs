@@ -11,6 +11,7 @@ mod pubsub;
 mod session;
 mod slowlog;
 mod statistics;
+mod tracking;
 
 pub use clients::{ClientId, Clients, Handle};
 pub use libraries::{Cached, Digest, Libraries, Library, LibraryError, ModuleCache, module_limits};
@@ -19,6 +20,7 @@ pub use pubsub::{Kind as SubscriptionKind, Message, PubSub};
 pub use session::{Queued, ReplyMode, Retry, Session, Transaction};
 pub use slowlog::{SlowLog, SlowLogEntry};
 pub use statistics::{CommandStatistics, Statistics};
+pub use tracking::{Tracker, Tracking, TrackingMode};
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -71,6 +73,8 @@ pub struct Server {
     pub clients: Clients,
     /// Channels and their subscribers.
     pub pubsub: PubSub,
+    /// Who caches what, to be told when it changes.
+    pub tracking: Tracking,
     /// Counters for INFO.
     pub statistics: Statistics,
     /// Commands that took long.
@@ -104,6 +108,7 @@ impl Server {
             config_file,
             clients: Clients::default(),
             pubsub: PubSub::default(),
+            tracking: Tracking::default(),
             statistics: Statistics::default(),
             libraries: Libraries::default(),
             modules: ModuleCache::default(),
