@@ -1,6 +1,7 @@
 //! `CLIENT`: what clients say about themselves, and what one can learn of and do to the others.
 
 mod filter;
+mod pause;
 pub(super) mod tracking;
 
 use filter::{ClientType, Filter};
@@ -94,6 +95,8 @@ const CLIENT: &[Command] = &[
         "Says whether the commands of the connection do not count as use of their keys.",
         "<ON | OFF>",
     ),
+    pause::PAUSE,
+    pause::UNPAUSE,
     tracking::TRACKING,
     tracking::CACHING,
     tracking::TRACKING_INFO,
@@ -187,6 +190,7 @@ fn describe(ctx: &Context<'_>, session: &Session, mailbox: &Mailbox) -> String {
 fn letters(ctx: &Context<'_>, session: &Session, mailbox: &Mailbox) -> String {
     let tracker = ctx.server.tracking.get(session.id);
     let letters: String = [
+        ('O', session.is_monitor),
         ('P', session.is_subscriber()),
         ('x', session.transaction.is_some()),
         ('t', tracker.is_some()),

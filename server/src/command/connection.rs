@@ -196,6 +196,7 @@ fn quit(_: &mut Context<'_>, _: &[&[u8]]) -> Result<Outcome> {
 fn reset(ctx: &mut Context<'_>, _: &[&[u8]]) -> Result {
     transaction::leave(ctx);
     client::tracking::stop(ctx);
+    ctx.server.monitors.remove(&ctx.session.id);
     ctx.server.pubsub.remove(ctx.session.id);
     ctx.session.reset();
     ctx.session.authenticated = ctx.server.options.requirepass.is_empty();

@@ -26,6 +26,7 @@ mod introspection;
 #[cfg(test)]
 mod journal_tests;
 mod key_use;
+mod monitor;
 mod object;
 mod procedure;
 mod pubsub;

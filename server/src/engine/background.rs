@@ -14,6 +14,8 @@ use crate::state::Closing;
 
 /// How often clients and statistics are looked after.
 const HOUSEKEEPING_PAUSE: Duration = Duration::from_millis(100);
+/// For how long nobody looks whether a pause is over that was to be longer.
+const MAX_PAUSE_SLEEP: Duration = Duration::from_secs(1);
 
 /// Takes in what the store tells, until the store is closed.
 pub async fn run_store_events(engine: Shared, mut arrivals: UnboundedReceiver<Arrival>) {
@@ -25,7 +27,9 @@ pub async fn run_store_events(engine: Shared, mut arrivals: UnboundedReceiver<Ar
 /// Runs for as long as the server does.
 pub async fn run_timers(engine: Shared) {
     let signals = engine.borrow().signals();
-    tokio::join!(run_log_timer(&engine), run_expiry(&engine), run_housekeeping(&engine), async {
+    let timers =
+        async { tokio::join!(run_log_timer(&engine), run_expiry(&engine), run_housekeeping(&engine)) };
+    tokio::join!(timers, run_pauses(&engine), async {
         loop {
             signals.flush.notified().await;
             // What is ready to run runs first, so that one group takes it all.
@@ -55,6 +59,20 @@ async fn run_expiry(engine: &Shared) {
             let hz = engine.borrow().options().hz;
             tokio::time::sleep(Duration::from_millis(u64::from(1000 / hz.max(1)))).await;
         }
+    }
+}
+
+/// Wakes who waits for the end of a pause.
+async fn run_pauses(engine: &Shared) {
+    let signals = engine.borrow().signals();
+    loop {
+        signals.paused.notified().await;
+        loop {
+            // It may have become longer, or be over before its time.
+            let Some(left) = engine.borrow().pause_left() else { break };
+            tokio::time::sleep(left.min(MAX_PAUSE_SLEEP)).await;
+        }
+        signals.unpaused.notify_waiters();
     }
 }
 
@@ -90,6 +108,9 @@ impl Rate {
 impl Engine {
     /// Lets some keys expire whose time has come; `true` when there may be more.
     fn expire_due(&mut self) -> bool {
+        if self.paused().is_some() {
+            return false;
+        }
         self.clock.restart();
         let now_us = self.clock.unix_us();
         for _ in 0..MAX_EXPIRIES_PER_TURN {

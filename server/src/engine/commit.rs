@@ -13,7 +13,8 @@ impl Engine {
     pub(super) fn finish_transaction(&mut self, by: Option<&Session>) {
         let core = self.core();
         let events = core.keyspace.commit();
-        if !core.server.tracking.is_idle() {
+        if core.server.is_observed() {
+            core.send_shown();
             core.invalidate(by);
         }
         if !events.is_empty() || !core.messages.is_empty() {
@@ -28,6 +29,7 @@ impl Engine {
     /// has begun a transaction, and groups hold whole ones.
     pub(super) fn suspend_transaction(&mut self) {
         self.core().keyspace.keep_pages();
+        self.core().shown.clear();
         self.finish_transaction(None);
     }
 

@@ -1,6 +1,7 @@
 //! The part of the engine that a running procedure may reach: data, server state, and what its transaction collects.
 
 use super::limits::MEMORY_CHECK_PAUSE_US;
+use super::monitor::Shown;
 use super::tracking::Read;
 use crate::command::{self, Context, Error, Flags, Outcome, Run};
 use crate::keyspace::{Content, Expiry, Keyspace, events};
@@ -18,6 +19,8 @@ pub(super) struct Core {
     pub messages: Vec<Message>,
     /// Keys that clients read in the current transaction when it had changed something already.
     pub reads: Vec<Read>,
+    /// What monitors are to see of the current transaction.
+    pub shown: Shown,
     pub running: Running,
     /// Memory in use when it was last measured, in bytes.
     pub used_bytes: u64,
@@ -52,6 +55,9 @@ impl Core {
         row: &command::Command,
         arguments: &[&[u8]],
     ) -> command::Result<Outcome> {
+        if row.is(Flags::SKIP_MONITOR) && !self.server.monitors.is_empty() {
+            self.show(session, arguments);
+        }
         let Self { keyspace, server, messages, .. } = self;
         let mut context = Context { keyspace, server, session, mailbox, messages };
         match row.run {
@@ -160,6 +166,9 @@ impl Core {
         let mut session = std::mem::replace(&mut self.running.session, Session::of_procedure(0));
         let outcome = self.run(&mut session, None, row, arguments);
         self.running.session = session;
+        if !row.is(Flags::ADMIN) {
+            self.show_of_procedure(arguments);
+        }
         if let Some(caller) = self.caching_caller() {
             self.note_reads(caller, row, arguments);
         }
@@ -185,6 +194,7 @@ impl Host for Core {
     ) -> Result<Option<u64>, Error> {
         let database = self.database();
         self.note_read_of_procedure(key);
+        self.show_of_procedure(&[b"GET", key]);
         let Some(string) = self.keyspace.get_string(database, key)? else { return Ok(None) };
         let mut scratch = crate::types::IntegerBuffer::new();
         let start = usize::try_from(offset).unwrap_or(usize::MAX).min(string.len());
@@ -200,18 +210,21 @@ impl Host for Core {
             return Err(Error::STRING_TOO_LONG);
         }
         let database = self.database();
+        self.show_of_procedure(&[b"SET", key, value]);
         Ok(self.keyspace.set(database, key, Content::String(value), Expiry::Clear, events::SET)?)
     }
 
     fn delete(&mut self, key: &[u8]) -> Result<bool, Error> {
         self.refuse_unkept()?;
         let database = self.database();
+        self.show_of_procedure(&[b"DEL", key]);
         Ok(self.keyspace.delete(database, key, events::DEL)?)
     }
 
     fn exists(&mut self, key: &[u8]) -> Result<bool, Error> {
         let database = self.database();
         self.note_read_of_procedure(key);
+        self.show_of_procedure(&[b"EXISTS", key]);
         Ok(self.keyspace.exists(database, key)?)
     }
 
@@ -219,6 +232,7 @@ impl Host for Core {
         self.refuse_unkept()?;
         self.refuse_when_full()?;
         let database = self.database();
+        self.show_of_procedure(&[b"INCRBY", key, itoa::Buffer::new().format(delta).as_bytes()]);
         let before = match self.keyspace.peek_string(database, key)? {
             Some(string) => string.as_integer().ok_or(Error::NOT_AN_INTEGER)?,
             None => 0,

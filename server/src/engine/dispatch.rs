@@ -157,6 +157,9 @@ impl Engine {
                 other @ Error::NotResident(_) => Err(other),
             };
         }
+        if let Some(wait) = self.pause_for(session, found) {
+            return Ok(Answer::Wait(wait));
+        }
         // A subcommand may be called as a command is, so it is the parent's name that counts.
         let (row, name) = (found.row, found.parent.name);
         if let Some(transaction) = &mut session.transaction
@@ -195,6 +198,9 @@ impl Engine {
         };
         if matches!(name, "config" | "exec" | "function" | "trigger") {
             self.update_listeners();
+        }
+        if matches!(name, "client" | "exec") {
+            self.signal_pause();
         }
         Ok(answer)
     }
@@ -245,6 +251,11 @@ impl Engine {
                 command::full_name(found.place)
             )
             .into());
+        }
+        if session.is_monitor
+            && [Flags::WRITE, Flags::READONLY, Flags::MAY_REPLICATE].iter().any(|flag| row.is(*flag))
+        {
+            return Err("ERR Replica can't interact with the keyspace".into());
         }
         let core = self.core();
         if row.is(Flags::DENYOOM) && core.is_out_of_memory() {
@@ -319,7 +330,7 @@ impl Engine {
         counted.calls += 1;
         counted.duration_ns += duration.as_nanos() as u64;
         counted.failed_calls += u64::from(reply.is_error());
-        let is_tracking = !server.tracking.is_idle();
+        let is_observed = server.is_observed();
         let threshold_us = server.options.slowlog_log_slower_than_us;
         let duration_us = duration.as_micros() as i64;
         let is_slow = threshold_us >= 0 && duration_us >= threshold_us;
@@ -334,8 +345,8 @@ impl Engine {
             };
             server.slow_log.add(entry, server.options.slowlog_max_len as usize);
         }
-        if is_tracking {
-            self.core().note_reads(session.id, found.row, arguments);
+        if is_observed {
+            self.core().observe(session, found.row, arguments);
         }
     }
 }

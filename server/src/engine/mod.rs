@@ -16,6 +16,8 @@ mod commit;
 mod core;
 mod dispatch;
 pub mod limits;
+mod monitor;
+mod pause;
 mod persistence;
 mod start;
 mod tracking;
@@ -111,6 +113,7 @@ impl Engine {
         let core = self.core();
         core.keyspace.unwatch(id);
         core.server.pubsub.remove(id);
+        core.server.monitors.remove(&id);
         core.server.tracking.stop(id);
         core.keyspace.observe(!core.server.tracking.is_idle());
         core.server.clients.remove(id);

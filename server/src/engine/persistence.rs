@@ -25,6 +25,10 @@ pub struct Signals {
     pub writable: Notify,
     /// There is a group to be written at once.
     pub flush: Notify,
+    /// A pause has begun.
+    pub paused: Notify,
+    /// The pause is over.
+    pub unpaused: Notify,
 }
 
 /// What the store tells the engine, with values ready to be taken in: making a big one takes long, so the thread that
@@ -60,6 +64,8 @@ pub enum Wait {
     Loaded(Vec<Need>),
     /// For room in the log.
     Writable,
+    /// For the end of a pause.
+    Unpaused,
 }
 
 /// A question to the reader thread that is not answered yet.
@@ -253,6 +259,7 @@ impl Engine {
     pub fn is_over(&self, wait: &Wait) -> bool {
         match wait {
             Wait::Loaded(needs) => !needs.iter().any(|need| self.persistence.loading.contains(need)),
+            Wait::Unpaused => self.pause_left().is_none(),
             Wait::Writable => self.persistence.back_pressure(self.core_ref()).is_none(),
         }
     }

@@ -46,6 +46,17 @@ impl Changed<'_> {
 }
 
 impl Core {
+    /// Shows a command that has run to monitors, and notes what it read.
+    pub fn observe(&mut self, session: &Session, row: &Command, arguments: &[&[u8]]) {
+        let is_shown = !row.is(Flags::ADMIN) && !row.is(Flags::SKIP_MONITOR);
+        if is_shown && !self.server.monitors.is_empty() {
+            self.show(session, arguments);
+        }
+        if !self.server.tracking.is_idle() {
+            self.note_reads(session.id, row, arguments);
+        }
+    }
+
     /// Notes the keys that a client's command has read.
     pub fn note_reads(&mut self, client: ClientId, row: &Command, arguments: &[&[u8]]) {
         // Of a procedure, what its commands read counts.

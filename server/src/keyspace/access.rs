@@ -135,7 +135,9 @@ impl Keyspace {
         };
         match held.table.get(place) {
             Some(entry) if entry.expires_at_ms != NEVER && entry.is_expired(self.now_ms) => {
-                self.expire(database, place);
+                if !self.expiry_held {
+                    self.expire(database, place);
+                }
                 Ok(None)
             }
             _ => Ok(Some((position, place))),

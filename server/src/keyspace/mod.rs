@@ -83,6 +83,8 @@ pub struct Keyspace {
     watchers: Watchers,
     now_us: u64,
     now_ms: u64,
+    /// Whether keys whose time has come are as good as gone, but stay.
+    expiry_held: bool,
     statistics: Statistics,
     definitions: HashMap<(SystemTable, Vec<u8>), Vec<u8>>,
     definition_changes: u64,
@@ -209,6 +211,11 @@ impl Keyspace {
     /// Forgets all that `watcher` watches.
     pub fn unwatch(&mut self, watcher: WatcherId) {
         self.watchers.unwatch(watcher);
+    }
+
+    /// Lets keys stay whose time has come, although nobody sees them; only while nothing may be written.
+    pub fn hold_expiry(&mut self, is_held: bool) {
+        self.expiry_held = is_held;
     }
 
     /// Sets whether every touched key is noted, for [`Keyspace::take_touched`].

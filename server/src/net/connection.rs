@@ -255,6 +255,7 @@ impl Connection {
             let signal = match wait {
                 Wait::Loaded(_) => &self.signals.loaded,
                 Wait::Writable => &self.signals.writable,
+                Wait::Unpaused => &self.signals.unpaused,
             };
             tokio::select! {
                 () = signal.notified() => {}

@@ -7,6 +7,7 @@
 mod clients;
 mod libraries;
 mod mailbox;
+mod pause;
 mod pubsub;
 mod session;
 mod slowlog;
@@ -16,13 +17,16 @@ mod tracking;
 pub use clients::{ClientId, Clients, Handle};
 pub use libraries::{Cached, Digest, Libraries, Library, LibraryError, ModuleCache, module_limits};
 pub use mailbox::{Closing, Mailbox};
+pub use pause::{Pause, Paused};
 pub use pubsub::{Kind as SubscriptionKind, Message, PubSub};
 pub use session::{Queued, ReplyMode, Retry, Session, Transaction};
 pub use slowlog::{SlowLog, SlowLogEntry};
 pub use statistics::{CommandStatistics, Statistics};
 pub use tracking::{Tracker, Tracking, TrackingMode};
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Instant;
 
 use crate::options::Options;
@@ -75,6 +79,10 @@ pub struct Server {
     pub pubsub: PubSub,
     /// Who caches what, to be told when it changes.
     pub tracking: Tracking,
+    /// The clients that see the commands of all others.
+    pub monitors: BTreeMap<ClientId, Rc<Mailbox>>,
+    /// What has to wait, if anything.
+    pub pause: Option<Pause>,
     /// Counters for INFO.
     pub statistics: Statistics,
     /// Commands that took long.
@@ -109,6 +117,8 @@ impl Server {
             clients: Clients::default(),
             pubsub: PubSub::default(),
             tracking: Tracking::default(),
+            monitors: BTreeMap::new(),
+            pause: None,
             statistics: Statistics::default(),
             libraries: Libraries::default(),
             modules: ModuleCache::default(),
@@ -119,5 +129,11 @@ impl Server {
             run_id,
             started: Instant::now(),
         }
+    }
+
+    /// Whether anybody wants to know what commands do.
+    #[must_use]
+    pub fn is_observed(&self) -> bool {
+        !self.tracking.is_idle() || !self.monitors.is_empty()
     }
 }
