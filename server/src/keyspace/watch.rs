@@ -1,4 +1,4 @@
-//! Who wants to know which keys were touched: connections that watch some keys, and one observer of all.
+//! WATCH: which connections want to know that a key was touched.
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -8,15 +8,6 @@ use super::Key;
 /// A connection, as the keyspace knows it.
 pub type WatcherId = u64;
 
-/// What a transaction touched, for the observer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Touched {
-    /// A key of a database.
-    Key(u8, Key),
-    /// Every key of some database.
-    All,
-}
-
 /// The watched keys of all connections.
 #[derive(Debug, Default)]
 pub(super) struct Watchers {
@@ -24,14 +15,8 @@ pub(super) struct Watchers {
     /// The same the other way round: what each connection watches.
     by_watcher: HashMap<WatcherId, Vec<(u8, Key)>>,
     dirty: HashSet<WatcherId>,
-    /// Whether every touched key is noted, watched or not.
-    is_observed: bool,
-    /// Whether any touched key is to be looked at: some are watched, or all are observed.
-    is_listening: bool,
-    /// What the current transaction touched; it counts when it commits.
-    touched: Vec<Touched>,
-    /// What committed transactions touched and the observer has not taken yet.
-    committed: Vec<Touched>,
+    /// Watched keys that the current transaction touched; they count when it commits.
+    touched: Vec<(u8, Key)>,
 }
 
 impl Watchers {
@@ -41,7 +26,6 @@ impl Watchers {
         if !watchers.contains(&watcher) {
             watchers.push(watcher);
             self.by_watcher.entry(watcher).or_default().push(key);
-            self.is_listening = true;
         }
     }
 
@@ -55,15 +39,6 @@ impl Watchers {
                 }
             }
         }
-        self.is_listening = self.is_observed || !self.keys.is_empty();
-    }
-
-    pub fn observe(&mut self, is_observed: bool) {
-        self.is_observed = is_observed;
-        self.is_listening = is_observed || !self.keys.is_empty();
-        if !is_observed {
-            self.committed = Vec::new();
-        }
     }
 
     pub fn is_dirty(&self, watcher: WatcherId) -> bool {
@@ -71,18 +46,11 @@ impl Watchers {
     }
 
     pub fn touch(&mut self, database: u8, key: &[u8]) {
-        if self.is_listening {
+        if !self.keys.is_empty() {
             let key = (database, Key::new(key));
-            if self.is_observed || self.keys.contains_key(&key) {
-                self.touched.push(Touched::Key(key.0, key.1));
+            if self.keys.contains_key(&key) {
+                self.touched.push(key);
             }
-        }
-    }
-
-    /// Notes that a whole database changed; of the watched keys each one is to be noted too.
-    pub fn touch_all(&mut self) {
-        if self.is_observed {
-            self.touched.push(Touched::All);
         }
     }
 
@@ -100,21 +68,10 @@ impl Watchers {
     }
 
     pub fn commit(&mut self) {
-        for touched in &self.touched {
-            if let Touched::Key(database, key) = touched
-                && let Some(watchers) = self.keys.get(&(*database, key.clone()))
-            {
+        for key in self.touched.drain(..) {
+            if let Some(watchers) = self.keys.get(&key) {
                 self.dirty.extend(watchers);
             }
         }
-        if self.is_observed {
-            self.committed.append(&mut self.touched);
-        } else {
-            self.touched.clear();
-        }
-    }
-
-    pub fn take_committed(&mut self) -> Vec<Touched> {
-        std::mem::take(&mut self.committed)
     }
 }
