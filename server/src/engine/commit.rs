@@ -27,10 +27,10 @@ impl Engine {
 
     /// Ends a transaction that is undone and will be run again. Not before that may the journal be taken, because it
     /// has begun a transaction, and groups hold whole ones.
-    pub(super) fn suspend_transaction(&mut self) {
+    pub(super) fn suspend_transaction(&mut self, by: Option<&Session>) {
         self.core().keyspace.keep_pages();
         self.core().shown.clear();
-        self.finish_transaction(None);
+        self.finish_transaction(by);
     }
 
     fn flush_when_large(&mut self) {

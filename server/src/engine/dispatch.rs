@@ -8,7 +8,7 @@ use super::{Engine, core};
 use crate::command::{self, Command, Error, Flags, Outcome};
 use crate::keyspace::Need;
 use crate::protocol::{ErrorReply, Reply, Version, encode};
-use crate::state::{Mailbox, Queued, ReplyMode, Retry, Session, SlowLog, SlowLogEntry, Transaction};
+use crate::state::{Mailbox, Queued, ReplyMode, Retry, Session, Transaction};
 
 /// What becomes of a request.
 #[derive(Debug)]
@@ -93,7 +93,7 @@ impl Engine {
         let mut ran = found.ok();
         let (reply, step) = match answer {
             Ok(Answer::Wait(wait)) => {
-                self.suspend_transaction();
+                self.suspend_transaction(Some(session));
                 return Step::Wait(wait);
             }
             Ok(Answer::Queued) => {
@@ -306,48 +306,6 @@ impl Engine {
             persistence.request(&core.keyspace, &needs);
         }
         Ok(Answer::Wait(Wait::Loaded(needs)))
-    }
-
-    /// Counts a reply, and the command that has run for it, if one has.
-    pub(super) fn account(
-        &mut self,
-        session: &Session,
-        ran: Option<Found>,
-        arguments: &[&[u8]],
-        reply: &Reply,
-    ) {
-        let before = self.clock.now;
-        self.clock.now = std::time::Instant::now();
-        let duration = self.clock.now.duration_since(before);
-        let time_s = self.clock.unix_us() / 1_000_000;
-        let server = &mut self.core().server;
-        if let Reply::Error(text) = reply {
-            server.statistics.count_error(text);
-        }
-        let Some(found) = ran else { return };
-        server.statistics.commands += 1;
-        let counted = server.statistics.command(found.place);
-        counted.calls += 1;
-        counted.duration_ns += duration.as_nanos() as u64;
-        counted.failed_calls += u64::from(reply.is_error());
-        let is_observed = server.is_observed();
-        let threshold_us = server.options.slowlog_log_slower_than_us;
-        let duration_us = duration.as_micros() as i64;
-        let is_slow = threshold_us >= 0 && duration_us >= threshold_us;
-        if is_slow && !found.row.is(Flags::SKIP_SLOWLOG) {
-            let entry = SlowLogEntry {
-                id: 0,
-                time_s,
-                duration_us: duration_us as u64,
-                arguments: SlowLog::shorten(&command::redact(arguments)),
-                address: session.address.map(|address| address.to_string()).unwrap_or_default(),
-                name: session.name.clone(),
-            };
-            server.slow_log.add(entry, server.options.slowlog_max_len as usize);
-        }
-        if is_observed {
-            self.core().observe(session, found.row, arguments);
-        }
     }
 }
 

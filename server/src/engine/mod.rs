@@ -4,11 +4,13 @@
 //! complete requests and takes the encoded replies, and when a request has to wait ([`Step::Wait`]) it is `net` that
 //! waits and comes again.
 //!
-//! - `dispatch`: the checks and one command, `transaction`: EXEC,
+//! - `dispatch`: the checks and one command, `transaction`: EXEC, `pause`: what has to wait for a client's sake,
 //! - `call`: procedures, `core`: what they may reach, `cascade`: triggers,
-//! - `commit`: what happens when a transaction ends, `tracking`: who is told what it changed,
-//! -`persistence`: the store's side, `background`: timers.
+//! - `commit`: what happens when a transaction ends, `account`: what is counted, `monitor` and `tracking`: who is shown
+//!   what ran, or told what it changed,
+//! - `persistence`: the store's side, `background`: timers.
 
+mod account;
 mod background;
 mod call;
 mod cascade;

@@ -84,8 +84,10 @@ fn quote(bytes: &[u8], line: &mut String) {
             0x07 => line.push_str("\\a"),
             0x08 => line.push_str("\\b"),
             b' '..=b'~' => line.push(char::from(*byte)),
-            // A string takes whatever is written to it.
-            other => drop(write!(line, "\\x{other:02x}")),
+            other => {
+                // A string takes whatever is written to it.
+                let _ = write!(line, "\\x{other:02x}");
+            }
         }
     }
     line.push('"');

@@ -56,10 +56,8 @@ impl Engine {
 /// Whether a command may change anything that others see.
 fn may_change(session: &Session, row: &Command) -> bool {
     let changes = |row: &Command| row.is(Flags::WRITE) || row.is(Flags::MAY_REPLICATE);
-    let queued = session.transaction.iter().flat_map(|transaction| &transaction.queue);
+    let mut queued = session.transaction.iter().flat_map(|transaction| &transaction.queue);
     changes(row)
         || row.name == "exec"
-            && queued
-                .into_iter()
-                .any(|queued| find(&queued.arguments()).is_ok_and(|found| changes(found.row)))
+            && queued.any(|queued| find(&queued.arguments()).is_ok_and(|found| changes(found.row)))
 }

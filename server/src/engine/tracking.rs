@@ -113,9 +113,8 @@ impl Core {
             self.tell_all(by, &clients, &Changed::Keys(&keys));
         }
         for (key, readers) in self.server.tracking.take_evicted() {
-            // It has not changed, so whoever runs a command is told too.
-            let session = by;
-            readers.iter().for_each(|id| self.tell(session, *id, &Changed::Keys(std::slice::from_ref(&key))));
+            // It has not changed, so it is no change of the client's own.
+            readers.iter().for_each(|id| self.tell(by, *id, &Changed::Keys(std::slice::from_ref(&key))));
         }
     }
 
@@ -150,7 +149,7 @@ impl Core {
         let Some(tracker) = self.server.tracking.get(id) else { return };
         let redirect = tracker.redirect;
         let Some(receiver) = Receiver::find(&self.server, by, redirect.unwrap_or(id)) else {
-            return self.tell_of_broken_redirection(by, id, redirect.unwrap_or(id));
+            return redirect.into_iter().for_each(|gone| self.tell_of_broken_redirection(by, id, gone));
         };
         let name = if receiver.version == Version::Resp3 {
             vec![Reply::text("invalidate")]

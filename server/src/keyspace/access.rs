@@ -93,6 +93,12 @@ impl Keyspace {
         self.databases.iter().map(|database| database.table.allocated_bytes()).sum()
     }
 
+    /// The same, for one database.
+    #[must_use]
+    pub fn database_table_bytes(&self, database: u8) -> usize {
+        self.databases[usize::from(database)].table.allocated_bytes()
+    }
+
     /// Whether a database has keys that are only on disk.
     #[must_use]
     pub fn is_any_cold(&self, database: u8) -> bool {

@@ -5,7 +5,7 @@
 //! or threads; time is told to it.
 //!
 //! - `access`: reading, `change` and `relocate`: writing, `scan`: walking, `expiry`: keys whose time has come,
-//! - `journal`, `undo`, `watch`, `event`: what a change leaves behind,
+//! - `journal`, `undo`, `watch`, `observe`, `event`: what a change leaves behind,
 //! - `cold`: keys that are only on disk, `recovery`: the state after a start, `replay`: the log on top of it.
 
 mod access;
@@ -16,6 +16,7 @@ mod entry;
 mod event;
 mod expiry;
 mod journal;
+mod observe;
 mod recovery;
 mod relocate;
 mod replay;
@@ -31,12 +32,13 @@ pub use cold::{ColdKey, ColdPage, Need};
 pub use entry::{Entry, Key};
 pub use event::{Event, EventClasses, EventKind, events};
 pub use journal::Journal;
+pub use observe::Touched;
 pub use recovery::Loaded;
 pub use relocate::Address;
 pub use replay::{Replay, ReplayError};
 pub use scan::{ScanPage, Scanned};
 pub use table::WARMED_AT_ONCE;
-pub use watch::{Touched, WatcherId};
+pub use watch::WatcherId;
 
 use std::collections::HashMap;
 
@@ -99,6 +101,7 @@ pub struct Savepoint {
     steps: usize,
     journal: JournalMark,
     touched: usize,
+    observed: usize,
 }
 
 impl Keyspace {
@@ -160,6 +163,7 @@ impl Keyspace {
             steps: self.undo.len(),
             journal: self.journal.mark(),
             touched: self.watchers.touched_len(),
+            observed: self.watchers.observer.touched_len(),
         }
     }
 
@@ -184,6 +188,7 @@ impl Keyspace {
         }
         self.journal.rollback(savepoint.journal);
         self.watchers.rollback(savepoint.touched);
+        self.watchers.observer.rollback(savepoint.observed);
         self.undo.close();
     }
 
@@ -220,18 +225,18 @@ impl Keyspace {
 
     /// Sets whether every touched key is noted, for [`Keyspace::take_touched`].
     pub fn observe(&mut self, is_observed: bool) {
-        self.watchers.observe(is_observed);
+        self.watchers.observer.set(is_observed);
     }
 
-    /// How much the current transaction has touched so far, as far as anybody wants to know.
+    /// How much the current transaction has touched so far, if all keys are observed.
     #[must_use]
     pub fn touched_len(&self) -> usize {
-        self.watchers.touched_len()
+        self.watchers.observer.touched_len()
     }
 
     /// What committed transactions have touched since this was asked last, in order, if all keys are observed.
     pub fn take_touched(&mut self) -> Vec<Touched> {
-        self.watchers.take_committed()
+        self.watchers.observer.take_committed()
     }
 
     /// Whether a key that `watcher` watches was touched.
