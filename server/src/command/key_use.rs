@@ -16,6 +16,7 @@ const EXCEPTIONS: &[(&str, &[&str])] = &[
     ("expire", &["RW update"]),
     ("expireat", &["RW update"]),
     ("getdel", &["RW access delete"]),
+    ("memory|usage", &["RO"]),
     ("mset", &["OW update"]),
     ("msetnx", &["OW insert"]),
     ("object|encoding", &["RO"]),

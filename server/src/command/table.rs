@@ -339,6 +339,8 @@ const GROUPS: &[&[Command]] = &[
     super::config::COMMANDS,
     super::info::COMMANDS,
     super::monitor::COMMANDS,
+    super::memory::COMMANDS,
+    super::latency::COMMANDS,
     super::introspection::COMMANDS,
     super::procedure::COMMANDS,
     super::function::COMMANDS,

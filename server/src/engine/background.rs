@@ -112,6 +112,13 @@ impl Engine {
             return false;
         }
         self.clock.restart();
+        let more = self.expire_some();
+        let took = self.clock.now.elapsed();
+        self.note_latency("expire-cycle", took);
+        more
+    }
+
+    fn expire_some(&mut self) -> bool {
         let now_us = self.clock.unix_us();
         for _ in 0..MAX_EXPIRIES_PER_TURN {
             self.core().keyspace.begin(now_us);
@@ -120,7 +127,7 @@ impl Engine {
                 return false;
             };
             if !self.expire(database, &key) {
-                self.suspend_transaction();
+                self.suspend_transaction(None);
                 return false;
             }
             self.finish_transaction(None);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::rc::Rc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Notify;
 
@@ -285,6 +285,8 @@ impl Engine {
                 }
                 self.persistence.signals.durable.notify_waiters();
                 self.update_log_status();
+                let took = Duration::from_micros(self.core().server.store.last_commit_us);
+                self.note_latency("log-commit", took);
             }
             StoreEvent::CommitFailed { error, .. } => {
                 tracing::error!("the log cannot be written: {error}");

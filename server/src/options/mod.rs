@@ -187,6 +187,8 @@ options! {
     "slowlog-log-slower-than" => slowlog_log_slower_than_us: i64 = 10_000, Integer::new(-1, i64::MAX), AtRunTime;
     /// Entries that the slow log keeps.
     "slowlog-max-len" => slowlog_max_len: u64 = 128, Integer::new(0, MAX), AtRunTime;
+    /// Milliseconds that something must take to be noted for LATENCY; 0 notes nothing.
+    "latency-monitor-threshold" => latency_monitor_threshold_ms: u64 = 0, Integer::new(0, MAX), AtRunTime;
     /// What the server's log tells, and everything graver.
     "loglevel" => loglevel: LogLevel = LogLevel::Notice, Choice::<LogLevel>::new(), AtRunTime;
     /// File of the server's log; empty is the standard output.

@@ -5,6 +5,7 @@
 //! [`Mailbox`], whoever reads it.
 
 mod clients;
+mod latency;
 mod libraries;
 mod mailbox;
 mod pause;
@@ -15,6 +16,7 @@ mod statistics;
 mod tracking;
 
 pub use clients::{ClientId, Clients, Handle};
+pub use latency::{LatencyHistogram, LatencyMonitor, LatencySample, LatencySeries};
 pub use libraries::{Cached, Digest, Libraries, Library, LibraryError, ModuleCache, module_limits};
 pub use mailbox::{Closing, Mailbox};
 pub use pause::{Pause, Paused};
@@ -87,6 +89,8 @@ pub struct Server {
     pub statistics: Statistics,
     /// Commands that took long.
     pub slow_log: SlowLog,
+    /// What took long, by kind and second.
+    pub latency: LatencyMonitor,
     /// Durable libraries of procedures.
     pub libraries: Libraries,
     /// Modules uploaded for EVALWASM.
@@ -101,6 +105,8 @@ pub struct Server {
     pub port: u16,
     /// Random, new at each start: `run_id` in INFO.
     pub run_id: String,
+    /// Bytes of memory in use when the server started, before any data was loaded.
+    pub startup_memory_bytes: u64,
     /// When the server started.
     pub started: Instant,
 }
@@ -112,6 +118,8 @@ impl Server {
         let run_id = (0..40).filter_map(|_| char::from_digit(fastrand::u32(..16), 16)).collect();
         Self {
             slow_log: SlowLog::default(),
+            latency: LatencyMonitor::default(),
+            startup_memory_bytes: crate::memory::used_bytes(),
             options,
             config_file,
             clients: Clients::default(),

@@ -44,6 +44,10 @@ pub(super) const REDIRECTION: Command = Command::new("getredir", 2, redirection)
 
 /// The options of `CLIENT TRACKING` as they are given.
 #[derive(Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "any of them may be given; which go together is checked later"
+)]
 struct Options<'a> {
     redirect: Option<ClientId>,
     prefixes: Vec<&'a [u8]>,
