@@ -114,7 +114,9 @@ impl Core {
         }
         for (key, readers) in self.server.tracking.take_evicted() {
             // It has not changed, so it is no change of the client's own.
-            readers.iter().for_each(|id| self.tell(by, *id, &Changed::Keys(std::slice::from_ref(&key))));
+            for id in readers {
+                self.tell(by, id, &Changed::Keys(std::slice::from_ref(&key)));
+            }
         }
     }
 
@@ -131,7 +133,9 @@ impl Core {
     fn invalidate_all(&mut self, by: Option<&Session>) {
         self.server.tracking.forget_all();
         let clients: Vec<ClientId> = self.server.tracking.clients().collect();
-        clients.iter().for_each(|id| self.tell(by, *id, &Changed::All));
+        for id in clients {
+            self.tell(by, id, &Changed::All);
+        }
     }
 
     fn tell_all(&mut self, by: Option<&Session>, clients: &[ClientId], changed: &Changed<'_>) {

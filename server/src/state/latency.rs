@@ -24,6 +24,7 @@ pub struct LatencySeries {
 
 impl LatencySeries {
     /// The samples, the oldest first.
+    #[must_use]
     pub fn samples(&self) -> impl ExactSizeIterator<Item = LatencySample> {
         self.samples.iter().copied()
     }
@@ -142,7 +143,9 @@ mod tests {
             assert_eq!(histogram.cumulative().collect::<Vec<_>>(), [(level_us, 1)], "{duration_ns}");
         }
         let mut histogram = LatencyHistogram::default();
-        [500, 600, 5000, 900].into_iter().for_each(|duration_ns| histogram.add(duration_ns));
+        for duration_ns in [500, 600, 5000, 900] {
+            histogram.add(duration_ns);
+        }
         assert_eq!(histogram.cumulative().collect::<Vec<_>>(), [(1, 3), (8, 4)]);
     }
 }

@@ -7,6 +7,7 @@
 mod clients;
 mod latency;
 mod libraries;
+mod load;
 mod mailbox;
 mod pause;
 mod pubsub;
@@ -18,6 +19,7 @@ mod tracking;
 pub use clients::{ClientId, Clients, Handle};
 pub use latency::{LatencyHistogram, LatencyMonitor, LatencySample, LatencySeries};
 pub use libraries::{Cached, Digest, Libraries, Library, LibraryError, ModuleCache, module_limits};
+pub use load::Load;
 pub use mailbox::{Closing, Mailbox};
 pub use pause::{Pause, Paused};
 pub use pubsub::{Kind as SubscriptionKind, Message, PubSub};

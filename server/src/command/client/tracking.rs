@@ -262,8 +262,9 @@ mod tests {
 
     #[test]
     fn a_client_has_no_more_prefixes_than_it_may() {
-        let prefixes = |from: usize, to: usize| -> String {
-            (from..to).map(|number| format!(" PREFIX {number:04}")).collect()
+        let prefixes = |from: usize, to: usize| {
+            let prefixes: Vec<String> = (from..to).map(|number| format!(" PREFIX {number:04}")).collect();
+            prefixes.concat()
         };
         let mut fixture = Fixture::new();
         fixture.check(&[

@@ -150,8 +150,8 @@ impl Plan {
             context.keyspace.define(SystemTable::Library, library.name.as_bytes(), Some(&library.code));
         }
         for definition in &self.declared {
-            let content = definition.to_bytes();
-            context.keyspace.define(SystemTable::Trigger, definition.name.as_bytes(), Some(&content));
+            let bytes = definition.to_bytes();
+            context.keyspace.define(SystemTable::Trigger, definition.name.as_bytes(), Some(&bytes));
         }
         (context.server.libraries, context.server.triggers) = (self.libraries, self.triggers);
     }
