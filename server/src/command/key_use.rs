@@ -23,6 +23,7 @@ const EXCEPTIONS: &[(&str, &[&str])] = &[
     ("hset", &["RW update"]),
     ("hsetnx", &["RW insert"]),
     ("hstrlen", &["RO"]),
+    ("memory|usage", &["RO"]),
     ("mset", &["OW update"]),
     ("msetnx", &["OW insert"]),
     ("object|encoding", &["RO"]),

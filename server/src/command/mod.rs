@@ -28,6 +28,9 @@ mod introspection;
 #[cfg(test)]
 mod journal_tests;
 mod key_use;
+mod latency;
+mod memory;
+mod monitor;
 mod object;
 mod procedure;
 mod pubsub;

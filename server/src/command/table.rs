@@ -39,7 +39,7 @@ impl Flags {
     pub const LOADING: Self = Self(1 << 6);
     /// It may be run on stale data.
     pub const STALE: Self = Self(1 << 7);
-    /// It is not shown by MONITOR.
+    /// It calls a procedure: MONITOR shows it before what that does.
     pub const SKIP_MONITOR: Self = Self(1 << 8);
     /// It does not enter the slow log.
     pub const SKIP_SLOWLOG: Self = Self(1 << 9);
@@ -53,7 +53,7 @@ impl Flags {
     pub const MOVABLEKEYS: Self = Self(1 << 13);
     /// It may block.
     pub const BLOCKING: Self = Self(1 << 14);
-    /// It may replicate even when memory is full, and the like: accepted for its name in `COMMAND INFO`.
+    /// What it does may be seen by others although it is not known to write: it publishes, or calls a procedure.
     pub const MAY_REPLICATE: Self = Self(1 << 15);
     /// It may be called without any key although it can take keys.
     pub const NO_MANDATORY_KEYS: Self = Self(1 << 16);
@@ -354,6 +354,9 @@ const GROUPS: &[&[Command]] = &[
     super::server::COMMANDS,
     super::config::COMMANDS,
     super::info::COMMANDS,
+    super::monitor::COMMANDS,
+    super::memory::COMMANDS,
+    super::latency::COMMANDS,
     super::introspection::COMMANDS,
     super::procedure::COMMANDS,
     super::function::COMMANDS,
