@@ -1,6 +1,6 @@
 //! What commands do with their keys, in the words of `COMMAND INFO` and `COMMAND GETKEYSANDFLAGS`.
 
-use super::{Command, Flags};
+use super::{Command, Flags, flag};
 
 const READ: &str = "RO access";
 const CHANGE: &str = "RW access update";
@@ -60,6 +60,22 @@ pub(super) fn key_uses(full_name: &str, row: &Command) -> &'static [&'static str
     let exception = EXCEPTIONS.iter().find(|(name, _)| *name == full_name);
     let default: &[&str] = if row.is(Flags::READONLY) { &[READ] } else { &[CHANGE] };
     exception.map_or(default, |(_, uses)| uses)
+}
+
+/// The same for a call with these arguments, which may say more than the row.
+pub(super) fn key_uses_of_call(
+    full_name: &str,
+    row: &Command,
+    arguments: &[&[u8]],
+) -> &'static [&'static str] {
+    let has = |word| arguments.iter().skip(2).any(|argument| flag(argument, word));
+    match full_name {
+        "set" if arguments.iter().skip(3).any(|argument| flag(argument, "GET")) => &[CHANGE],
+        "set" => &["OW update"],
+        "bitfield" if !has("SET") && !has("INCRBY") => &[READ],
+        "bitfield" => &[CHANGE],
+        _ => key_uses(full_name, row),
+    }
 }
 
 #[cfg(test)]

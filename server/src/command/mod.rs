@@ -46,6 +46,7 @@ mod transaction;
 mod trigger;
 
 pub use arguments::{ExpiryOption, flag, integer, unsigned};
+pub use counters::add_integer;
 pub use documentation::markdown;
 pub use secrets::redact;
 pub use table::{Command, Flags, Group, Keys, Run, all, full_name, lookup, subcommand};

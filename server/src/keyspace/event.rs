@@ -175,8 +175,8 @@ pub mod events {
     pub const EXPIRED: EventKind = EventKind::new("expired", EventClasses::EXPIRED);
     /// A key that did not exist came to be.
     pub const NEW: EventKind = EventKind::new("new", EventClasses::NEW);
-    /// Nobody hears of it: for a step of a change that raises its events itself.
-    pub(in crate::keyspace) const SILENT: EventKind = EventKind::new("", EventClasses::NONE);
+    /// Nobody hears of it: for a step of a change that raises its events itself, and for changes that have none.
+    pub const SILENT: EventKind = EventKind::new("", EventClasses::NONE);
     /// A key that does not exist was read.
     pub const KEY_MISS: EventKind = EventKind::new("keymiss", EventClasses::KEY_MISS);
 

@@ -167,7 +167,8 @@ options! {
     /// What happens when the memory is full: only noeviction yet, which refuses writes.
     "maxmemory-policy" => maxmemory_policy: MaxmemoryPolicy = MaxmemoryPolicy::NoEviction,
         Choice::<MaxmemoryPolicy>::new(), AtRunTime;
-    /// Bytes of log.redb above which writes wait until the log has been applied.
+    /// Bytes of log.redb above which writes wait until the log has been applied; what waits in memory then, at most
+    /// log-buffer-size, still comes on top.
     "log-max-size" => log_max_size: u64 = GIB, Size::new(MIB, MAX), AtRunTime;
     /// Bytes of changes that may wait in memory for the disk before writes wait too.
     "log-buffer-size" => log_buffer_size: u64 = 64 * MIB, Size::new(MIB, MAX), AtRunTime;
