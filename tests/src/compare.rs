@@ -20,6 +20,13 @@ enum Rule {
     AnyOrderPairs,
     /// Only the kind of value, and that it is an error or not.
     Kind,
+    /// The kind of value and the number of elements.
+    Sample,
+    /// A cursor and groups of so many elements in any order. Where one of the walks is not through, cursors and what
+    /// was found so far are those of different tables: only the kind is compared.
+    Walk(usize),
+    /// Small lists and sets have a form of their own since Redis 7.2, and kvasm tells that.
+    Encoding,
     /// Descriptions of commands: name, arity, set of flags, first key, last key, step. The rest of a description
     /// (categories, tips, subcommands) is for people and changes from release to release.
     Descriptions,
@@ -33,6 +40,19 @@ const RULES: &[(&str, Rule)] = &[
     ("PTTL", Rule::Near(CLOCK_SLACK_MS)),
     ("EXPIRETIME", Rule::Near(CLOCK_SLACK_S)),
     ("PEXPIRETIME", Rule::Near(CLOCK_SLACK_MS)),
+    ("HGETALL", Rule::AnyOrderPairs),
+    ("HKEYS", Rule::AnyOrder),
+    ("HRANDFIELD", Rule::Sample),
+    ("HSCAN", Rule::Walk(2)),
+    ("HVALS", Rule::AnyOrder),
+    ("SDIFF", Rule::AnyOrder),
+    ("SINTER", Rule::AnyOrder),
+    ("SMEMBERS", Rule::AnyOrder),
+    ("SPOP", Rule::AnyOrder),
+    ("SRANDMEMBER", Rule::Sample),
+    ("SSCAN", Rule::Walk(1)),
+    ("SUNION", Rule::AnyOrder),
+    ("OBJECT ENCODING", Rule::Encoding),
     // Redis shares one object among all equal small integers, with its age and its count.
     ("OBJECT IDLETIME", Rule::Kind),
     ("OBJECT REFCOUNT", Rule::Kind),
@@ -61,12 +81,11 @@ pub fn same_reply(command: &[Vec<u8>], left: &Value, right: &Value) -> bool {
         _ => match rule(command) {
             Rule::Exact => left == right,
             Rule::Near(slack) => near(left, right, *slack),
-            Rule::AnyOrder => {
-                sorted(&left.elements(), 1) == sorted(&right.elements(), 1) && same_kind(left, right)
-            }
-            Rule::AnyOrderPairs => {
-                sorted(&left.elements(), 2) == sorted(&right.elements(), 2) && same_kind(left, right)
-            }
+            Rule::AnyOrder => same_in_any_order(left, right, 1),
+            Rule::AnyOrderPairs => same_in_any_order(left, right, 2),
+            Rule::Sample => same_kind(left, right) && left.elements().len() == right.elements().len(),
+            Rule::Walk(width) => same_walk(left, right, *width),
+            Rule::Encoding => same_encoding(left, right),
             Rule::Descriptions => descriptions(left) == descriptions(right) && same_kind(left, right),
             Rule::Kind => same_kind(left, right),
             Rule::Fields(fields) => {
@@ -171,6 +190,28 @@ fn near(left: &Value, right: &Value, slack: i64) -> bool {
     }
 }
 
+/// Whether two replies that are no arrays are equal, and arrays but for the order of groups of elements.
+fn same_in_any_order(left: &Value, right: &Value, width: usize) -> bool {
+    let (elements, others) = (left.elements(), right.elements());
+    let same =
+        if elements.is_empty() { left == right } else { sorted(&elements, width) == sorted(&others, width) };
+    same && same_kind(left, right)
+}
+
+fn same_walk(left: &Value, right: &Value, width: usize) -> bool {
+    match (&left.elements()[..], &right.elements()[..]) {
+        ([cursor, found], [other, also_found]) if cursor.bytes() == b"0" && other.bytes() == b"0" => {
+            same_in_any_order(found, also_found, width)
+        }
+        ([_, _], [_, _]) => true,
+        _ => left == right,
+    }
+}
+
+fn same_encoding(kvasm: &Value, redis: &Value) -> bool {
+    kvasm == redis || kvasm.bytes() == b"listpack" && matches!(redis.bytes(), b"hashtable" | b"quicklist")
+}
+
 fn same_kind(left: &Value, right: &Value) -> bool {
     std::mem::discriminant(left) == std::mem::discriminant(right)
 }
@@ -180,6 +221,23 @@ fn sorted(elements: &[Value], width: usize) -> Vec<Vec<Value>> {
     let mut groups: Vec<Vec<Value>> = elements.chunks(width).map(<[Value]>::to_vec).collect();
     groups.sort();
     groups
+}
+
+/// How the whole value of a type is read, the key being `KEY`; and if it has no order, of how many elements each group
+/// is that stays together.
+#[must_use]
+pub fn reading(kind: &[u8]) -> (&'static [&'static str], Option<usize>) {
+    match kind {
+        b"hash" => (&["HGETALL", "KEY"], Some(2)),
+        b"set" => (&["SMEMBERS", "KEY"], Some(1)),
+        _ => (&["GET", "KEY"], None),
+    }
+}
+
+/// A value that was read, its elements sorted if they have no order.
+#[must_use]
+pub fn in_order(value: Value, width: Option<usize>) -> Value {
+    width.map_or_else(|| value.clone(), |width| Value::Array(sorted(&value.elements(), width).concat()))
 }
 
 /// One key as the final comparison sees it.
@@ -200,6 +258,13 @@ impl Key {
     #[must_use]
     pub fn is_same(&self, other: &Key) -> bool {
         let ttl = near(&Value::Integer(self.ttl_ms), &Value::Integer(other.ttl_ms), CLOCK_SLACK_MS);
-        ttl && self.name == other.name && self.value == other.value && self.kind == other.kind
+        let ((kind, encoding), (other_kind, other_encoding)) = (&self.kind, &other.kind);
+        // That of small hashes has had its present name since Redis 7.0.
+        let encoding = if kind.bytes() == b"hash" {
+            encoding == other_encoding
+        } else {
+            same_encoding(encoding, other_encoding)
+        };
+        ttl && encoding && kind == other_kind && self.name == other.name && self.value == other.value
     }
 }
