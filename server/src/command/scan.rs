@@ -46,7 +46,7 @@ fn scan(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
 }
 
 /// Reads an unsigned number as C's `strtoul` does, in which Redis has cursors read.
-fn parse_cursor(text: &[u8]) -> Option<u64> {
+pub(super) fn parse_cursor(text: &[u8]) -> Option<u64> {
     let (negative, digits) = match text {
         [] => return Some(0),
         [b'-', digits @ ..] => (true, digits),
@@ -59,7 +59,7 @@ fn parse_cursor(text: &[u8]) -> Option<u64> {
     Some(if negative { number.wrapping_neg() } else { number })
 }
 
-fn parse_options<'a>(mut options: &[&'a [u8]]) -> Result<(Filter<'a>, usize)> {
+pub(super) fn parse_options<'a>(mut options: &[&'a [u8]]) -> Result<(Filter<'a>, usize)> {
     let mut filter = Filter::default();
     let mut count = DEFAULT_COUNT;
     while let [option, rest @ ..] = options {
@@ -79,19 +79,24 @@ fn parse_options<'a>(mut options: &[&'a [u8]]) -> Result<(Filter<'a>, usize)> {
     Ok((filter, count))
 }
 
-/// Which keys are wanted.
+/// Which keys, or elements of a key, are wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Filter<'a> {
+pub(super) struct Filter<'a> {
+    /// Whose names match this.
     pattern: Option<&'a [u8]>,
-    kind: Option<&'a [u8]>,
+    /// Whose type has this name.
+    pub kind: Option<&'a [u8]>,
 }
 
 impl Filter<'_> {
+    /// Whether a name matches.
+    pub fn matches(&self, name: &[u8]) -> bool {
+        // A lone star also stands for the empty name, which the matcher says no pattern but the empty one matches.
+        self.pattern.is_none_or(|pattern| pattern == b"*" || glob::matches(pattern, name))
+    }
+
     fn accepts(&self, scanned: &Scanned) -> bool {
-        // A lone star also stands for the empty key, which the matcher says no pattern but the empty one matches.
-        let matches =
-            self.pattern.is_none_or(|pattern| pattern == b"*" || glob::matches(pattern, &scanned.key));
-        matches && self.kind.is_none_or(|kind| flag(kind, scanned.kind.name()))
+        self.matches(&scanned.key) && self.kind.is_none_or(|kind| flag(kind, scanned.kind.name()))
     }
 
     fn names(&self, keys: &[Scanned]) -> Reply {

@@ -176,6 +176,13 @@ options! {
     /// Bytes of memory for the pages of data.redb.
     "store-cache-size" => store_cache_size: u64 = 16 * MIB, Size::new(MIB, MAX), AtStart;
 
+    // The forms of values.
+
+    /// Members of a sorted set up to which it is kept in one piece.
+    "zset-max-listpack-entries" => zset_max_listpack_entries: u64 = 128, Integer::new(0, MAX), AtRunTime;
+    /// Bytes of the longest member of a sorted set that is kept in one piece.
+    "zset-max-listpack-value" => zset_max_listpack_value: u64 = 64, Size::new(0, MAX), AtRunTime;
+
     // What the server tells.
 
     /// Classes of keyspace events that are published, as letters: K keyspace, E keyevent, g generic, $ string, l list,

@@ -30,6 +30,8 @@ pub enum Reply {
     NullArray,
     /// A floating point number; a bulk string in RESP2.
     Double(f64),
+    /// A floating point number that is written in this way; a bulk string in RESP2.
+    Decimal(String),
     /// A truth value; 1 or 0 in RESP2.
     Boolean(bool),
     /// An integer of any length in decimal; a bulk string in RESP2.
@@ -59,6 +61,10 @@ pub enum Shape {
     Set,
     /// Keys, each followed by its value; a flat array in RESP2.
     Map,
+    /// An ordered list of the members of a sorted set, of which the items also are the scores.
+    Members,
+    /// The members of a sorted set with their scores: a list of pairs, or one flat array in RESP2.
+    Scored,
 }
 
 impl Reply {
