@@ -181,19 +181,22 @@ mod tests {
         /// The same as a map of the standard library, whatever its form; and a copy made of what was recorded, and the
         /// hash before, stay what they should.
         #[test]
-        fn a_hash_is_a_map(steps in prop::collection::vec((0..4_u8, 0..2000_u16, 0..12_usize), 0..3000)) {
+        fn a_hash_is_a_map(steps in prop::collection::vec((0..4_u8, 0..2000_u16, 0..12_usize), 0..1000)) {
             let (mut hash, mut copy) = (HashValue::default(), Copy::default());
             let mut map = std::collections::HashMap::new();
             for (operation, number, len) in steps {
                 let (field, value) = (format!("field:{number}").into_bytes(), vec![b'v'; len]);
-                let before = (hash.clone(), hash.iter().map(<[u8]>::to_vec).collect::<Vec<_>>());
+                let before = (number % 16 == 0)
+                    .then(|| (hash.clone(), hash.iter().map(<[u8]>::to_vec).collect::<Vec<_>>()));
                 if operation > 0 {
                     let is_new = hash.set(&field, &value, LIMITS, &mut copy);
                     prop_assert_eq!(is_new, map.insert(field, value).is_none());
                 } else {
                     prop_assert_eq!(hash.remove(&field, &mut copy), map.remove(&field).is_some());
                 }
-                prop_assert!(before.0.iter().eq(before.1.iter().map(Vec::as_slice)));
+                if let Some((before, items)) = before {
+                    prop_assert!(before.iter().eq(items.iter().map(Vec::as_slice)));
+                }
                 copy.finish(&hash);
                 prop_assert_eq!(hash.len(), map.len());
             }
