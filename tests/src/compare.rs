@@ -20,6 +20,11 @@ enum Rule {
     AnyOrderPairs,
     /// Only the kind of value, and that it is an error or not.
     Kind,
+    /// The kind of value and the number of elements.
+    Sample,
+    /// A cursor and groups of so many elements in any order. Where one of the walks is not through, cursors and what
+    /// was found so far are those of different tables: only the kind is compared.
+    Walk(usize),
     /// Descriptions of commands: name, arity, set of flags, first key, last key, step. The rest of a description
     /// (categories, tips, subcommands) is for people and changes from release to release.
     Descriptions,
@@ -36,6 +41,8 @@ const RULES: &[(&str, Rule)] = &[
     // Redis shares one object among all equal small integers, with its age and its count.
     ("OBJECT IDLETIME", Rule::Kind),
     ("OBJECT REFCOUNT", Rule::Kind),
+    ("ZRANDMEMBER", Rule::Sample),
+    ("ZSCAN", Rule::Walk(2)),
     ("KEYS", Rule::AnyOrder),
     ("PUBSUB CHANNELS", Rule::AnyOrder),
     ("CONFIG GET", Rule::AnyOrderPairs),
@@ -58,21 +65,50 @@ pub fn same_reply(command: &[Vec<u8>], left: &Value, right: &Value) -> bool {
         (Value::Error(left), Value::Error(right)) => {
             String::from_utf8_lossy(left) == String::from_utf8_lossy(right)
         }
-        _ => match rule(command) {
-            Rule::Exact => left == right,
-            Rule::Near(slack) => near(left, right, *slack),
-            Rule::AnyOrder => {
-                sorted(&left.elements(), 1) == sorted(&right.elements(), 1) && same_kind(left, right)
-            }
-            Rule::AnyOrderPairs => {
-                sorted(&left.elements(), 2) == sorted(&right.elements(), 2) && same_kind(left, right)
-            }
-            Rule::Descriptions => descriptions(left) == descriptions(right) && same_kind(left, right),
-            Rule::Kind => same_kind(left, right),
-            Rule::Fields(fields) => {
-                same_kind(left, right) && fields.iter().all(|field| left.field(field) == right.field(field))
-            }
-        },
+        _ if has_scores(command) => same_by_rule(command, &scores(left), &scores(right)),
+        _ => same_by_rule(command, left, right),
+    }
+}
+
+/// Whether replies of a command have scores, which Redis prints in the shortest form since 7.2 only.
+fn has_scores(command: &[Vec<u8>]) -> bool {
+    let name = command.first().map(|name| name.to_ascii_uppercase()).unwrap_or_default();
+    name.starts_with(b"Z")
+}
+
+/// A reply with the numbers in it printed in one way.
+#[must_use]
+pub fn scores(reply: &Value) -> Value {
+    let print = |text: &[u8]| match std::str::from_utf8(text).unwrap_or_default().parse::<f64>() {
+        // There is one zero.
+        Ok(number) => format!("{:?}", number + 0.0).into_bytes(),
+        Err(_) => text.to_vec(),
+    };
+    match reply {
+        Value::Bulk(text) => Value::Bulk(print(text)),
+        Value::Double(text) => Value::Double(print(text)),
+        Value::Array(elements) => Value::Array(elements.iter().map(scores).collect()),
+        other => other.clone(),
+    }
+}
+
+fn same_by_rule(command: &[Vec<u8>], left: &Value, right: &Value) -> bool {
+    match rule(command) {
+        Rule::Exact => left == right,
+        Rule::Sample => same_kind(left, right) && left.elements().len() == right.elements().len(),
+        Rule::Walk(width) => same_walk(left, right, *width),
+        Rule::Near(slack) => near(left, right, *slack),
+        Rule::AnyOrder => {
+            sorted(&left.elements(), 1) == sorted(&right.elements(), 1) && same_kind(left, right)
+        }
+        Rule::AnyOrderPairs => {
+            sorted(&left.elements(), 2) == sorted(&right.elements(), 2) && same_kind(left, right)
+        }
+        Rule::Descriptions => descriptions(left) == descriptions(right) && same_kind(left, right),
+        Rule::Kind => same_kind(left, right),
+        Rule::Fields(fields) => {
+            same_kind(left, right) && fields.iter().all(|field| left.field(field) == right.field(field))
+        }
     }
 }
 
@@ -171,6 +207,16 @@ fn near(left: &Value, right: &Value, slack: i64) -> bool {
     }
 }
 
+fn same_walk(left: &Value, right: &Value, width: usize) -> bool {
+    match (&left.elements()[..], &right.elements()[..]) {
+        ([cursor, found], [other, also_found]) if cursor.bytes() == b"0" && other.bytes() == b"0" => {
+            sorted(&found.elements(), width) == sorted(&also_found.elements(), width)
+        }
+        ([_, _], [_, _]) => true,
+        _ => left == right,
+    }
+}
+
 fn same_kind(left: &Value, right: &Value) -> bool {
     std::mem::discriminant(left) == std::mem::discriminant(right)
 }
@@ -180,6 +226,15 @@ fn sorted(elements: &[Value], width: usize) -> Vec<Vec<Value>> {
     let mut groups: Vec<Vec<Value>> = elements.chunks(width).map(<[Value]>::to_vec).collect();
     groups.sort();
     groups
+}
+
+/// How the whole value of a type is read, the key being `KEY`.
+#[must_use]
+pub fn reading(kind: &[u8]) -> &'static [&'static str] {
+    match kind {
+        b"zset" => &["ZRANGE", "KEY", "0", "-1", "WITHSCORES"],
+        _ => &["GET", "KEY"],
+    }
 }
 
 /// One key as the final comparison sees it.
@@ -200,6 +255,11 @@ impl Key {
     #[must_use]
     pub fn is_same(&self, other: &Key) -> bool {
         let ttl = near(&Value::Integer(self.ttl_ms), &Value::Integer(other.ttl_ms), CLOCK_SLACK_MS);
-        ttl && self.name == other.name && self.value == other.value && self.kind == other.kind
+        let value = if self.kind.0.bytes() == b"zset" {
+            scores(&self.value) == scores(&other.value)
+        } else {
+            self.value == other.value
+        };
+        ttl && self.name == other.name && value && self.kind == other.kind
     }
 }

@@ -236,9 +236,8 @@ impl Cell {
     }
 
     fn range(self, place: u32, all: Range) -> Range {
-        let edge = |place: u32| {
-            all.min + (f64::from(place) / (1_u64 << self.steps) as f64) * (all.max - all.min)
-        };
+        let edge =
+            |place: u32| all.min + (f64::from(place) / (1_u64 << self.steps) as f64) * (all.max - all.min);
         Range { min: edge(place), max: edge(place.wrapping_add(1)) }
     }
 

@@ -292,8 +292,9 @@ impl Collection for SortedSetValue {
     fn restore(header: &[u8], blocks: StoredBlocks) -> Option<Self> {
         if header.is_empty() {
             let block = blocks.single(ITEMS)?;
-            let is_sorted = entries(&block)
-                .is_sorted_by(|one, next| compare((one.score, one.member), (next.score, next.member)).is_lt());
+            let is_sorted = entries(&block).is_sorted_by(|one, next| {
+                compare((one.score, one.member), (next.score, next.member)).is_lt()
+            });
             return (is_sorted && has_scores(&block)).then_some(Self::Packed(block));
         }
         let seed = u64::from_le_bytes(header.try_into().ok()?);

@@ -9,7 +9,8 @@ use crate::types::{SharedItems, SortedSetValue, parse_float, scored};
 
 use super::{distance_reply, point, point_reply, unit_m};
 
-const COMPLEXITY: &str = "O(N+log(M)) where N is the number of members in a box around the area, and M inside of it";
+const COMPLEXITY: &str =
+    "O(N+log(M)) where N is the number of members in a box around the area, and M inside of it";
 
 /// The rows of these commands.
 pub const COMMANDS: &[Command] = &[
@@ -205,7 +206,12 @@ fn rectangle(width: &[u8], height: &[u8], unit: &[u8]) -> Result<Measured> {
 
 impl<'a> Request<'a> {
     /// Reads options.
-    fn parse(&mut self, mut options: &[&'a [u8]], family: Family, set: Option<&SortedSetValue>) -> Result<()> {
+    fn parse(
+        &mut self,
+        mut options: &[&'a [u8]],
+        family: Family,
+        set: Option<&SortedSetValue>,
+    ) -> Result<()> {
         while let [option, rest @ ..] = options {
             options = match rest {
                 [count, rest @ ..] if flag(option, "COUNT") => {
@@ -240,7 +246,12 @@ impl<'a> Request<'a> {
         true
     }
 
-    fn parse_store<'b>(&mut self, option: &[u8], rest: &'b [&'a [u8]], stores: bool) -> Result<&'b [&'a [u8]]> {
+    fn parse_store<'b>(
+        &mut self,
+        option: &[u8],
+        rest: &'b [&'a [u8]],
+        stores: bool,
+    ) -> Result<&'b [&'a [u8]]> {
         let stores_distance = flag(option, "STOREDIST");
         match rest {
             [key, rest @ ..] if stores && (stores_distance || flag(option, "STORE")) => {

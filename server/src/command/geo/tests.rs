@@ -51,7 +51,10 @@ fn what_is_near_is_found_in_the_order_of_redis() {
         ("georadiusbymember g Paris 5000 km", "[$Palermo $Catania $Paris]"),
         ("georadiusbymember_ro g Paris 1 km", "[$Paris]"),
         ("geosearch g frommember NY byradius 20000 km", "[$NY $edge2 $Palermo $Catania $Paris $Tokyo]"),
-        ("geosearch g fromlonlat 15 37 bybox 400 400 km asc withdist", "[[$Catania $56.4413] [$Palermo $190.4424]]"),
+        (
+            "geosearch g fromlonlat 15 37 bybox 400 400 km asc withdist",
+            "[[$Catania $56.4413] [$Palermo $190.4424]]",
+        ),
         ("geosearch g fromlonlat 15 37 byradius 20000 km count 2", "[$Catania $Palermo]"),
         ("geosearch g fromlonlat 15 37 byradius 20000 km count 2 any", "[$Palermo $Catania]"),
         ("geosearch none frommember x byradius 1 km", "[]"),
@@ -65,7 +68,7 @@ fn what_is_near_is_stored() {
     let mut fixture = places();
     fixture.check(&[
         ("georadius g 15 37 200 km storedist d", ":2"),
-        ("zrange d 0 -1 withscores", "[[$Catania ,56.441257870158204] [$Palermo ,190.44242984775784]]"),
+        ("zrange d 0 -1 withscores", "[[$Catania ,56.4412578701582] [$Palermo ,190.44242984775784]]"),
         ("georadius g 15 37 200 km count 1 store d", ":1"),
         ("zrange d 0 -1 withscores", "[[$Catania ,3479447370796909]]"),
         ("geosearchstore d g fromlonlat 15 37 byradius 200 km storedist", ":2"),

@@ -16,20 +16,26 @@ pub const COMMANDS: &[Command] = &[
         "Adds members to a sorted set, or changes their scores.",
         "key [NX | XX] [GT | LT] [CH] [INCR] score member [score member ...]",
     ),
-    Command::new("zincrby", 4, zincrby).flags(&[Flags::WRITE, Flags::DENYOOM, Flags::FAST]).keys(1, 1, 1).docs(
-        Group::SortedSet,
-        "1.2.0",
-        "O(log(N))",
-        "Adds to the score of a member of a sorted set.",
-        "key increment member",
-    ),
+    Command::new("zincrby", 4, zincrby)
+        .flags(&[Flags::WRITE, Flags::DENYOOM, Flags::FAST])
+        .keys(1, 1, 1)
+        .docs(
+            Group::SortedSet,
+            "1.2.0",
+            "O(log(N))",
+            "Adds to the score of a member of a sorted set.",
+            "key increment member",
+        ),
 ];
 
 const NAN_SCORE: Error = Error::text("ERR resulting score is not a number (NaN)");
 
 /// Which members ZADD changes, and what it answers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "the options of the command, which go together in many ways")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "the options of the command, which go together in many ways"
+)]
 pub struct AddOptions {
     /// Only members that are not there.
     pub nx: bool,
@@ -123,21 +129,23 @@ struct Outcome {
 pub fn add(ctx: &mut Context<'_>, key: &[u8], options: AddOptions, entries: &[(f64, &[u8])]) -> Result {
     let (database, limits) = (ctx.session.database, packed_limits(ctx));
     let event = if options.incr { events::ZINCR } else { events::ZADD };
-    let outcome = ctx.keyspace.update_or_create(database, key, event, |set: &mut SortedSetValue, recorder| {
-        let mut outcome = Outcome::default();
-        for (given, member) in entries {
-            let mut after = None;
-            let before = set.update(member, limits, recorder, |before| {
-                after = options.decide(before, *given);
-                after
-            });
-            outcome.nan |= after.is_some_and(f64::is_nan);
-            outcome.score = after;
-            outcome.added += usize::from(before.is_none() && after.is_some());
-            outcome.changed += usize::from(before.is_some() && after.is_some_and(|after| before != Some(after)));
-        }
-        outcome
-    })?;
+    let outcome =
+        ctx.keyspace.update_or_create(database, key, event, |set: &mut SortedSetValue, recorder| {
+            let mut outcome = Outcome::default();
+            for (given, member) in entries {
+                let mut after = None;
+                let before = set.update(member, limits, recorder, |before| {
+                    after = options.decide(before, *given);
+                    after
+                });
+                outcome.nan |= after.is_some_and(f64::is_nan);
+                outcome.score = after;
+                outcome.added += usize::from(before.is_none() && after.is_some());
+                outcome.changed +=
+                    usize::from(before.is_some() && after.is_some_and(|after| before != Some(after)));
+            }
+            outcome
+        })?;
     match outcome {
         // Only a sum can be, and there is only one: so nothing has changed.
         Outcome { nan: true, .. } => Err(NAN_SCORE),

@@ -21,13 +21,16 @@ pub const COMMANDS: &[Command] = &[
         "Returns the members of the first sorted set that are in none of the others.",
         "numkeys key [key ...] [WITHSCORES]",
     ),
-    Command::new("zdiffstore", -4, zdiffstore).flags(&[Flags::WRITE, Flags::DENYOOM]).stored_counted_keys(2).docs(
-        Group::SortedSet,
-        "6.2.0",
-        "O(N*K*log(N)) where N is the size of the first set and K the number of sets",
-        "Stores the members of the first sorted set that are in none of the others.",
-        "destination numkeys key [key ...]",
-    ),
+    Command::new("zdiffstore", -4, zdiffstore)
+        .flags(&[Flags::WRITE, Flags::DENYOOM])
+        .stored_counted_keys(2)
+        .docs(
+            Group::SortedSet,
+            "6.2.0",
+            "O(N*K*log(N)) where N is the size of the first set and K the number of sets",
+            "Stores the members of the first sorted set that are in none of the others.",
+            "destination numkeys key [key ...]",
+        ),
     Command::new("zinter", -3, zinter).flags(&[Flags::READONLY]).counted_keys(1).docs(
         Group::SortedSet,
         "6.2.0",
@@ -186,7 +189,13 @@ enum Answer {
 
 impl Request {
     /// Reads the number of keys, the keys and the options, and the sets at the keys.
-    fn read(ctx: &mut Context<'_>, args: &[&[u8]], at: usize, operation: Operation, answer: Answer) -> Result<Self> {
+    fn read(
+        ctx: &mut Context<'_>,
+        args: &[&[u8]],
+        at: usize,
+        operation: Operation,
+        answer: Answer,
+    ) -> Result<Self> {
         let (keys, mut options) = keys(args, at)?;
         let mut sources = Vec::with_capacity(keys.len());
         for key in keys {

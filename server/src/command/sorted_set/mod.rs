@@ -153,9 +153,10 @@ fn rank(ctx: &mut Context<'_>, args: &[&[u8]], count: fn(usize, usize) -> usize)
 
 fn zrem(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let database = ctx.session.database;
-    let removed = ctx.keyspace.update(database, args[1], events::ZREM, |set: &mut SortedSetValue, recorder| {
-        args[2..].iter().filter(|member| set.remove(member, recorder)).count()
-    })?;
+    let removed =
+        ctx.keyspace.update(database, args[1], events::ZREM, |set: &mut SortedSetValue, recorder| {
+            args[2..].iter().filter(|member| set.remove(member, recorder)).count()
+        })?;
     Ok(removed.unwrap_or(0).into())
 }
 

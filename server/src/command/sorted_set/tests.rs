@@ -243,7 +243,9 @@ fn a_walk_finds_every_member_once() {
     fixture.check(&[("object encoding z", "$skiplist"), ("zrank z member:321", ":321")]);
     let (mut cursor, mut found) = ("0".to_owned(), Vec::new());
     loop {
-        let Reply::Array(parts) = fixture.run(&format!("zscan z {cursor} count 7")) else { panic!("an array") };
+        let Reply::Array(parts) = fixture.run(&format!("zscan z {cursor} count 7")) else {
+            panic!("an array")
+        };
         let [Reply::Text(next), Reply::Array(pairs)] = &parts[..] else { panic!("{parts:?}") };
         found.extend(pairs.chunks(2).map(|pair| format!("{pair:?}")));
         cursor = next.clone().into_owned();

@@ -108,7 +108,8 @@ impl Order {
             return;
         };
         let (_, block) = self.tree.get(&place);
-        let behind = entries(block).find(|entry| compare((entry.score, entry.member), (score, member)).is_gt());
+        let behind =
+            entries(block).find(|entry| compare((entry.score, entry.member), (score, member)).is_gt());
         let at = behind.map_or(block.bytes().len(), |entry| entry.range.start);
         self.splice(&place, Splice { at, removed: 0, inserted: &new, entries: 1 });
     }
