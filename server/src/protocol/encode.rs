@@ -13,7 +13,7 @@ pub fn encode(reply: &Reply, version: Version, output: &mut Vec<u8>) {
     let resp3 = version == Version::Resp3;
     match reply {
         Reply::Simple(text) => line(output, b'+', text.as_bytes()),
-        Reply::Error(text) => line(output, b'-', text.as_bytes()),
+        Reply::Error(text) => line(output, b'-', text.trim_end_matches(['\r', '\n']).as_bytes()),
         Reply::Integer(value) => number(output, b':', *value),
         Reply::Bulk(value) => bulk_value(output, value),
         Reply::Text(text) => bulk(output, text.as_bytes()),
@@ -138,7 +138,7 @@ mod tests {
     #[test]
     fn each_kind_of_reply_has_its_form_in_both_versions() {
         check(&Reply::OK, "+OK\r\n", "+OK\r\n");
-        check(&Reply::error("ERR x\r\ny"), "-ERR x  y\r\n", "-ERR x  y\r\n");
+        check(&Reply::error("ERR x\r\ny\n"), "-ERR x  y\r\n", "-ERR x  y\r\n");
         check(&Reply::Integer(-7), ":-7\r\n", ":-7\r\n");
         check(&Reply::Bulk(StringValue::from_bytes(b"12")), "$2\r\n12\r\n", "$2\r\n12\r\n");
         check(&Reply::Bulk(StringValue::from_bytes(b"ab")), "$2\r\nab\r\n", "$2\r\nab\r\n");
