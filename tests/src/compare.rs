@@ -25,6 +25,8 @@ enum Rule {
     /// A cursor and groups of so many elements in any order. Where one of the walks is not through, cursors and what
     /// was found so far are those of different tables: only the kind is compared.
     Walk(usize),
+    /// Small lists and sets have a form of their own since Redis 7.2, and kvasm tells that.
+    Encoding,
     /// Descriptions of commands: name, arity, set of flags, first key, last key, step. The rest of a description
     /// (categories, tips, subcommands) is for people and changes from release to release.
     Descriptions,
@@ -38,11 +40,24 @@ const RULES: &[(&str, Rule)] = &[
     ("PTTL", Rule::Near(CLOCK_SLACK_MS)),
     ("EXPIRETIME", Rule::Near(CLOCK_SLACK_S)),
     ("PEXPIRETIME", Rule::Near(CLOCK_SLACK_MS)),
+    ("HGETALL", Rule::AnyOrderPairs),
+    ("HKEYS", Rule::AnyOrder),
+    ("HRANDFIELD", Rule::Sample),
+    ("HSCAN", Rule::Walk(2)),
+    ("HVALS", Rule::AnyOrder),
+    ("SDIFF", Rule::AnyOrder),
+    ("SINTER", Rule::AnyOrder),
+    ("SMEMBERS", Rule::AnyOrder),
+    ("SPOP", Rule::AnyOrder),
+    ("SRANDMEMBER", Rule::Sample),
+    ("SSCAN", Rule::Walk(1)),
+    ("SUNION", Rule::AnyOrder),
+    ("ZRANDMEMBER", Rule::Sample),
+    ("ZSCAN", Rule::Walk(2)),
+    ("OBJECT ENCODING", Rule::Encoding),
     // Redis shares one object among all equal small integers, with its age and its count.
     ("OBJECT IDLETIME", Rule::Kind),
     ("OBJECT REFCOUNT", Rule::Kind),
-    ("ZRANDMEMBER", Rule::Sample),
-    ("ZSCAN", Rule::Walk(2)),
     ("KEYS", Rule::AnyOrder),
     ("PUBSUB CHANNELS", Rule::AnyOrder),
     ("CONFIG GET", Rule::AnyOrderPairs),
@@ -72,13 +87,11 @@ pub fn same_reply(command: &[Vec<u8>], left: &Value, right: &Value) -> bool {
 
 /// Whether replies of a command have scores, which Redis prints in the shortest form since 7.2 only.
 fn has_scores(command: &[Vec<u8>]) -> bool {
-    let name = command.first().map(|name| name.to_ascii_uppercase()).unwrap_or_default();
-    name.starts_with(b"Z")
+    command.first().is_some_and(|name| name.to_ascii_uppercase().starts_with(b"Z"))
 }
 
 /// A reply with the numbers in it printed in one way.
-#[must_use]
-pub fn scores(reply: &Value) -> Value {
+fn scores(reply: &Value) -> Value {
     let print = |text: &[u8]| match std::str::from_utf8(text).unwrap_or_default().parse::<f64>() {
         // There is one zero.
         Ok(number) => format!("{:?}", number + 0.0).into_bytes(),
@@ -95,15 +108,12 @@ pub fn scores(reply: &Value) -> Value {
 fn same_by_rule(command: &[Vec<u8>], left: &Value, right: &Value) -> bool {
     match rule(command) {
         Rule::Exact => left == right,
+        Rule::Near(slack) => near(left, right, *slack),
+        Rule::AnyOrder => same_in_any_order(left, right, 1),
+        Rule::AnyOrderPairs => same_in_any_order(left, right, 2),
         Rule::Sample => same_kind(left, right) && left.elements().len() == right.elements().len(),
         Rule::Walk(width) => same_walk(left, right, *width),
-        Rule::Near(slack) => near(left, right, *slack),
-        Rule::AnyOrder => {
-            sorted(&left.elements(), 1) == sorted(&right.elements(), 1) && same_kind(left, right)
-        }
-        Rule::AnyOrderPairs => {
-            sorted(&left.elements(), 2) == sorted(&right.elements(), 2) && same_kind(left, right)
-        }
+        Rule::Encoding => same_encoding(left, right),
         Rule::Descriptions => descriptions(left) == descriptions(right) && same_kind(left, right),
         Rule::Kind => same_kind(left, right),
         Rule::Fields(fields) => {
@@ -207,14 +217,26 @@ fn near(left: &Value, right: &Value, slack: i64) -> bool {
     }
 }
 
+/// Whether two replies that are no arrays are equal, and arrays but for the order of groups of elements.
+fn same_in_any_order(left: &Value, right: &Value, width: usize) -> bool {
+    let (elements, others) = (left.elements(), right.elements());
+    let same =
+        if elements.is_empty() { left == right } else { sorted(&elements, width) == sorted(&others, width) };
+    same && same_kind(left, right)
+}
+
 fn same_walk(left: &Value, right: &Value, width: usize) -> bool {
     match (&left.elements()[..], &right.elements()[..]) {
         ([cursor, found], [other, also_found]) if cursor.bytes() == b"0" && other.bytes() == b"0" => {
-            sorted(&found.elements(), width) == sorted(&also_found.elements(), width)
+            same_in_any_order(found, also_found, width)
         }
         ([_, _], [_, _]) => true,
         _ => left == right,
     }
+}
+
+fn same_encoding(kvasm: &Value, redis: &Value) -> bool {
+    kvasm == redis || kvasm.bytes() == b"listpack" && matches!(redis.bytes(), b"hashtable" | b"quicklist")
 }
 
 fn same_kind(left: &Value, right: &Value) -> bool {
@@ -228,13 +250,22 @@ fn sorted(elements: &[Value], width: usize) -> Vec<Vec<Value>> {
     groups
 }
 
-/// How the whole value of a type is read, the key being `KEY`.
+/// How the whole value of a type is read, the key being `KEY`; and if it has no order, of how many elements each group
+/// is that stays together.
 #[must_use]
-pub fn reading(kind: &[u8]) -> &'static [&'static str] {
+pub fn reading(kind: &[u8]) -> (&'static [&'static str], Option<usize>) {
     match kind {
-        b"zset" => &["ZRANGE", "KEY", "0", "-1", "WITHSCORES"],
-        _ => &["GET", "KEY"],
+        b"hash" => (&["HGETALL", "KEY"], Some(2)),
+        b"set" => (&["SMEMBERS", "KEY"], Some(1)),
+        b"zset" => (&["ZRANGE", "KEY", "0", "-1", "WITHSCORES"], None),
+        _ => (&["GET", "KEY"], None),
     }
+}
+
+/// A value that was read, its elements sorted if they have no order.
+#[must_use]
+pub fn in_order(value: Value, width: Option<usize>) -> Value {
+    width.map_or_else(|| value.clone(), |width| Value::Array(sorted(&value.elements(), width).concat()))
 }
 
 /// One key as the final comparison sees it.
@@ -255,11 +286,18 @@ impl Key {
     #[must_use]
     pub fn is_same(&self, other: &Key) -> bool {
         let ttl = near(&Value::Integer(self.ttl_ms), &Value::Integer(other.ttl_ms), CLOCK_SLACK_MS);
-        let value = if self.kind.0.bytes() == b"zset" {
+        let ((kind, encoding), (other_kind, other_encoding)) = (&self.kind, &other.kind);
+        // That of small hashes has had its present name since Redis 7.0.
+        let encoding = if kind.bytes() == b"hash" {
+            encoding == other_encoding
+        } else {
+            same_encoding(encoding, other_encoding)
+        };
+        let value = if kind.bytes() == b"zset" {
             scores(&self.value) == scores(&other.value)
         } else {
             self.value == other.value
         };
-        ttl && self.name == other.name && value && self.kind == other.kind
+        ttl && encoding && value && kind == other_kind && self.name == other.name
     }
 }

@@ -1,7 +1,7 @@
 //! Does the same steps to two servers, compares every reply and message, and looks for the fewest steps that still
 //! show a difference.
 
-use crate::compare::{self, Key, reading};
+use crate::compare::{self, Key};
 use crate::generate::{ORDINARY, SUBSCRIBERS, Step};
 use crate::line;
 use crate::raw::Raw;
@@ -271,7 +271,8 @@ impl Side {
                     connection.command(&command.iter().map(word).collect::<Vec<_>>())
                 };
                 let kind = (ask(&["TYPE", "KEY"]), ask(&["OBJECT", "ENCODING", "KEY"]));
-                let value = ask(reading(kind.0.bytes()));
+                let (read, width) = compare::reading(kind.0.bytes());
+                let value = compare::in_order(ask(read), width);
                 let ttl_ms = ask(&["PTTL", "KEY"]).integer().expect("PTTL is a number");
                 keys.push(Key { name: (database, name), value, kind, ttl_ms });
             }

@@ -14,9 +14,13 @@ const FIRST_SEED: u64 = 20_261_123;
 const MAX_REPORTS: usize = 5;
 
 fn check(events: &str) {
-    // Small enough that values grow beyond it.
-    let options =
-        Options::new().with("notify-keyspace-events", events).with("zset-max-listpack-entries", "8");
+    let options = Options::new()
+        .with("notify-keyspace-events", events)
+        // So that few elements are enough for every form of a value.
+        .with("hash-max-listpack-entries", "6")
+        .with("hash-max-listpack-value", "20")
+        .with("set-max-intset-entries", "6")
+        .with("zset-max-listpack-entries", "8");
     let (mut kvasm, mut redis) = (Server::kvasm(&options), Server::redis(&options));
     let steps = rounds("KVASM_STEPS", 1500) as usize;
     let seeds = match std::env::var("KVASM_SEED") {

@@ -8,6 +8,8 @@ use super::{Command, Group, Run, all};
 const GROUPS: &[(Group, &str)] = &[
     (Group::String, "Strings"),
     (Group::Bitmap, "Bits of strings"),
+    (Group::Hash, "Hashes"),
+    (Group::Set, "Sets"),
     (Group::SortedSet, "Sorted sets"),
     (Group::Geo, "Places on the earth"),
     (Group::Generic, "Keys of any type"),

@@ -24,8 +24,8 @@ pub const COMMANDS: &[Command] = &[
     ),
 ];
 
-/// Keys that SCAN looks at when it is not told how many.
-const DEFAULT_COUNT: usize = 10;
+/// Keys or elements that a step looks at when it is not told how many.
+pub(super) const DEFAULT_COUNT: usize = 10;
 
 fn keys(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let page = ctx.keyspace.scan(ctx.session.database, Position::MIN, usize::MAX)?;
@@ -34,7 +34,7 @@ fn keys(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
 }
 
 fn scan(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    let cursor = parse_cursor(args[1]).ok_or(Error::text("ERR invalid cursor"))?;
+    let cursor = cursor(args[1])?;
     let (filter, count) = parse_options(&args[2..])?;
     // A cursor that no walk gave ends the walk.
     let page = match Position::new(cursor) {
@@ -45,8 +45,13 @@ fn scan(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     Ok(Reply::Array(vec![next.to_string().into(), filter.names(&page.keys)]))
 }
 
+/// A cursor, which of an unknown walk may be any number.
+pub(super) fn cursor(argument: &[u8]) -> Result<u64> {
+    parse_cursor(argument).ok_or(Error::text("ERR invalid cursor"))
+}
+
 /// Reads an unsigned number as C's `strtoul` does, in which Redis has cursors read.
-pub(super) fn parse_cursor(text: &[u8]) -> Option<u64> {
+fn parse_cursor(text: &[u8]) -> Option<u64> {
     let (negative, digits) = match text {
         [] => return Some(0),
         [b'-', digits @ ..] => (true, digits),
@@ -59,14 +64,13 @@ pub(super) fn parse_cursor(text: &[u8]) -> Option<u64> {
     Some(if negative { number.wrapping_neg() } else { number })
 }
 
-pub(super) fn parse_options<'a>(mut options: &[&'a [u8]]) -> Result<(Filter<'a>, usize)> {
+fn parse_options<'a>(mut options: &[&'a [u8]]) -> Result<(Filter<'a>, usize)> {
     let mut filter = Filter::default();
     let mut count = DEFAULT_COUNT;
     while let [option, rest @ ..] = options {
         let [argument, rest @ ..] = rest else { return Err(Error::SYNTAX) };
         if flag(option, "COUNT") {
-            let number = usize::try_from(integer(argument)?).ok().filter(|number| *number > 0);
-            count = number.ok_or(Error::SYNTAX)?;
+            count = scan_count(argument)?;
         } else if flag(option, "MATCH") {
             filter.pattern = Some(argument);
         } else if flag(option, "TYPE") {
@@ -79,24 +83,25 @@ pub(super) fn parse_options<'a>(mut options: &[&'a [u8]]) -> Result<(Filter<'a>,
     Ok((filter, count))
 }
 
-/// Which keys, or elements of a key, are wanted.
+/// How many keys or elements a step is to look at.
+pub(super) fn scan_count(argument: &[u8]) -> Result<usize> {
+    let number = usize::try_from(integer(argument)?).ok().filter(|number| *number > 0);
+    number.ok_or(Error::SYNTAX)
+}
+
+/// Which keys are wanted.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Filter<'a> {
-    /// Whose names match this.
+struct Filter<'a> {
     pattern: Option<&'a [u8]>,
-    /// Whose type has this name.
-    pub kind: Option<&'a [u8]>,
+    kind: Option<&'a [u8]>,
 }
 
 impl Filter<'_> {
-    /// Whether a name matches.
-    pub fn matches(&self, name: &[u8]) -> bool {
-        // A lone star also stands for the empty name, which the matcher says no pattern but the empty one matches.
-        self.pattern.is_none_or(|pattern| pattern == b"*" || glob::matches(pattern, name))
-    }
-
     fn accepts(&self, scanned: &Scanned) -> bool {
-        self.matches(&scanned.key) && self.kind.is_none_or(|kind| flag(kind, scanned.kind.name()))
+        // A lone star also stands for the empty key, which the matcher says no pattern but the empty one matches.
+        let matches =
+            self.pattern.is_none_or(|pattern| pattern == b"*" || glob::matches(pattern, &scanned.key));
+        matches && self.kind.is_none_or(|kind| flag(kind, scanned.kind.name()))
     }
 
     fn names(&self, keys: &[Scanned]) -> Reply {

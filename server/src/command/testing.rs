@@ -124,11 +124,6 @@ fn show(reply: &Reply) -> String {
         Reply::Array(items) | Reply::Set(items) | Reply::Push(items) | Reply::Sequence(items) => {
             format!("[{}]", list(items))
         }
-        Reply::Items(Shape::Members, items) => {
-            let items: Vec<String> =
-                scored(items).map(|(member, _)| format!("${}", member.escape_ascii())).collect();
-            format!("[{}]", items.join(" "))
-        }
         Reply::Items(Shape::Scored, items) => {
             let items: Vec<String> = scored(items)
                 .map(|(member, score)| format!("[${} ,{score}]", member.escape_ascii()))

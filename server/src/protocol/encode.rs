@@ -50,22 +50,23 @@ pub fn encode(reply: &Reply, version: Version, output: &mut Vec<u8>) {
 
 fn shared_items(output: &mut Vec<u8>, shape: Shape, items: &SharedItems, resp3: bool) {
     match shape {
+        Shape::Pairs if resp3 => return pairs(output, items),
+        Shape::Scored => return scores(output, items, resp3),
         Shape::Map if resp3 => number(output, b'%', items.len() / 2),
         Shape::Set if resp3 => number(output, b'~', items.len()),
-        Shape::Members => number(output, b'*', items.len() / 2),
-        Shape::Scored if resp3 => number(output, b'*', items.len() / 2),
-        Shape::Array | Shape::Set | Shape::Map | Shape::Scored => number(output, b'*', items.len()),
+        Shape::Array | Shape::Set | Shape::Map | Shape::Pairs => number(output, b'*', items.len()),
     }
-    match shape {
-        Shape::Array | Shape::Set | Shape::Map => items.iter().for_each(|item| bulk(output, item)),
-        Shape::Members => scored(items).for_each(|(member, _)| bulk(output, member)),
-        Shape::Scored => scored(items).for_each(|(member, score)| {
-            if resp3 {
-                number(output, b'*', 2);
-            }
-            bulk(output, member);
-            double(output, score, resp3);
-        }),
+    items.iter().for_each(|item| bulk(output, item));
+}
+
+fn scores(output: &mut Vec<u8>, items: &SharedItems, resp3: bool) {
+    number(output, b'*', if resp3 { items.len() / 2 } else { items.len() });
+    for (member, score) in scored(items) {
+        if resp3 {
+            number(output, b'*', 2);
+        }
+        bulk(output, member);
+        double(output, score, resp3);
     }
 }
 
@@ -78,6 +79,16 @@ fn aggregate(output: &mut Vec<u8>, prefix: u8, items: &[Reply], version: Version
     number(output, prefix, items.len());
     for item in items {
         encode(item, version, output);
+    }
+}
+
+fn pairs(output: &mut Vec<u8>, items: &SharedItems) {
+    number(output, b'*', items.len() / 2);
+    for (index, item) in items.iter().enumerate() {
+        if index % 2 == 0 {
+            number(output, b'*', 2);
+        }
+        bulk(output, item);
     }
 }
 
@@ -154,8 +165,13 @@ mod tests {
         check(&Reply::Set(vec![1_i64.into()]), "*1\r\n:1\r\n", "~1\r\n:1\r\n");
         check(&Reply::Push(vec![1_i64.into()]), "*1\r\n:1\r\n", ">1\r\n:1\r\n");
         check(&Reply::Map(vec![(Reply::OK, Reply::Null)]), "*2\r\n+OK\r\n$-1\r\n", "%1\r\n+OK\r\n_\r\n");
+        let items: SharedItems = ["a", "b"].iter().collect();
+        let flat = "*2\r\n$1\r\na\r\n$1\r\nb\r\n";
+        check(&Reply::Items(Shape::Array, items.clone()), flat, flat);
+        check(&Reply::Items(Shape::Set, items.clone()), flat, &flat.replace("*2", "~2"));
+        check(&Reply::Items(Shape::Map, items.clone()), flat, &flat.replace("*2", "%1"));
+        check(&Reply::Items(Shape::Pairs, items), flat, &format!("*1\r\n{flat}"));
         let scored = || scored_items([(&b"a"[..], 1.5)]);
-        check(&Reply::Items(Shape::Members, scored()), "*1\r\n$1\r\na\r\n", "*1\r\n$1\r\na\r\n");
         let (flat, pairs) = ("*2\r\n$1\r\na\r\n$3\r\n1.5\r\n", "*1\r\n*2\r\n$1\r\na\r\n,1.5\r\n");
         check(&Reply::Items(Shape::Scored, scored()), flat, pairs);
         check(&Reply::Sequence(vec![Reply::OK, Reply::OK]), "+OK\r\n+OK\r\n", "+OK\r\n+OK\r\n");

@@ -61,9 +61,9 @@ pub enum Shape {
     Set,
     /// Keys, each followed by its value; a flat array in RESP2.
     Map,
-    /// An ordered list of the members of a sorted set, of which the items also are the scores.
-    Members,
-    /// The members of a sorted set with their scores: a list of pairs, or one flat array in RESP2.
+    /// An array of arrays of two; a flat array in RESP2.
+    Pairs,
+    /// As [`Shape::Pairs`], of members of a sorted set and their scores.
     Scored,
 }
 

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use triomphe::Arc;
 
-use super::block::{Block, Items, SharedItems};
+use super::block::{Block, CopiedItems, Items, SharedItems};
 use super::blocks::LabelBytes;
 use super::collection::{Collection, PackedLimits, StoredBlocks};
 use super::dictionary::{Dictionary, search};
@@ -216,16 +216,20 @@ pub fn scored(items: &SharedItems) -> impl Iterator<Item = (&[u8], f64)> {
     std::iter::from_fn(move || Some((items.next()?, parse_score(items.next()?).unwrap_or_default())))
 }
 
+/// The members of what [`SortedSetValue::items`] gives.
+#[must_use]
+pub fn members(items: SharedItems) -> SharedItems {
+    items.select(ITEMS, &[0])
+}
+
 /// Members and scores in the form of what [`SortedSetValue::items`] gives, in the order in which they come.
-pub fn scored_items<'a>(entries: impl IntoIterator<Item = (&'a [u8], f64)>) -> SharedItems {
-    let (mut bytes, mut count) = (Vec::new(), 0);
+pub fn scored_items<M: AsRef<[u8]>>(entries: impl IntoIterator<Item = (M, f64)>) -> SharedItems {
+    let mut copied = CopiedItems::default();
     for (member, score) in entries {
-        bytes.extend_from_slice(&entry::bytes(member, score));
-        count += 1;
+        copied.push(member.as_ref());
+        copied.push(&score.to_le_bytes());
     }
-    let mut items = SharedItems::default();
-    items.push(&Block::new(count, &bytes), 0..bytes.len(), count * ITEMS);
-    items
+    copied.into()
 }
 
 /// Scores and members, sorted, in the form of what [`SortedSetValue::items`] gives.

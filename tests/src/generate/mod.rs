@@ -17,7 +17,7 @@ pub const ORDINARY: std::ops::Range<usize> = 0..2;
 pub const SUBSCRIBERS: std::ops::Range<usize> = 2..4;
 
 /// The groups of commands of one type each, which are equally frequent.
-const TYPES: &[&[&str]] = &[templates::SORTED_SETS, templates::GEO];
+const TYPES: &[&[&str]] = &[templates::HASHES, templates::SETS, templates::SORTED_SETS, templates::GEO];
 
 /// One thing done to both servers.
 #[derive(Clone, PartialEq, Eq)]
@@ -132,7 +132,7 @@ mod tests {
             })
             .collect();
         let groups = [super::templates::DATA, super::templates::TRANSACTION];
-        for template in groups.into_iter().chain(super::TYPES.iter().copied()).flatten() {
+        for template in groups.iter().chain(super::TYPES).copied().flatten() {
             let name = template.split(' ').next().unwrap();
             assert!(names.contains(name.as_bytes()), "{name}");
         }

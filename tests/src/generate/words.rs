@@ -5,6 +5,9 @@ use fastrand::Rng;
 
 const KEYS: &[&[u8]] =
     &[b"a", b"b", b"c", b"d", b"e", b"key:1", b"key:2", b"{tag}x", b"", b"\x00\xff\r\n", b"A"];
+const HASHES: &[&[u8]] = &[b"hash:1", b"hash:2", b"hash:3"];
+const SORTED_SETS: &[&[u8]] = &[b"z", b"y", b"zset:1", b"many"];
+const SETS: &[&[u8]] = &[b"set:1", b"set:2", b"set:3", b"set:4"];
 const NUMBERS: &[&str] = &[
     "0",
     "1",
@@ -116,6 +119,17 @@ const COMMAND_NAMES: &[&str] = &[
     "lcs",
     "expire",
     "bitfield",
+    "hset",
+    "hrandfield",
+    "hgetall",
+    "hscan",
+    "hincrbyfloat",
+    "sadd",
+    "spop",
+    "sinterstore",
+    "sintercard",
+    "smove",
+    "sscan",
     "del",
     "zadd",
     "zunionstore",
@@ -145,6 +159,10 @@ const COMMANDS: &[&str] = &[
     "BITFIELD a SET u8 0 1",
     "SET a b GET",
     "GETEX a",
+    "HSET a b c",
+    "SINTERSTORE a b c",
+    "SINTERCARD 2 a b LIMIT 1",
+    "SMOVE a b c",
     "TOUCH a b",
     "WATCH a",
     "ZADD a 1 b",
@@ -156,7 +174,6 @@ const COMMANDS: &[&str] = &[
     "GEOSEARCHSTORE a b FROMMEMBER c BYRADIUS 1 m",
 ];
 
-const SORTED_SETS: &[&str] = &["z", "y", "zset:1", "many"];
 const LEX_SETS: &[&str] = &["lex:1", "lex:2"];
 const GEO_SETS: &[&str] = &["geo:1", "geo:2", "geo:3"];
 const SCORES: &[&str] = &[
@@ -271,8 +288,24 @@ impl<'a> Words<'a> {
                 return;
             }
             "value" => return arguments.push(self.value()),
-            "member" => return arguments.push(self.member()),
-            "members" | "scored" | "lex-scored" | "many-scored" | "places" => {
+            "hash" => return arguments.push(self.key_among(HASHES)),
+            "set" => return arguments.push(self.key_among(SETS)),
+            "sets" => {
+                let count = self.random.usize(1..4);
+                return arguments.extend((0..count).map(|_| self.key_among(SETS)));
+            }
+            "field" | "member" => return arguments.push(self.element()),
+            "members" => {
+                let count = self.random.usize(1..6);
+                return arguments.extend((0..count).map(|_| self.element()));
+            }
+            "fields" => {
+                for _ in 0..self.random.usize(1..4) {
+                    arguments.extend([self.element(), self.value()]);
+                }
+                return;
+            }
+            "scored" | "lex-scored" | "many-scored" | "places" => {
                 return self.repeated(word, arguments);
             }
             "add-options" | "geo-options" => {
@@ -297,11 +330,9 @@ impl<'a> Words<'a> {
                 arguments.push(b"FROMLONLAT".to_vec());
                 return arguments.extend(self.place());
             }
-            "centre" => return arguments.extend([b"FROMMEMBER".to_vec(), self.member()]),
+            "centre" => return arguments.extend([b"FROMMEMBER".to_vec(), self.element()]),
             "area" => return arguments.extend(line::arguments(self.pick(AREAS))),
-            // Members of other keys now and then.
-            "zset" if self.random.u32(..12) == 0 => return arguments.push(self.key()),
-            "zset" => SORTED_SETS,
+            "zset" => return arguments.push(self.key_among(SORTED_SETS)),
             "lexset" => LEX_SETS,
             "geoset" => GEO_SETS,
             "score" if self.random.bool() => {
@@ -351,7 +382,9 @@ impl<'a> Words<'a> {
             "channel" => CHANNELS,
             "channel-pattern" => CHANNEL_PATTERNS,
             "cursor" => &["0", "abc", "-1", "18446744073709551616", ""],
-            "kind" => &["string", "list", "STRING", "nonsense"],
+            "kind" => &["string", "list", "set", "HASH", "STRING", "nonsense"],
+            // More than any value has, or the same one again and again; -2^63 and the like would need all memory.
+            "count" => &["1000", "0", "-1", "-7", "9223372036854775807", "abc", "4611686018427387904"],
             "name" => &["tester", "a b", "", "x\ny"],
             "on-off" => &["on", "off", "ON", "maybe"],
             "protocol" => &["2", "3", "3", "2", "4", "abc", "-1"],
@@ -368,6 +401,20 @@ impl<'a> Words<'a> {
         KEYS[self.random.usize(..bound)].to_vec()
     }
 
+    /// Mostly one of the keys that hold values of a type, now and then another.
+    fn key_among(&mut self, keys: &[&[u8]]) -> Vec<u8> {
+        if self.random.u32(..15) == 0 { self.key() } else { keys[self.random.usize(..keys.len())].to_vec() }
+    }
+
+    /// A field or member: few different ones, and of those more integers than others.
+    fn element(&mut self) -> Vec<u8> {
+        match self.random.u32(..20) {
+            0..10 => self.random.i32(-3..8).to_string().into_bytes(),
+            10..18 => vec![self.random.u8(b'a'..b'h')],
+            _ => self.value(),
+        }
+    }
+
     fn value(&mut self) -> Vec<u8> {
         match self.random.u32(..20) {
             0..5 => self.random.i32(-20..20_000).to_string().into_bytes(),
@@ -378,20 +425,6 @@ impl<'a> Words<'a> {
             15 => vec![self.random.u8(..); self.random.usize(40..50)],
             16 => vec![b'x'; self.random.usize(50..1500)],
             _ => (0..self.random.usize(1..8)).map(|_| self.random.u8(b'a'..b'e')).collect(),
-        }
-    }
-
-    /// A member of a sorted set, mostly one of a few.
-    fn member(&mut self) -> Vec<u8> {
-        match self.random.u32(..30) {
-            0 => vec![b'm'; self.random.usize(60..70)],
-            1 => self.random.u32(..50).to_string().into_bytes(),
-            2 => Vec::new(),
-            3 => vec![self.random.u8(..); 2],
-            _ => {
-                let length = self.random.usize(1..3);
-                (0..length).map(|_| self.random.u8(b'a'..=b'd')).collect()
-            }
         }
     }
 
@@ -409,7 +442,7 @@ impl<'a> Words<'a> {
             }
             let member = match word {
                 "many-scored" => format!("member:{}", self.random.u32(..500)).into_bytes(),
-                _ => self.member(),
+                _ => self.element(),
             };
             arguments.push(member);
         }
@@ -434,7 +467,8 @@ impl<'a> Words<'a> {
             if self.random.u32(..20) == 0 { self.pick(INDEXES).to_owned() } else { self.keys.to_string() };
         arguments.push(number.into_bytes());
         for _ in 0..self.keys {
-            self.word("zset", arguments);
+            let kind = if self.random.u32(..6) == 0 { "set" } else { "zset" };
+            self.word(kind, arguments);
         }
     }
 

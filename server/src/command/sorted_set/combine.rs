@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use crate::command::arguments::at_least;
 use crate::command::{Command, Context, Error, Flags, Group, Result, flag, integer};
 use crate::keyspace::events;
-use crate::protocol::{Reply, Shape};
+use crate::protocol::Reply;
 use crate::types::{
     Collection, SetValue, SharedItems, SortedSetValue, Value, parse_float, scored, scored_items, sorted_items,
 };
 
-use super::store;
+use super::{reply, store};
 
 /// The rows of these commands.
 pub const COMMANDS: &[Command] = &[
@@ -145,7 +145,7 @@ impl Source {
     fn score(&self, member: &[u8]) -> Option<f64> {
         match self {
             Self::Sorted(set) => set.score(member),
-            Self::Plain(set) => set_members(set).any(|other| other == member).then_some(1.0),
+            Self::Plain(set) => set.contains(member).then_some(1.0),
         }
     }
 
@@ -153,14 +153,8 @@ impl Source {
     fn items(&self) -> SharedItems {
         match self {
             Self::Sorted(set) => set.items(0..set.len(), false),
-            Self::Plain(set) => scored_items(set_members(set).map(|member| (member, 1.0))),
+            Self::Plain(set) => scored_items(set.iter().map(|member| (member, 1.0))),
         }
-    }
-}
-
-fn set_members(set: &SetValue) -> impl Iterator<Item = &[u8]> {
-    match set {
-        SetValue::Packed(block) => block.items(),
     }
 }
 
@@ -296,8 +290,8 @@ fn zdiff(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
 
 fn answer(ctx: &mut Context<'_>, args: &[&[u8]], operation: Operation) -> Result {
     let request = Request::read(ctx, args, 1, operation, Answer::Members)?;
-    let shape = if request.with_scores { Shape::Scored } else { Shape::Members };
-    Ok(Reply::Items(shape, request.with_result(|entries| sorted_items(entries))))
+    let with_scores = request.with_scores;
+    Ok(reply(request.with_result(|entries| sorted_items(entries)), with_scores))
 }
 
 fn zunionstore(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {

@@ -15,11 +15,13 @@ mod tests;
 
 pub(super) use add::{AddOptions, add};
 
-use super::scan::{parse_cursor, parse_options};
-use super::{Command, Context, Error, Flags, Group, Result, flag};
+use super::element_scan::{ElementScan, scan_reply};
+use super::{Command, Context, Error, Flags, Group, Result, flag, scan};
 use crate::keyspace::{Content, EventKind, Expiry, events};
-use crate::protocol::Reply;
-use crate::types::{Collection, PackedLimits, SortedSetValue, format_float};
+use crate::protocol::{Reply, Shape};
+use crate::types::{
+    Collection, CopiedItems, PackedLimits, SharedItems, SortedSetValue, format_float, members,
+};
 
 /// The rows of these commands.
 pub const COMMANDS: &[Command] = &[
@@ -92,6 +94,11 @@ pub(super) fn read<'a>(ctx: &'a mut Context<'_>, key: &[u8]) -> Result<Option<&'
     Ok(ctx.keyspace.get_as(ctx.session.database, key)?)
 }
 
+/// Members with their scores or without.
+fn reply(items: SharedItems, with_scores: bool) -> Reply {
+    if with_scores { Reply::Items(Shape::Scored, items) } else { Reply::Items(Shape::Array, members(items)) }
+}
+
 /// Stores a sorted set of these scores and members in the place of whatever the key holds, which goes if there are
 /// none; answers how many there are.
 pub(super) fn store(
@@ -161,19 +168,15 @@ fn zrem(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
 }
 
 fn zscan(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    let cursor = parse_cursor(args[2]).ok_or(Error::text("ERR invalid cursor"))?;
-    let Some(set) = read(ctx, args[1])? else {
-        return Ok(Reply::Array(vec![Reply::text("0"), Reply::Array(Vec::new())]));
-    };
-    let (filter, count) = parse_options(&args[3..])?;
-    if filter.kind.is_some() {
-        return Err(Error::SYNTAX);
-    }
-    let mut found = Vec::new();
-    let next = set.scan(cursor, count, |member, score| {
-        if filter.matches(member) {
-            found.extend([Reply::bytes(member), format_float(score).into()]);
+    let cursor = scan::cursor(args[2])?;
+    let Some(set) = read(ctx, args[1])? else { return Ok(scan_reply(0, SharedItems::default())) };
+    let options = ElementScan::parse(&args[3..], false)?;
+    let mut found = CopiedItems::default();
+    let next = set.scan(cursor, options.count, |member, score| {
+        if options.wants(member) {
+            found.push(member);
+            found.push(format_float(score).as_bytes());
         }
     });
-    Ok(Reply::Array(vec![next.to_string().into(), Reply::Array(found)]))
+    Ok(scan_reply(next, found))
 }

@@ -1,12 +1,11 @@
 //! Random members of sorted sets.
 
-use std::collections::HashSet;
+use crate::command::random::{Count, copy_repeated, different_ranks, max_copied_bytes};
+use crate::command::{Command, Context, Error, Flags, Group, Result, flag};
+use crate::protocol::Reply;
+use crate::types::{Collection, SharedItems, scored_items};
 
-use crate::command::{Command, Context, Error, Flags, Group, Result, flag, integer};
-use crate::protocol::{Reply, Shape};
-use crate::types::{Collection, SharedItems, SortedSetValue, scored_items};
-
-use super::read;
+use super::{read, reply};
 
 /// The rows of these commands.
 pub const COMMANDS: &[Command] =
@@ -18,87 +17,34 @@ pub const COMMANDS: &[Command] =
         "key [count [WITHSCORES]]",
     )];
 
-/// The most members that are given when they may come more than once: the reply is built in memory.
-const MAX_REPEATED: usize = 10_000_000;
-
 fn zrandmember(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    let (count, shape) = match args[2..] {
-        [] => return one(ctx, args[1]),
-        [count] => (parse_count(count)?, Shape::Members),
-        [count, option] if flag(option, "WITHSCORES") => {
-            let count = parse_count(count)?;
-            if count.unsigned_abs() > i64::MAX as u64 / 2 {
-                return Err(Error::text("ERR value is out of range"));
+    let (count, with_scores) = match args[2..] {
+        [] => {
+            let member = read(ctx, args[1])?.and_then(|set| set.nth(fastrand::usize(..set.len())));
+            return Ok(member.map_or(Reply::Null, |(member, _)| Reply::bytes(member)));
+        }
+        [count] => (Count::parse(count)?, false),
+        [count, option] if flag(option, "WITHSCORES") => (Count::parse_of_pairs(count)?, true),
+        [count, ..] => {
+            Count::parse(count)?;
+            return Err(Error::SYNTAX);
+        }
+    };
+    let max_bytes = max_copied_bytes(ctx);
+    let Some(set) = read(ctx, args[1])? else { return Ok(reply(SharedItems::default(), with_scores)) };
+    let items = match count {
+        Count::Different(count) if count >= set.len() => set.items(0..set.len(), false),
+        Count::Different(count) => {
+            let ranks = different_ranks(count, set.len());
+            scored_items(ranks.into_iter().filter_map(|rank| set.nth(rank)))
+        }
+        Count::Repeated(count) => copy_repeated(max_bytes, count, set.len(), |rank, copied| {
+            if let Some((member, score)) = set.nth(rank) {
+                copied.push(member);
+                copied.push(&score.to_le_bytes());
             }
-            (count, Shape::Scored)
-        }
-        [count, ..] => return Err(parse_count(count).err().unwrap_or(Error::SYNTAX)),
+        })?
+        .into(),
     };
-    let Some(set) = read(ctx, args[1])? else { return Ok(Reply::Items(shape, SharedItems::default())) };
-    let len = set.len();
-    let wanted = usize::try_from(count.unsigned_abs()).unwrap_or(usize::MAX);
-    let items = if count >= 0 && wanted >= len {
-        set.items(0..len, false)
-    } else if count >= 0 {
-        pick(set, different(len, wanted).into_iter())
-    } else if wanted > MAX_REPEATED {
-        return Err(Error::text("ERR value is out of range"));
-    } else {
-        pick(set, std::iter::repeat_with(|| fastrand::usize(..len)).take(wanted))
-    };
-    Ok(Reply::Items(shape, items))
-}
-
-fn parse_count(argument: &[u8]) -> Result<i64> {
-    let count = integer(argument)?;
-    if count == i64::MIN {
-        return Err(Error::text(
-            "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
-        ));
-    }
-    Ok(count)
-}
-
-fn one(ctx: &mut Context<'_>, key: &[u8]) -> Result {
-    let set = read(ctx, key)?;
-    let member = set.and_then(|set| set.nth(fastrand::usize(..set.len())));
-    Ok(member.map_or(Reply::Null, |(member, _)| Reply::bytes(member)))
-}
-
-fn pick(set: &SortedSetValue, places: impl Iterator<Item = usize>) -> SharedItems {
-    scored_items(places.filter_map(|place| set.nth(place)))
-}
-
-/// So many different numbers below `len`, each choice as likely as any other, in random order.
-fn different(len: usize, count: usize) -> Vec<usize> {
-    let (mut chosen, mut seen) = (Vec::with_capacity(count), HashSet::with_capacity(count));
-    // Floyd's algorithm: a number that has come before makes room for the greatest so far.
-    for greatest in len - count..len {
-        let number = fastrand::usize(..=greatest);
-        let number = if seen.insert(number) { number } else { greatest };
-        seen.insert(number);
-        chosen.push(number);
-    }
-    fastrand::shuffle(&mut chosen);
-    chosen
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn numbers_are_different_and_equally_likely() {
-        let mut counts = [0_u32; 10];
-        for _ in 0..20_000 {
-            let numbers = different(10, 4);
-            assert_eq!(numbers.iter().collect::<HashSet<_>>().len(), 4);
-            numbers.into_iter().for_each(|number| counts[number] += 1);
-        }
-        // Eight thousand each; the standard deviation is below 70.
-        assert!(counts.iter().all(|count| count.abs_diff(8000) < 420), "{counts:?}");
-        let mut all = different(5, 5);
-        all.sort_unstable();
-        assert_eq!(all, [0, 1, 2, 3, 4]);
-    }
+    Ok(reply(items, with_scores))
 }

@@ -4,11 +4,10 @@ use std::ops::Range;
 
 use crate::command::{Command, Context, Error, Flags, Group, Result, flag, integer};
 use crate::keyspace::{EventKind, events};
-use crate::protocol::{Reply, Shape};
 use crate::types::{SharedItems, SortedSetValue, scored};
 
 use super::interval::{By, Interval};
-use super::{read, store};
+use super::{read, reply, store};
 
 /// The rows of these commands.
 pub const COMMANDS: &[Command] = &[
@@ -204,7 +203,7 @@ fn zrevrangebylex(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
 fn range(ctx: &mut Context<'_>, args: &[&[u8]], fixed: Fixed) -> Result {
     let query = Query::parse(&args[2..], fixed)?;
     let items = read(ctx, args[1])?.map_or_else(SharedItems::default, |set| query.items(set));
-    Ok(Reply::Items(if query.with_scores { Shape::Scored } else { Shape::Members }, items))
+    Ok(reply(items, query.with_scores))
 }
 
 fn zrangestore(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
