@@ -10,6 +10,8 @@ const GROUPS: &[(Group, &str)] = &[
     (Group::Bitmap, "Bits of strings"),
     (Group::Hash, "Hashes"),
     (Group::Set, "Sets"),
+    (Group::SortedSet, "Sorted sets"),
+    (Group::Geo, "Places on the earth"),
     (Group::Generic, "Keys of any type"),
     (Group::Scripting, "Procedures and triggers"),
     (Group::Transactions, "Transactions"),

@@ -5,9 +5,10 @@ use std::rc::Rc;
 use super::{Context, Error, Outcome, Run, lookup, subcommand};
 use crate::keyspace::{EventClasses, Keyspace};
 use crate::options::Options;
-use crate::protocol::{Reply, split_inline};
+use crate::protocol::{Reply, Shape, split_inline};
 use crate::state::{Mailbox, Message, Server, Session};
 use crate::store::{Databases, Seed};
+use crate::types::scored;
 
 /// A server's state with one client, at a time that stands still.
 pub(super) struct Fixture {
@@ -117,10 +118,17 @@ fn show(reply: &Reply) -> String {
         Reply::Bytes(bytes) => format!("${}", bytes.escape_ascii()),
         Reply::Null | Reply::NullArray => "nil".into(),
         Reply::Double(number) => format!(",{number}"),
+        Reply::Decimal(text) => format!(",{text}"),
         Reply::Boolean(value) => format!("#{value}"),
         Reply::BigNumber(digits) => format!("({digits}"),
         Reply::Array(items) | Reply::Set(items) | Reply::Push(items) | Reply::Sequence(items) => {
             format!("[{}]", list(items))
+        }
+        Reply::Items(Shape::Scored, items) => {
+            let items: Vec<String> = scored(items)
+                .map(|(member, score)| format!("[${} ,{score}]", member.escape_ascii()))
+                .collect();
+            format!("[{}]", items.join(" "))
         }
         Reply::Items(_, items) => {
             let items: Vec<String> = items.iter().map(|item| format!("${}", item.escape_ascii())).collect();

@@ -191,6 +191,10 @@ options! {
     "set-max-listpack-entries" => set_max_listpack_entries: u64 = 128, Integer::new(0, MAX), AtRunTime;
     /// Bytes of the longest member up to which a set is kept in one piece of memory.
     "set-max-listpack-value" => set_max_listpack_value: u64 = 64, Size::new(0, MAX), AtRunTime;
+    /// Members up to which a sorted set is kept in one piece of memory.
+    "zset-max-listpack-entries" => zset_max_listpack_entries: u64 = 128, Integer::new(0, MAX), AtRunTime;
+    /// Bytes of the longest member up to which a sorted set is kept in one piece of memory.
+    "zset-max-listpack-value" => zset_max_listpack_value: u64 = 64, Size::new(0, MAX), AtRunTime;
 
     // What the server tells.
 

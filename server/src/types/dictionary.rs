@@ -79,7 +79,9 @@ impl Shape for HashOrder {
             }
             Block::new(count, &bytes)
         };
-        Some([(*label, part(false)), (middle, part(true))])
+        // The first block may have entries before its label, but its label must not be behind the next one.
+        let label = if middle <= *label { 0 } else { *label };
+        Some([(label, part(false)), (middle, part(true))])
     }
 }
 

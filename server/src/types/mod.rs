@@ -10,6 +10,7 @@
 
 pub mod bits;
 pub mod block;
+pub mod geohash;
 pub mod glob;
 pub mod lcs;
 pub mod number;
@@ -40,7 +41,7 @@ pub use memory::allocation_size;
 pub use number::{IntegerBuffer, LongDouble, format_float, parse_float, parse_integer};
 pub use recorder::Recorder;
 pub use set::{Member, SetLimits, SetValue};
-pub use sorted_set::SortedSetValue;
+pub use sorted_set::{SortedSetValue, members, scored, scored_items, sorted_items};
 pub use stream::StreamValue;
 pub use string::StringValue;
 pub use value::{Kind, Typed, Value};
