@@ -37,9 +37,11 @@ impl Kind {
             "key" | "newkey" | "key1" | "key2" | "source" | "destination" | "destkey" => Self::Key,
             "pattern" => Self::Pattern,
             "unix-time-seconds" | "unix-time-milliseconds" => Self::UnixTime,
-            "seconds" | "milliseconds" | "count" | "offset" | "start" | "end" | "numkeys" | "increment"
-            | "decrement" | "index" | "index1" | "index2" | "destination-db" | "db" | "cursor"
-            | "protover" | "limit" | "client-id" | "maxage" | "bit" | "min-match-len" => Self::Integer,
+            "seconds" | "milliseconds" | "count" | "offset" | "start" | "end" | "numkeys" | "numfields"
+            | "increment" | "decrement" | "index" | "index1" | "index2" | "destination-db" | "db"
+            | "cursor" | "protover" | "limit" | "client-id" | "maxage" | "bit" | "min-match-len" => {
+                Self::Integer
+            }
             _ => Self::String,
         }
     }

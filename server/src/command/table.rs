@@ -341,6 +341,7 @@ const GROUPS: &[&[Command]] = &[
     super::bits::COMMANDS,
     super::bitfield::COMMANDS,
     super::hashes::COMMANDS,
+    super::field_expiry::COMMANDS,
     super::sets::COMMANDS,
     super::set_algebra::COMMANDS,
     super::generic::COMMANDS,
