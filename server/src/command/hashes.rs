@@ -256,7 +256,7 @@ fn change_field<R>(
     let limits = limits(&ctx.server.options);
     let update = |hash: &mut HashValue, recorder: &mut dyn Recorder| {
         let (reply, value) = change(hash.get(args[2]))?;
-        hash.set(args[2], &value, limits, recorder);
+        hash.replace(args[2], &value, limits, recorder);
         Ok(reply)
     };
     ctx.keyspace.update_or_create(ctx.session.database, args[1], event, update)?

@@ -19,6 +19,7 @@ mod counters;
 mod documentation;
 mod element_scan;
 mod expiry;
+mod field_expiry;
 mod function;
 mod generic;
 mod geo;

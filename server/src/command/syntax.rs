@@ -47,6 +47,11 @@ impl Kind {
                 Self::Integer
             }
             "score" | "longitude" | "latitude" | "radius" | "width" | "height" => Self::Double,
+            "seconds" | "milliseconds" | "count" | "offset" | "start" | "end" | "numkeys" | "numfields"
+            | "increment" | "decrement" | "index" | "index1" | "index2" | "destination-db" | "db"
+            | "cursor" | "protover" | "limit" | "client-id" | "maxage" | "bit" | "min-match-len" => {
+                Self::Integer
+            }
             _ => Self::String,
         }
     }

@@ -387,6 +387,7 @@ const GROUPS: &[&[Command]] = &[
     super::bits::COMMANDS,
     super::bitfield::COMMANDS,
     super::hashes::COMMANDS,
+    super::field_expiry::COMMANDS,
     super::sets::COMMANDS,
     super::set_algebra::COMMANDS,
     super::sorted_set::COMMANDS,

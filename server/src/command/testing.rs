@@ -10,13 +10,15 @@ use crate::state::{Mailbox, Message, Server, Session};
 use crate::store::{Databases, Seed};
 use crate::types::scored;
 
-/// A server's state with one client, at a time that stands still.
+/// A server's state with one client, at a time that stands still unless it is set.
 pub(super) struct Fixture {
     pub keyspace: Keyspace,
     pub server: Server,
     pub session: Session,
     pub mailbox: Rc<Mailbox>,
     pub messages: Vec<Message>,
+    /// The time of the next request, in microseconds of unix time.
+    pub now_us: u64,
 }
 
 /// 2024-01-01, in microseconds of unix time.
@@ -34,6 +36,7 @@ impl Fixture {
             session: Session::new(1, None, None, NOW_US / 1_000_000),
             mailbox: Rc::default(),
             messages: Vec::new(),
+            now_us: NOW_US,
         }
     }
 
@@ -89,7 +92,7 @@ impl Fixture {
             (command, _) = subcommand(command, arguments[1]).expect("a subcommand");
         }
         assert!(command.accepts(arguments.len()), "{request}: number of arguments");
-        self.keyspace.begin(NOW_US);
+        self.keyspace.begin(self.now_us);
         let result = self.with_context(|context| match command.run {
             Run::Reply(run) => run(context, &arguments),
             Run::Outcome(run) => run(context, &arguments).map(|outcome| match outcome {

@@ -147,7 +147,7 @@ impl Rate {
 }
 
 impl Engine {
-    /// Lets some keys expire whose time has come; `true` when there may be more.
+    /// Lets some keys and fields expire whose time has come; `true` when there may be more.
     fn expire_due(&mut self) -> bool {
         if self.paused().is_some() {
             return false;
@@ -177,20 +177,18 @@ impl Engine {
         true
     }
 
-    /// Lets one key expire; `false` when a trigger first needs a key from disk.
+    /// Lets one key or some of its fields expire; `false` when a trigger first needs a key from disk.
     ///
     /// The deletion stands whatever triggers say; what they did is undone when one fails.
     fn expire(&mut self, database: u8, key: &[u8]) -> bool {
         let core = self.core();
         let from = core.keyspace.journal().events().len();
         if core.server.triggers.is_idle() {
-            // Looking at it is what lets it expire.
-            let _ = core.keyspace.peek(database, key);
+            core.keyspace.let_expire(database, key);
             return true;
         }
         let whole = self.open();
-        let looked = self.core().keyspace.peek(database, key).map(|_| ());
-        debug_assert!(looked.is_ok(), "a key in the index of expiries is resident");
+        self.core().keyspace.let_expire(database, key);
         let triggers = self.open();
         match self.run_triggers(from) {
             Ok(()) => self.core().keyspace.release(triggers.keyspace),

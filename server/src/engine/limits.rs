@@ -17,7 +17,7 @@ pub const MEMORY_CHECK_PAUSE_US: u64 = 1000;
 /// before it is long.
 pub const BUSY_PERCENT: u128 = 10;
 
-/// Keys that expire in one go before other work gets its turn.
+/// Keys, or small portions of fields of one key, that expire in one go before other work gets its turn.
 pub const MAX_EXPIRIES_PER_TURN: usize = 200;
 
 /// Keys on disk that are looked up in one go because their time has come.

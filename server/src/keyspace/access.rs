@@ -148,6 +148,12 @@ impl Keyspace {
                 }
                 Ok(None)
             }
+            Some(entry) if entry.value.next_end_ms().is_some_and(|end| end < self.now_ms) => {
+                self.expire_fields(database, key, place, usize::MAX);
+                // The last field takes its key with it.
+                let place = self.databases[usize::from(database)].table.find(position, key);
+                Ok(place.map(|place| (position, place)))
+            }
             _ => Ok(Some((position, place))),
         }
     }

@@ -143,6 +143,12 @@ pub mod events {
     pub const HINCRBY: EventKind = EventKind::new("hincrby", EventClasses::HASH);
     /// `HINCRBYFLOAT`.
     pub const HINCRBYFLOAT: EventKind = EventKind::new("hincrbyfloat", EventClasses::HASH);
+    /// Fields got an end.
+    pub const HEXPIRE: EventKind = EventKind::new("hexpire", EventClasses::HASH);
+    /// Fields lost their ends.
+    pub const HPERSIST: EventKind = EventKind::new("hpersist", EventClasses::HASH);
+    /// Fields' ends came.
+    pub const HEXPIRED: EventKind = EventKind::new("hexpired", EventClasses::HASH);
     /// `SADD`, and `SMOVE` at its destination.
     pub const SADD: EventKind = EventKind::new("sadd", EventClasses::SET);
     /// `SREM`, and `SMOVE` at its source.
@@ -220,6 +226,9 @@ pub mod events {
         HDEL,
         HINCRBY,
         HINCRBYFLOAT,
+        HEXPIRE,
+        HPERSIST,
+        HEXPIRED,
         SADD,
         SREM,
         SPOP,

@@ -67,6 +67,8 @@ pub struct Statistics {
     pub misses: u64,
     /// Keys that expired.
     pub expired: u64,
+    /// Fields of hashes that expired.
+    pub expired_fields: u64,
     /// Changes since the start, for `rdb_changes_since_last_save`.
     pub changes: u64,
     /// Keys loaded from disk.

@@ -141,6 +141,7 @@ fn stats(ctx: &Context<'_>, fields: &mut Fields) {
     fields.add("sync_partial_ok", 0);
     fields.add("sync_partial_err", 0);
     fields.add("expired_keys", keys.expired);
+    fields.add("expired_subkeys", keys.expired_fields);
     fields.add("evicted_keys", 0);
     fields.add("evicted_clients", 0);
     fields.add("keyspace_hits", keys.hits);
