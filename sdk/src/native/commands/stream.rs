@@ -148,6 +148,9 @@ fn range(store: &mut Store, words: &[&[u8]], is_reverse: bool) -> Result<Reply> 
         _ => return Err(SYNTAX_ERROR.into()),
     };
     let stream = read(store, words)?;
+    if limit == 0 && store.value(words[1]).is_some() {
+        return Ok(Reply::Nil);
+    }
     if low > high {
         return Ok(Reply::Array(Vec::new()));
     }
