@@ -57,12 +57,16 @@ mod tests {
     fn old_readings_go_and_their_sums_stay() {
         let mut db = Db::test();
         db.install::<crate::downsample>();
-        for ms in 1..=1100_u64 {
+        // Old readings, of before there was a trigger.
+        for ms in 1..=1000 {
+            db.stream_mut(b"readings:oven").add_with_id(StreamId::at_ms(ms), [("value", ms)]).unwrap();
+        }
+        for ms in 1001..=1010_u64 {
             let command = Command::new("XADD").arg("readings:oven").arg(StreamId::at_ms(ms));
             db.execute(command.arg("value").arg(ms)).unwrap();
         }
         assert_eq!(db.stream(b"readings:oven").len(), Ok(1000));
         let minute = db.hash(b"minutes:oven").get("0").unwrap();
-        assert_eq!(minute.as_deref(), Some(b"1100 605550 1 1100".as_slice()));
+        assert_eq!(minute.as_deref(), Some(b"10 10055 1001 1010".as_slice()));
     }
 }
