@@ -41,17 +41,11 @@ impl Kind {
             }
             "pattern" => Self::Pattern,
             "unix-time-seconds" | "unix-time-milliseconds" => Self::UnixTime,
-            "seconds" | "milliseconds" | "count" | "offset" | "start" | "end" | "numkeys" | "increment"
-            | "decrement" | "index" | "index1" | "index2" | "destination-db" | "db" | "cursor"
-            | "protover" | "client-id" | "maxage" | "bit" | "min-match-len" | "weight" | "limit" => {
-                Self::Integer
-            }
-            "score" | "longitude" | "latitude" | "radius" | "width" | "height" => Self::Double,
             "seconds" | "milliseconds" | "count" | "offset" | "start" | "end" | "numkeys" | "numfields"
             | "increment" | "decrement" | "index" | "index1" | "index2" | "destination-db" | "db"
-            | "cursor" | "protover" | "limit" | "client-id" | "maxage" | "bit" | "min-match-len" => {
-                Self::Integer
-            }
+            | "cursor" | "protover" | "limit" | "client-id" | "maxage" | "bit" | "min-match-len"
+            | "weight" => Self::Integer,
+            "score" | "longitude" | "latitude" | "radius" | "width" | "height" => Self::Double,
             _ => Self::String,
         }
     }
