@@ -265,13 +265,19 @@ impl Side {
             names.sort();
             assert_eq!(connection.run("DBSIZE").integer(), Some(names.len() as i64), "DBSIZE {database}");
             for name in names {
-                let mut ask = |command: &[&str]| {
-                    let words = command.iter().map(|word| word.as_bytes().to_vec());
-                    connection.command(&words.chain([name.clone()]).collect::<Vec<_>>())
+                // The star stands for the key.
+                let mut ask = |command: &str| {
+                    let words = command.split(' ');
+                    let word = |word: &str| if word == "*" { name.clone() } else { word.as_bytes().to_vec() };
+                    connection.command(&words.map(word).collect::<Vec<_>>())
                 };
-                let kind = (ask(&["TYPE"]), ask(&["OBJECT", "ENCODING"]));
-                let (value, ttl_ms) = (ask(&["GET"]), ask(&["PTTL"]).integer().expect("PTTL is a number"));
-                keys.push(Key { name: (database, name), value, kind, ttl_ms });
+                let (kind, encoding) = (ask("TYPE *"), ask("OBJECT ENCODING *"));
+                let value = match kind.bytes() {
+                    b"list" => ask("LRANGE * 0 -1"),
+                    _ => ask("GET *"),
+                };
+                let ttl_ms = ask("PTTL *").integer().expect("PTTL is a number");
+                keys.push(Key { name: (database, name), value, kind, encoding, ttl_ms });
             }
         }
         keys

@@ -44,5 +44,5 @@ fn kvasm_answers_as_redis_does() {
 
 #[test]
 fn new_keys_and_misses_are_announced_as_redis_does() {
-    check("KEg$xnm");
+    check("KEg$lxnm");
 }

@@ -8,6 +8,7 @@ use super::{Command, Group, Run, all};
 const GROUPS: &[(Group, &str)] = &[
     (Group::String, "Strings"),
     (Group::Bitmap, "Bits of strings"),
+    (Group::List, "Lists"),
     (Group::Generic, "Keys of any type"),
     (Group::Scripting, "Procedures and triggers"),
     (Group::Transactions, "Transactions"),

@@ -11,6 +11,7 @@ mod arguments;
 mod assign;
 mod bitfield;
 mod bits;
+mod blocking;
 mod categories;
 mod client;
 mod config;
@@ -26,6 +27,8 @@ mod introspection;
 #[cfg(test)]
 mod journal_tests;
 mod key_use;
+mod list_pops;
+mod lists;
 mod object;
 mod procedure;
 mod pubsub;
@@ -41,6 +44,7 @@ mod transaction;
 mod trigger;
 
 pub use arguments::{ExpiryOption, flag, integer, unsigned};
+pub use blocking::Block;
 pub use documentation::markdown;
 pub use secrets::redact;
 pub use table::{Command, Flags, Group, Keys, Run, all, full_name, lookup, subcommand};
@@ -80,6 +84,8 @@ pub enum Outcome {
     Execute,
     /// Call a procedure.
     Call(Call),
+    /// Let the client wait until a key is written.
+    Block(Box<Block>),
     /// Stop the server.
     Shutdown {
         /// Whether even a failing disk must not keep it from stopping.

@@ -10,6 +10,7 @@ pub(super) enum Kind {
     Key,
     String,
     Integer,
+    Double,
     Pattern,
     UnixTime,
     PureToken,
@@ -23,6 +24,7 @@ impl Kind {
             Self::Key => "key",
             Self::String => "string",
             Self::Integer => "integer",
+            Self::Double => "double",
             Self::Pattern => "pattern",
             Self::UnixTime => "unix-time",
             Self::PureToken => "pure-token",
@@ -36,10 +38,12 @@ impl Kind {
         match name {
             "key" | "newkey" | "key1" | "key2" | "source" | "destination" | "destkey" => Self::Key,
             "pattern" => Self::Pattern,
+            "timeout" => Self::Double,
             "unix-time-seconds" | "unix-time-milliseconds" => Self::UnixTime,
-            "seconds" | "milliseconds" | "count" | "offset" | "start" | "end" | "numkeys" | "increment"
-            | "decrement" | "index" | "index1" | "index2" | "destination-db" | "db" | "cursor"
-            | "protover" | "client-id" | "maxage" | "bit" | "min-match-len" => Self::Integer,
+            "seconds" | "milliseconds" | "count" | "offset" | "start" | "stop" | "end" | "rank" | "len"
+            | "num-matches" | "numkeys" | "increment" | "decrement" | "index" | "index1" | "index2"
+            | "destination-db" | "db" | "cursor" | "protover" | "client-id" | "maxage" | "bit"
+            | "min-match-len" => Self::Integer,
             _ => Self::String,
         }
     }

@@ -133,6 +133,8 @@ pub enum Group {
     String,
     /// Bits of strings.
     Bitmap,
+    /// Lists.
+    List,
     /// Connections.
     Connection,
     /// MULTI and EXEC.
@@ -153,6 +155,7 @@ impl Group {
             Self::Generic => "generic",
             Self::String => "string",
             Self::Bitmap => "bitmap",
+            Self::List => "list",
             Self::Connection => "connection",
             Self::Transactions => "transactions",
             Self::PubSub => "pubsub",
@@ -327,6 +330,8 @@ const GROUPS: &[&[Command]] = &[
     super::counters::COMMANDS,
     super::bits::COMMANDS,
     super::bitfield::COMMANDS,
+    super::lists::COMMANDS,
+    super::list_pops::COMMANDS,
     super::generic::COMMANDS,
     super::object::COMMANDS,
     super::expiry::COMMANDS,

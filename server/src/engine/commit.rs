@@ -8,8 +8,14 @@ use crate::options::AppendFsync;
 use crate::state::PubSub;
 
 impl Engine {
-    /// Ends the transaction: journal, notifications, published messages.
+    /// Ends the transaction, and serves those who waited for what it wrote.
     pub(super) fn finish_transaction(&mut self) {
+        self.commit_transaction();
+        self.serve_waiting();
+    }
+
+    /// Ends the transaction: journal, notifications, published messages.
+    pub(super) fn commit_transaction(&mut self) {
         let core = self.core();
         let events = core.keyspace.commit();
         if !events.is_empty() || !core.messages.is_empty() {
@@ -24,7 +30,7 @@ impl Engine {
     /// has begun a transaction, and groups hold whole ones.
     pub(super) fn suspend_transaction(&mut self) {
         self.core().keyspace.keep_pages();
-        self.finish_transaction();
+        self.commit_transaction();
     }
 
     fn flush_when_large(&mut self) {

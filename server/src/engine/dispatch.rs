@@ -1,6 +1,7 @@
 //! The way of one request: found, checked, queued or run, answered.
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use super::limits::{MAX_QUEUED_BYTES, MAX_QUOTED_LEN, MAX_RETRIES};
 use super::persistence::Wait;
@@ -17,6 +18,9 @@ pub enum Step {
     Done,
     /// It is to be executed again after this.
     Wait(Wait),
+    /// Its command waits for a key to be written, until then at the latest. It is to be executed again when the answer is
+    /// in the mailbox.
+    Block(Option<Instant>),
     /// It is answered, and the connection is to be closed.
     Close,
     /// The server is to stop; `force` says that nothing may keep it.
@@ -38,6 +42,7 @@ enum Answer {
         force: bool,
     },
     Wait(Wait),
+    Block(Option<Instant>),
 }
 
 /// A request that has been found in the table.
@@ -59,6 +64,10 @@ impl Engine {
         arguments: &[&[u8]],
         output: &mut Vec<u8>,
     ) -> Step {
+        if let Some(reply) = mailbox.take_answer() {
+            send(session, &reply, output);
+            return Step::Done;
+        }
         if session.reply_mode == ReplyMode::SkipNext {
             session.reply_mode = ReplyMode::Skip;
         }
@@ -94,6 +103,11 @@ impl Engine {
             Ok(Answer::Wait(wait)) => {
                 self.suspend_transaction();
                 return Step::Wait(wait);
+            }
+            Ok(Answer::Block(deadline)) => {
+                session.retry = None;
+                self.finish_transaction();
+                return Step::Block(deadline);
             }
             Ok(Answer::Queued) => {
                 ran = None;
@@ -185,6 +199,7 @@ impl Engine {
             Outcome::Reply(reply) => Answer::Reply(reply),
             Outcome::Close(reply) => Answer::Close(reply),
             Outcome::Shutdown { force } => Answer::Shutdown { force },
+            Outcome::Block(block) => Answer::Block(self.block(session, *block)),
             Outcome::Execute => Answer::Reply(self.execute_queue(session, mailbox)?),
             // `perform` has made the call.
             Outcome::Call(_) => Answer::Reply(Reply::Null),
@@ -278,7 +293,7 @@ impl Engine {
     /// Has something loaded, and the request executed again afterwards.
     fn wait_for(&mut self, session: &mut Session, needs: Vec<Need>) -> command::Result<Answer> {
         if let Some(reason) = self.persistence.take_unreadable(&needs) {
-            return Err(format!("ERR the data cannot be read from disk: {reason}").into());
+            return Err(Error::Reply(unreadable(&reason)));
         }
         let time_us = self.core_ref().keyspace.now_us();
         let retry = session.retry.get_or_insert(Retry { time_us, count: 0 });
@@ -330,6 +345,11 @@ impl Engine {
             server.slow_log.add(entry, server.options.slowlog_max_len as usize);
         }
     }
+}
+
+/// What is said when something that a request needs cannot be read.
+pub(super) fn unreadable(reason: &str) -> ErrorReply {
+    format!("ERR the data cannot be read from disk: {reason}").into()
 }
 
 const TOO_MANY_RETRIES: &str = "ERR the request needed too many keys from disk that it did not name";

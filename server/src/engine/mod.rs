@@ -5,6 +5,7 @@
 //! waits and comes again.
 //!
 //! - `dispatch`: the checks and one command, `transaction`: EXEC,
+//! - `waiting`: commands that wait for a key,
 //! - `call`: procedures, `core`: what they may reach, `cascade`: triggers,
 //! - `commit`: what happens when a transaction ends, `persistence`: the store's side, `background`: timers.
 
@@ -18,6 +19,7 @@ pub mod limits;
 mod persistence;
 mod start;
 mod transaction;
+mod waiting;
 
 pub use background::{run_store_events, run_timers};
 pub use dispatch::Step;
@@ -31,6 +33,7 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use self::core::Core;
 use self::persistence::Persistence;
+use crate::keyspace::Key;
 use crate::options::Options;
 use crate::procedure::Runtime;
 use crate::protocol::RequestLimits;
@@ -46,6 +49,8 @@ pub struct Engine {
     runtime: Runtime<Core>,
     persistence: Persistence,
     clock: Clock,
+    /// Keys that were written, and whose waiting clients need something from disk first.
+    unserved: Vec<(u8, Key)>,
 }
 
 /// Time: read once for each command, monotonic within a run of commands.
@@ -107,6 +112,7 @@ impl Engine {
     /// Forgets a client that has gone.
     pub fn disconnect(&mut self, id: ClientId) {
         let core = self.core();
+        core.server.waiting.remove(&mut core.keyspace, id);
         core.keyspace.unwatch(id);
         core.server.pubsub.remove(id);
         core.server.clients.remove(id);

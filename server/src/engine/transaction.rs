@@ -68,6 +68,7 @@ impl Engine {
                 }
                 let reply = match engine.perform(session, Some(mailbox), row, &arguments) {
                     Ok(Outcome::Reply(reply) | Outcome::Close(reply)) => reply,
+                    Ok(Outcome::Block(block)) => block.refused,
                     Ok(_) => Reply::error("ERR Command not allowed inside a transaction"),
                     Err(Error::Reply(text)) => Reply::Error(text),
                     Err(error @ Error::NotResident(_)) => return Err(error),

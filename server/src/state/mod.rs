@@ -11,6 +11,7 @@ mod pubsub;
 mod session;
 mod slowlog;
 mod statistics;
+mod waiting;
 
 pub use clients::{ClientId, Clients, Handle};
 pub use libraries::{Cached, Digest, Libraries, Library, LibraryError, ModuleCache, module_limits};
@@ -19,12 +20,15 @@ pub use pubsub::{Kind as SubscriptionKind, Message, PubSub};
 pub use session::{Queued, ReplyMode, Retry, Session, Transaction};
 pub use slowlog::{SlowLog, SlowLogEntry};
 pub use statistics::{CommandStatistics, Statistics};
+pub use waiting::{Waiter, Waiting};
 
 use std::path::PathBuf;
 use std::time::Instant;
 
+use crate::keyspace::Keyspace;
 use crate::options::Options;
 use crate::procedure::LogLevel;
+use crate::protocol::Reply;
 use crate::trigger::Triggers;
 
 /// What the store tells of itself, for INFO.
@@ -69,6 +73,8 @@ pub struct Server {
     pub config_file: Option<PathBuf>,
     /// The connected clients.
     pub clients: Clients,
+    /// Clients whose commands wait for a key to be written.
+    pub waiting: Waiting,
     /// Channels and their subscribers.
     pub pubsub: PubSub,
     /// Counters for INFO.
@@ -103,6 +109,7 @@ impl Server {
             options,
             config_file,
             clients: Clients::default(),
+            waiting: Waiting::default(),
             pubsub: PubSub::default(),
             statistics: Statistics::default(),
             libraries: Libraries::default(),
@@ -114,5 +121,16 @@ impl Server {
             run_id,
             started: Instant::now(),
         }
+    }
+
+    /// Answers a command that waits, which then waits no longer; says whether it did.
+    pub fn answer_waiting(&mut self, keyspace: &mut Keyspace, client: ClientId, reply: Reply) -> bool {
+        if self.waiting.remove(keyspace, client).is_none() {
+            return false;
+        }
+        if let Some(handle) = self.clients.get(client) {
+            handle.mailbox.answer(reply);
+        }
+        true
     }
 }

@@ -34,7 +34,7 @@ pub use blocks::LabelBytes;
 pub use chunked::{CHUNK_LEN, ChunkedBytes};
 pub use collection::{Collection, PackedLimits, StoredBlocks};
 pub use hash::HashValue;
-pub use list::ListValue;
+pub use list::{End, ListValue};
 pub use memory::allocation_size;
 pub use number::{IntegerBuffer, LongDouble, format_float, parse_float, parse_integer};
 pub use recorder::Recorder;

@@ -53,6 +53,7 @@ const FLOATS: &[&str] = &[
 ];
 const INDEXES: &[&str] =
     &["0", "1", "2", "5", "-1", "-2", "-100", "100", "9223372036854775807", "abc", "1.5"];
+const ELEMENTS: &[&str] = &["a", "b", "c", "1", "2", "-3", "", "an element of some length"];
 const OFFSETS: &[&str] = &["0", "1", "7", "100", "2000", "-1", "536870912", "9223372036854775807", "abc"];
 const BIT_OFFSETS: &[&str] = &["0", "1", "7", "8", "100", "20000", "-1", "4294967296", "abc", "+1"];
 const FIELD_OFFSETS: &[&str] = &["0", "1", "7", "63", "#0", "#1", "#7", "100", "-1", "#-1", "#", "abc"];
@@ -119,6 +120,15 @@ const COMMAND_NAMES: &[&str] = &[
     "del",
     "hello",
     "publish",
+    "lpush",
+    "lpop",
+    "linsert",
+    "lmove",
+    "lmpop",
+    "blpop",
+    "blmove",
+    "blmpop",
+    "client|unblock",
 ];
 // Redis 7.0 wants at least one argument of a command whose keys are asked for, Redis 7.2 none.
 const COMMANDS: &[&str] = &[
@@ -140,6 +150,12 @@ const COMMANDS: &[&str] = &[
     "GETEX a",
     "TOUCH a b",
     "WATCH a",
+    "RPUSH a b",
+    "LMOVE a b LEFT LEFT",
+    "LMPOP 2 a b LEFT",
+    "BLPOP a b 0",
+    "BLMPOP 0 1 a LEFT",
+    "BRPOPLPUSH a b 0",
 ];
 
 /// Random arguments drawn from one stream of random numbers.
@@ -205,6 +221,11 @@ impl<'a> Words<'a> {
                 return;
             }
             "value" => return arguments.push(self.value()),
+            "element" => return arguments.push(self.element()),
+            "elements" => {
+                let count = if self.random.u32(..20) == 0 { 400 } else { self.random.usize(1..6) };
+                return arguments.extend((0..count).map(|_| self.element()));
+            }
             // Redis quotes unknown names up to their first NUL.
             "garbage" => {
                 let length = self.random.usize(..12);
@@ -218,6 +239,10 @@ impl<'a> Words<'a> {
             "float" => FLOATS,
             "index" => INDEXES,
             "offset" => OFFSETS,
+            "side" => &["LEFT", "RIGHT", "LEFT", "RIGHT", "left", "Right", "up"],
+            "where" => &["BEFORE", "AFTER", "before", "After", "beside"],
+            // Nobody pushes while one waits; what is longer than that would only take time.
+            "timeout" => &["0.001", "0.001", "0.002", "1e-3", "-1", "abc", ""],
             "bit-offset" => BIT_OFFSETS,
             "field-offset" => FIELD_OFFSETS,
             "type" => TYPES,
@@ -256,6 +281,11 @@ impl<'a> Words<'a> {
     fn key(&mut self) -> Vec<u8> {
         let bound = if self.random.bool() { 4 } else { KEYS.len() };
         KEYS[self.random.usize(..bound)].to_vec()
+    }
+
+    /// A value, mostly one of few, so that equal ones meet.
+    fn element(&mut self) -> Vec<u8> {
+        if self.random.u32(..4) == 0 { self.value() } else { self.pick(ELEMENTS).as_bytes().to_vec() }
     }
 
     fn value(&mut self) -> Vec<u8> {
