@@ -160,13 +160,15 @@ impl<'a, 'b> MultiPop<'a, 'b> {
         let (keys, rest) = args[1..].split_at_checked(keys).ok_or(Error::SYNTAX)?;
         let (end_name, options) = rest.split_first().ok_or(Error::SYNTAX)?;
         let end = end(end_name)?;
-        let count = match options {
-            [] => 1,
-            [option, count] if flag(option, "COUNT") => {
-                number(count, 1, "ERR count should be greater than 0")?
+        let (count, rest) = match options {
+            [option, count, rest @ ..] if flag(option, "COUNT") => {
+                (number(count, 1, "ERR count should be greater than 0")?, rest)
             }
-            _ => return Err(Error::SYNTAX),
+            _ => (1, options),
         };
+        if !rest.is_empty() {
+            return Err(Error::SYNTAX);
+        }
         Ok(Self { keys, end, count })
     }
 
