@@ -20,11 +20,16 @@ enum Rule {
     AnyOrderPairs,
     /// Only the kind of value, and that it is an error or not.
     Kind,
+    /// The kind of value and the number of elements.
+    Sample,
+    /// A cursor and groups of so many elements in any order. Where one of the walks is not through, cursors and what
+    /// was found so far are those of different tables: only the kind is compared.
+    Walk(usize),
+    /// Small lists and sets have a form of their own since Redis 7.2, and kvasm tells that.
+    Encoding,
     /// Descriptions of commands: name, arity, set of flags, first key, last key, step. The rest of a description
     /// (categories, tips, subcommands) is for people and changes from release to release.
     Descriptions,
-    /// What OBJECT ENCODING says: kvasm follows Redis 7.2, which has other names for some small values.
-    Encoding,
     /// A map of facts of which only those named must be equal.
     Fields(&'static [&'static str]),
 }
@@ -35,9 +40,21 @@ const RULES: &[(&str, Rule)] = &[
     ("PTTL", Rule::Near(CLOCK_SLACK_MS)),
     ("EXPIRETIME", Rule::Near(CLOCK_SLACK_S)),
     ("PEXPIRETIME", Rule::Near(CLOCK_SLACK_MS)),
+    ("HGETALL", Rule::AnyOrderPairs),
+    ("HKEYS", Rule::AnyOrder),
+    ("HRANDFIELD", Rule::Sample),
+    ("HSCAN", Rule::Walk(2)),
+    ("HVALS", Rule::AnyOrder),
+    ("SDIFF", Rule::AnyOrder),
+    ("SINTER", Rule::AnyOrder),
+    ("SMEMBERS", Rule::AnyOrder),
+    ("SPOP", Rule::AnyOrder),
+    ("SRANDMEMBER", Rule::Sample),
+    ("SSCAN", Rule::Walk(1)),
+    ("SUNION", Rule::AnyOrder),
+    ("OBJECT ENCODING", Rule::Encoding),
     // Redis shares one object among all equal small integers, with its age and its count.
     ("OBJECT IDLETIME", Rule::Kind),
-    ("OBJECT ENCODING", Rule::Encoding),
     ("OBJECT REFCOUNT", Rule::Kind),
     ("KEYS", Rule::AnyOrder),
     ("PUBSUB CHANNELS", Rule::AnyOrder),
@@ -64,15 +81,13 @@ pub fn same_reply(command: &[Vec<u8>], left: &Value, right: &Value) -> bool {
         _ => match rule(command) {
             Rule::Exact => left == right,
             Rule::Near(slack) => near(left, right, *slack),
-            Rule::AnyOrder => {
-                sorted(&left.elements(), 1) == sorted(&right.elements(), 1) && same_kind(left, right)
-            }
-            Rule::AnyOrderPairs => {
-                sorted(&left.elements(), 2) == sorted(&right.elements(), 2) && same_kind(left, right)
-            }
+            Rule::AnyOrder => same_in_any_order(left, right, 1),
+            Rule::AnyOrderPairs => same_in_any_order(left, right, 2),
+            Rule::Sample => same_kind(left, right) && left.elements().len() == right.elements().len(),
+            Rule::Walk(width) => same_walk(left, right, *width),
+            Rule::Encoding => same_encoding(left, right),
             Rule::Descriptions => descriptions(left) == descriptions(right) && same_kind(left, right),
             Rule::Kind => same_kind(left, right),
-            Rule::Encoding => same_encoding(left, right),
             Rule::Fields(fields) => {
                 same_kind(left, right) && fields.iter().all(|field| left.field(field) == right.field(field))
             }
@@ -166,13 +181,6 @@ fn rule(command: &[Vec<u8>]) -> &'static Rule {
     rule.map_or(&Rule::Exact, |(_, rule)| rule)
 }
 
-/// What kvasm and what Redis 7.0 call the same form of a value.
-const SAME_ENCODINGS: &[(&[u8], &[u8])] = &[(b"listpack", b"quicklist")];
-
-fn same_encoding(left: &Value, right: &Value) -> bool {
-    left == right || SAME_ENCODINGS.contains(&(left.bytes(), right.bytes()))
-}
-
 fn near(left: &Value, right: &Value, slack: i64) -> bool {
     match (left, right) {
         (Value::Integer(left), Value::Integer(right)) if *left >= 0 && *right >= 0 => {
@@ -180,6 +188,28 @@ fn near(left: &Value, right: &Value, slack: i64) -> bool {
         }
         _ => left == right,
     }
+}
+
+/// Whether two replies that are no arrays are equal, and arrays but for the order of groups of elements.
+fn same_in_any_order(left: &Value, right: &Value, width: usize) -> bool {
+    let (elements, others) = (left.elements(), right.elements());
+    let same =
+        if elements.is_empty() { left == right } else { sorted(&elements, width) == sorted(&others, width) };
+    same && same_kind(left, right)
+}
+
+fn same_walk(left: &Value, right: &Value, width: usize) -> bool {
+    match (&left.elements()[..], &right.elements()[..]) {
+        ([cursor, found], [other, also_found]) if cursor.bytes() == b"0" && other.bytes() == b"0" => {
+            same_in_any_order(found, also_found, width)
+        }
+        ([_, _], [_, _]) => true,
+        _ => left == right,
+    }
+}
+
+fn same_encoding(kvasm: &Value, redis: &Value) -> bool {
+    kvasm == redis || kvasm.bytes() == b"listpack" && matches!(redis.bytes(), b"hashtable" | b"quicklist")
 }
 
 fn same_kind(left: &Value, right: &Value) -> bool {
@@ -193,6 +223,24 @@ fn sorted(elements: &[Value], width: usize) -> Vec<Vec<Value>> {
     groups
 }
 
+/// How the whole value of a type is read, the key being `KEY`; and if it has no order, of how many elements each group
+/// is that stays together.
+#[must_use]
+pub fn reading(kind: &[u8]) -> (&'static [&'static str], Option<usize>) {
+    match kind {
+        b"hash" => (&["HGETALL", "KEY"], Some(2)),
+        b"list" => (&["LRANGE", "KEY", "0", "-1"], None),
+        b"set" => (&["SMEMBERS", "KEY"], Some(1)),
+        _ => (&["GET", "KEY"], None),
+    }
+}
+
+/// A value that was read, its elements sorted if they have no order.
+#[must_use]
+pub fn in_order(value: Value, width: Option<usize>) -> Value {
+    width.map_or_else(|| value.clone(), |width| Value::Array(sorted(&value.elements(), width).concat()))
+}
+
 /// One key as the final comparison sees it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Key {
@@ -200,10 +248,8 @@ pub struct Key {
     pub name: (usize, Vec<u8>),
     /// Its value.
     pub value: Value,
-    /// What `TYPE` calls it.
-    pub kind: Value,
-    /// What `OBJECT ENCODING` calls it.
-    pub encoding: Value,
+    /// What `TYPE` and `OBJECT ENCODING` call it.
+    pub kind: (Value, Value),
     /// What `PTTL` says.
     pub ttl_ms: i64,
 }
@@ -213,9 +259,13 @@ impl Key {
     #[must_use]
     pub fn is_same(&self, other: &Key) -> bool {
         let ttl = near(&Value::Integer(self.ttl_ms), &Value::Integer(other.ttl_ms), CLOCK_SLACK_MS);
-        ttl && self.name == other.name
-            && self.value == other.value
-            && self.kind == other.kind
-            && same_encoding(&self.encoding, &other.encoding)
+        let ((kind, encoding), (other_kind, other_encoding)) = (&self.kind, &other.kind);
+        // That of small hashes has had its present name since Redis 7.0.
+        let encoding = if kind.bytes() == b"hash" {
+            encoding == other_encoding
+        } else {
+            same_encoding(encoding, other_encoding)
+        };
+        ttl && encoding && kind == other_kind && self.name == other.name && self.value == other.value
     }
 }

@@ -265,19 +265,16 @@ impl Side {
             names.sort();
             assert_eq!(connection.run("DBSIZE").integer(), Some(names.len() as i64), "DBSIZE {database}");
             for name in names {
-                // The star stands for the key.
-                let mut ask = |command: &str| {
-                    let words = command.split(' ');
-                    let word = |word: &str| if word == "*" { name.clone() } else { word.as_bytes().to_vec() };
-                    connection.command(&words.map(word).collect::<Vec<_>>())
+                let mut ask = |command: &[&str]| {
+                    let word =
+                        |word: &&str| if *word == "KEY" { name.clone() } else { word.as_bytes().to_vec() };
+                    connection.command(&command.iter().map(word).collect::<Vec<_>>())
                 };
-                let (kind, encoding) = (ask("TYPE *"), ask("OBJECT ENCODING *"));
-                let value = match kind.bytes() {
-                    b"list" => ask("LRANGE * 0 -1"),
-                    _ => ask("GET *"),
-                };
-                let ttl_ms = ask("PTTL *").integer().expect("PTTL is a number");
-                keys.push(Key { name: (database, name), value, kind, encoding, ttl_ms });
+                let kind = (ask(&["TYPE", "KEY"]), ask(&["OBJECT", "ENCODING", "KEY"]));
+                let (read, width) = compare::reading(kind.0.bytes());
+                let value = compare::in_order(ask(read), width);
+                let ttl_ms = ask(&["PTTL", "KEY"]).integer().expect("PTTL is a number");
+                keys.push(Key { name: (database, name), value, kind, ttl_ms });
             }
         }
         keys

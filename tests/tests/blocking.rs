@@ -352,6 +352,23 @@ fn who_is_served_raises_events_and_touches_watched_keys() {
 }
 
 #[test]
+fn who_caches_is_told_of_a_push_and_of_what_was_served_for_it() {
+    let server = server();
+    if !server.is_kvasm() {
+        // Redis tells of both together.
+        return;
+    }
+    let mut popper = waiter(&server, "BLPOP q 0");
+    let mut pusher = server.connect();
+    pusher.run("HELLO 3");
+    check(&mut pusher, &[("CLIENT TRACKING ON BCAST", "+OK"), ("RPUSH q x", ":1")]);
+    assert_eq!(popper.read().to_string(), r#"["q", "x"]"#);
+    for _ in 0..2 {
+        assert_eq!(pusher.read().to_string(), r#">["invalidate", ["q"]]"#);
+    }
+}
+
+#[test]
 fn many_wait_for_one_key_and_each_push_serves_one() {
     const WAITERS: usize = 300;
     let server = server();

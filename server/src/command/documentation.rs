@@ -9,6 +9,8 @@ const GROUPS: &[(Group, &str)] = &[
     (Group::String, "Strings"),
     (Group::Bitmap, "Bits of strings"),
     (Group::List, "Lists"),
+    (Group::Hash, "Hashes"),
+    (Group::Set, "Sets"),
     (Group::Generic, "Keys of any type"),
     (Group::Scripting, "Procedures and triggers"),
     (Group::Transactions, "Transactions"),

@@ -42,7 +42,7 @@ impl Kind {
             "unix-time-seconds" | "unix-time-milliseconds" => Self::UnixTime,
             "seconds" | "milliseconds" | "count" | "offset" | "start" | "stop" | "end" | "rank" | "len"
             | "num-matches" | "numkeys" | "increment" | "decrement" | "index" | "index1" | "index2"
-            | "destination-db" | "db" | "cursor" | "protover" | "client-id" | "maxage" | "bit"
+            | "destination-db" | "db" | "cursor" | "protover" | "limit" | "client-id" | "maxage" | "bit"
             | "min-match-len" => Self::Integer,
             _ => Self::String,
         }

@@ -39,7 +39,7 @@ impl Flags {
     pub const LOADING: Self = Self(1 << 6);
     /// It may be run on stale data.
     pub const STALE: Self = Self(1 << 7);
-    /// It is not shown by MONITOR.
+    /// It calls a procedure: MONITOR shows it before what that does.
     pub const SKIP_MONITOR: Self = Self(1 << 8);
     /// It does not enter the slow log.
     pub const SKIP_SLOWLOG: Self = Self(1 << 9);
@@ -53,7 +53,7 @@ impl Flags {
     pub const MOVABLEKEYS: Self = Self(1 << 13);
     /// It may block.
     pub const BLOCKING: Self = Self(1 << 14);
-    /// It may replicate even when memory is full, and the like: accepted for its name in `COMMAND INFO`.
+    /// What it does may be seen by others although it is not known to write: it publishes, or calls a procedure.
     pub const MAY_REPLICATE: Self = Self(1 << 15);
     /// It may be called without any key although it can take keys.
     pub const NO_MANDATORY_KEYS: Self = Self(1 << 16);
@@ -135,6 +135,10 @@ pub enum Group {
     Bitmap,
     /// Lists.
     List,
+    /// Hashes.
+    Hash,
+    /// Sets.
+    Set,
     /// Connections.
     Connection,
     /// MULTI and EXEC.
@@ -156,6 +160,8 @@ impl Group {
             Self::String => "string",
             Self::Bitmap => "bitmap",
             Self::List => "list",
+            Self::Hash => "hash",
+            Self::Set => "set",
             Self::Connection => "connection",
             Self::Transactions => "transactions",
             Self::PubSub => "pubsub",
@@ -267,6 +273,13 @@ impl Command {
         self
     }
 
+    /// Says that all arguments from `first` on are keys, and that the first of them is used in another way.
+    #[must_use]
+    pub const fn keys_from(mut self, first: usize) -> Self {
+        self.keys = Keys::From { first };
+        self
+    }
+
     /// Adds what the documentation says.
     #[must_use]
     pub const fn docs(
@@ -332,6 +345,9 @@ const GROUPS: &[&[Command]] = &[
     super::bitfield::COMMANDS,
     super::lists::COMMANDS,
     super::list_pops::COMMANDS,
+    super::hashes::COMMANDS,
+    super::sets::COMMANDS,
+    super::set_algebra::COMMANDS,
     super::generic::COMMANDS,
     super::object::COMMANDS,
     super::expiry::COMMANDS,
@@ -343,6 +359,9 @@ const GROUPS: &[&[Command]] = &[
     super::server::COMMANDS,
     super::config::COMMANDS,
     super::info::COMMANDS,
+    super::monitor::COMMANDS,
+    super::memory::COMMANDS,
+    super::latency::COMMANDS,
     super::introspection::COMMANDS,
     super::procedure::COMMANDS,
     super::function::COMMANDS,

@@ -3,20 +3,25 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::limits::{MAX_COLD_EXPIRIES_PER_TURN, MAX_EXPIRIES_PER_TURN};
+use super::limits::{BUSY_PERCENT, MAX_COLD_EXPIRIES_PER_TURN, MAX_EXPIRIES_PER_TURN};
 use super::persistence::Arrival;
-use super::{Engine, Shared};
+use super::{EndOnPanic, Engine, Shared};
 use crate::command::Error;
+use crate::keyspace::Key;
 use crate::options::{AppendFsync, OutputClass};
 use crate::state::Closing;
 
 /// How often clients and statistics are looked after.
 const HOUSEKEEPING_PAUSE: Duration = Duration::from_millis(100);
+/// For how long nobody looks whether a pause is over that was to be longer.
+const MAX_PAUSE_SLEEP: Duration = Duration::from_secs(1);
 
 /// Takes in what the store tells, until the store is closed.
 pub async fn run_store_events(engine: Shared, mut arrivals: UnboundedReceiver<Arrival>) {
+    let _guard = EndOnPanic(Rc::clone(&engine));
     while let Some(arrival) = arrivals.recv().await {
         engine.borrow_mut().on_arrival(arrival);
     }
@@ -24,8 +29,11 @@ pub async fn run_store_events(engine: Shared, mut arrivals: UnboundedReceiver<Ar
 
 /// Runs for as long as the server does.
 pub async fn run_timers(engine: Shared) {
+    let _guard = EndOnPanic(Rc::clone(&engine));
     let signals = engine.borrow().signals();
-    tokio::join!(run_log_timer(&engine), run_expiry(&engine), run_housekeeping(&engine), async {
+    let timers =
+        async { tokio::join!(run_log_timer(&engine), run_expiry(&engine), run_housekeeping(&engine)) };
+    tokio::join!(timers, run_pauses(&engine), async {
         loop {
             signals.flush.notified().await;
             // What is ready to run runs first, so that one group takes it all.
@@ -33,6 +41,19 @@ pub async fn run_timers(engine: Shared) {
             engine.borrow_mut().flush();
         }
     });
+}
+
+/// Makes durable what was done until now; an error says why the disk does not take it.
+pub async fn settle(engine: &Shared) -> Result<(), String> {
+    let (signals, last) = {
+        let mut engine = engine.borrow_mut();
+        engine.flush();
+        (engine.signals(), engine.core_ref().keyspace.journal().last_group())
+    };
+    while !engine.borrow().settled(last)? {
+        signals.durable.notified().await;
+    }
+    Ok(())
 }
 
 async fn run_log_timer(engine: &Shared) {
@@ -58,11 +79,49 @@ async fn run_expiry(engine: &Shared) {
     }
 }
 
+/// Wakes who waits for the end of a pause.
+async fn run_pauses(engine: &Shared) {
+    let signals = engine.borrow().signals();
+    loop {
+        signals.paused.notified().await;
+        loop {
+            // It may have become longer, or be over before its time.
+            let Some(left) = engine.borrow().pause_left() else { break };
+            tokio::time::sleep(left.min(MAX_PAUSE_SLEEP)).await;
+        }
+        signals.unpaused.notify_waiters();
+    }
+}
+
 async fn run_housekeeping(engine: &Rc<std::cell::RefCell<Engine>>) {
-    let mut rate = Rate::default();
+    let (mut rate, mut load) = (Rate::default(), Load::default());
     loop {
         tokio::time::sleep(HOUSEKEEPING_PAUSE).await;
-        engine.borrow_mut().look_after_clients(&mut rate);
+        let mut engine = engine.borrow_mut();
+        engine.look_after_clients(&mut rate);
+        engine.persistence.set_busy(load.measure_percent() > BUSY_PERCENT);
+    }
+}
+
+/// How much of the time this thread works.
+struct Load {
+    measured: Instant,
+    busy: Duration,
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Self { measured: Instant::now(), busy: Duration::ZERO }
+    }
+}
+
+impl Load {
+    /// In percent, since it was last measured.
+    fn measure_percent(&mut self) -> u128 {
+        let (now, busy) = (Instant::now(), Handle::current().metrics().worker_total_busy_duration(0));
+        let elapsed = now.duration_since(std::mem::replace(&mut self.measured, now));
+        let worked = busy.saturating_sub(std::mem::replace(&mut self.busy, busy));
+        worked.as_nanos() * 100 / elapsed.as_nanos().max(1)
     }
 }
 
@@ -90,7 +149,17 @@ impl Rate {
 impl Engine {
     /// Lets some keys expire whose time has come; `true` when there may be more.
     fn expire_due(&mut self) -> bool {
+        if self.paused().is_some() {
+            return false;
+        }
         self.clock.restart();
+        let more = self.expire_some();
+        let took = self.clock.now.elapsed();
+        self.note_latency("expire-cycle", took);
+        more
+    }
+
+    fn expire_some(&mut self) -> bool {
         let now_us = self.clock.unix_us();
         for _ in 0..MAX_EXPIRIES_PER_TURN {
             self.core().keyspace.begin(now_us);
@@ -99,10 +168,10 @@ impl Engine {
                 return false;
             };
             if !self.expire(database, &key) {
-                self.suspend_transaction();
+                self.suspend_transaction(None);
                 return false;
             }
-            self.finish_transaction();
+            self.finish_transaction(None);
         }
         self.request_flush();
         true
@@ -128,16 +197,16 @@ impl Engine {
             Err(Error::Reply(_)) => self.take_back(triggers),
             Err(Error::NotResident(need)) => {
                 self.take_back(triggers);
-                if self.persistence.take_unreadable(std::slice::from_ref(&need)).is_some() {
+                let needs = [need];
+                let load = self.persistence.expiry_load.take();
+                if load.is_some_and(|(of, load)| of[..] == *key && load.failure_of(&needs).is_some()) {
+                    let [need] = needs;
                     tracing::warn!(?need, "a trigger on an expired key needed a key that cannot be read");
                     self.core().keyspace.release(whole.keyspace);
                     return true;
                 }
                 self.take_back(whole);
-                let Self { core, persistence, .. } = self;
-                if let Some(core) = core {
-                    persistence.request(&core.keyspace, &[need]);
-                }
+                self.persistence.expiry_load = Some((Key::new(key), self.load(&needs)));
                 return false;
             }
         }
@@ -155,6 +224,9 @@ impl Engine {
     fn look_after_clients(&mut self, rate: &mut Rate) {
         self.clock.restart();
         let now_s = self.clock.unix_us() / 1_000_000;
+        if !self.core().server.tracking.is_idle() {
+            self.core().shrink_tracking_table();
+        }
         let server = &mut self.core().server;
         let used = crate::memory::used_bytes();
         server.statistics.peak_memory_bytes = server.statistics.peak_memory_bytes.max(used);

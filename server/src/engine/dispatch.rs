@@ -9,7 +9,7 @@ use super::{Engine, core};
 use crate::command::{self, Command, Error, Flags, Outcome};
 use crate::keyspace::Need;
 use crate::protocol::{ErrorReply, Reply, Version, encode};
-use crate::state::{Mailbox, Queued, ReplyMode, Retry, Session, SlowLog, SlowLogEntry, Transaction};
+use crate::state::{Mailbox, Queued, ReplyMode, Retry, Session, Transaction};
 
 /// What becomes of a request.
 #[derive(Debug)]
@@ -71,7 +71,7 @@ impl Engine {
         if session.reply_mode == ReplyMode::SkipNext {
             session.reply_mode = ReplyMode::Skip;
         }
-        let now_us = match session.retry {
+        let now_us = match &session.retry {
             Some(retry) => retry.time_us,
             None => self.clock.unix_us(),
         };
@@ -89,7 +89,7 @@ impl Engine {
             Err(error) => Err(self.reject(session, arguments, error.clone())),
         };
         let answer = match answer {
-            Err(Error::NotResident(need)) => self.wait_for(session, vec![need]),
+            Err(Error::NotResident(need)) => self.wait_for(session, &[need]),
             other => other,
         };
         if answer.is_err() && matches!(&found, Ok(found) if found.parent.name == "exec") {
@@ -98,17 +98,15 @@ impl Engine {
                 self.leave_transaction(session);
             }
         }
+        let is_client = matches!(&found, Ok(found) if found.parent.name == "client");
         let mut ran = found.ok();
         let (reply, step) = match answer {
             Ok(Answer::Wait(wait)) => {
-                self.suspend_transaction();
+                self.suspend_transaction(Some(session));
                 return Step::Wait(wait);
             }
-            Ok(Answer::Block(deadline)) => {
-                session.retry = None;
-                self.finish_transaction();
-                return Step::Block(deadline);
-            }
+            // The answer comes when it is served.
+            Ok(Answer::Block(deadline)) => (Reply::Sequence(Vec::new()), Step::Block(deadline)),
             Ok(Answer::Queued) => {
                 ran = None;
                 (Reply::simple("QUEUED"), Step::Done)
@@ -126,8 +124,13 @@ impl Engine {
         session.retry = None;
         session.seed = None;
         self.account(session, ran, arguments, &reply);
-        self.finish_transaction();
-        send(session, &reply, output);
+        if !is_client && session.transaction.is_none() {
+            self.core().server.tracking.end_caching(session.id);
+        }
+        self.finish_transaction(Some(session));
+        if !matches!(step, Step::Block(_)) {
+            send(session, &reply, output);
+        }
         step
     }
 
@@ -167,6 +170,9 @@ impl Engine {
                 other @ Error::NotResident(_) => Err(other),
             };
         }
+        if let Some(wait) = self.pause_for(session, found) {
+            return Ok(Answer::Wait(wait));
+        }
         // A subcommand may be called as a command is, so it is the parent's name that counts.
         let (row, name) = (found.row, found.parent.name);
         if let Some(transaction) = &mut session.transaction
@@ -179,12 +185,15 @@ impl Engine {
                 return Err(Error::text("ERR too many bytes queued in this transaction"));
             }
             transaction.queue.push(queued);
+            transaction.writes |= row.is(Flags::WRITE);
+            transaction.may_write |= may_write(row);
             return Ok(Answer::Queued);
         }
-        // A procedure that is not read-only is held back like a write, but refused only when it does write.
-        let runs_procedure = row.is(Flags::NO_MANDATORY_KEYS) && !row.is(Flags::READONLY);
-        let may_write = row.is(Flags::WRITE) || name == "exec" || runs_procedure;
-        if may_write && let Some(wait) = self.persistence.back_pressure(self.core_ref()) {
+        let queue_may_write =
+            name == "exec" && session.transaction.as_ref().is_some_and(|transaction| transaction.may_write);
+        if (may_write(row) || queue_may_write)
+            && let Some(wait) = self.persistence.back_pressure(self.core_ref())
+        {
             return Ok(Answer::Wait(wait));
         }
         let needs = match (&session.transaction, name) {
@@ -192,7 +201,7 @@ impl Engine {
             _ => self.needs_of(session.database, row, arguments),
         };
         if !needs.is_empty() {
-            return self.wait_for(session, needs);
+            return self.wait_for(session, &needs);
         }
         let outcome = self.perform(session, Some(mailbox), row, arguments)?;
         let answer = match outcome {
@@ -207,6 +216,9 @@ impl Engine {
         if matches!(name, "config" | "exec" | "function" | "trigger") {
             self.update_listeners();
         }
+        if matches!(name, "client" | "exec") {
+            self.signal_pause();
+        }
         Ok(answer)
     }
 
@@ -220,6 +232,7 @@ impl Engine {
         arguments: &[&[u8]],
     ) -> command::Result<Outcome> {
         let core = self.core();
+        core.keyspace.set_no_touch(session.no_touch && row.name != "touch");
         if core.server.triggers.is_idle() {
             let outcome = core.run(session, mailbox, row, arguments)?;
             return match outcome {
@@ -246,8 +259,10 @@ impl Engine {
         if session.transaction.is_some() && row.is(Flags::NO_MULTI) {
             return Err("ERR Command not allowed inside a transaction".into());
         }
+        // An EXEC that is run again may have subscribed its client when it ran in vain.
         if session.version == Version::Resp2
             && session.is_subscriber()
+            && session.retry.is_none()
             && !SUBSCRIBER_COMMANDS.contains(&found.parent.name)
         {
             return Err(format!(
@@ -257,11 +272,18 @@ impl Engine {
             )
             .into());
         }
+        if session.is_monitor
+            && [Flags::WRITE, Flags::READONLY, Flags::MAY_REPLICATE].iter().any(|flag| row.is(*flag))
+        {
+            return Err("ERR Replica can't interact with the keyspace".into());
+        }
         let core = self.core();
         if row.is(Flags::DENYOOM) && core.is_out_of_memory() {
             return Err(core::OUT_OF_MEMORY.into());
         }
-        if (row.is(Flags::WRITE) || found.parent.name == "exec")
+        let queue_writes = found.parent.name == "exec"
+            && session.transaction.as_ref().is_some_and(|transaction| transaction.writes);
+        if (row.is(Flags::WRITE) || queue_writes)
             && let Some(text) = core.write_failure()
         {
             return Err(text.into());
@@ -291,59 +313,22 @@ impl Engine {
     }
 
     /// Has something loaded, and the request executed again afterwards.
-    fn wait_for(&mut self, session: &mut Session, needs: Vec<Need>) -> command::Result<Answer> {
-        if let Some(reason) = self.persistence.take_unreadable(&needs) {
-            return Err(Error::Reply(unreadable(&reason)));
-        }
-        let time_us = self.core_ref().keyspace.now_us();
-        let retry = session.retry.get_or_insert(Retry { time_us, count: 0 });
-        retry.count += 1;
-        if retry.count > MAX_RETRIES {
+    fn wait_for(&mut self, session: &mut Session, needs: &[Need]) -> command::Result<Answer> {
+        let (time_us, count) = match &session.retry {
+            Some(retry) => {
+                if let Some(reason) = retry.load.failure_of(needs) {
+                    return Err(Error::Reply(unreadable(&reason)));
+                }
+                (retry.time_us, retry.count)
+            }
+            None => (self.core_ref().keyspace.now_us(), 0),
+        };
+        if count >= MAX_RETRIES {
             return Err(Error::text(TOO_MANY_RETRIES));
         }
-        let Self { core, persistence, .. } = self;
-        if let Some(core) = core {
-            persistence.request(&core.keyspace, &needs);
-        }
-        Ok(Answer::Wait(Wait::Loaded(needs)))
-    }
-
-    /// Counts a reply, and the command that has run for it, if one has.
-    pub(super) fn account(
-        &mut self,
-        session: &Session,
-        ran: Option<Found>,
-        arguments: &[&[u8]],
-        reply: &Reply,
-    ) {
-        let before = self.clock.now;
-        self.clock.now = std::time::Instant::now();
-        let duration = self.clock.now.duration_since(before);
-        let time_s = self.clock.unix_us() / 1_000_000;
-        let server = &mut self.core().server;
-        if let Reply::Error(text) = reply {
-            server.statistics.count_error(text);
-        }
-        let Some(found) = ran else { return };
-        server.statistics.commands += 1;
-        let counted = server.statistics.command(found.place);
-        counted.calls += 1;
-        counted.duration_ns += duration.as_nanos() as u64;
-        counted.failed_calls += u64::from(reply.is_error());
-        let threshold_us = server.options.slowlog_log_slower_than_us;
-        let duration_us = duration.as_micros() as i64;
-        let is_slow = threshold_us >= 0 && duration_us >= threshold_us;
-        if is_slow && !found.row.is(Flags::SKIP_SLOWLOG) {
-            let entry = SlowLogEntry {
-                id: 0,
-                time_s,
-                duration_us: duration_us as u64,
-                arguments: SlowLog::shorten(&command::redact(arguments)),
-                address: session.address.map(|address| address.to_string()).unwrap_or_default(),
-                name: session.name.clone(),
-            };
-            server.slow_log.add(entry, server.options.slowlog_max_len as usize);
-        }
+        let load = self.load(needs);
+        session.retry = Some(Retry { time_us, count: count + 1, load: Rc::clone(&load) });
+        Ok(Answer::Wait(Wait::Loaded(load)))
     }
 }
 
@@ -357,6 +342,13 @@ const TOO_MANY_RETRIES: &str = "ERR the request needed too many keys from disk t
 /// What a RESP2 client may do while it is subscribed to something.
 const SUBSCRIBER_COMMANDS: [&str; 7] =
     ["subscribe", "psubscribe", "unsubscribe", "punsubscribe", "ping", "quit", "reset"];
+
+/// Whether a command is held back while the log is full. A procedure that is not read-only is, but it is refused only
+/// when it does write.
+fn may_write(row: &Command) -> bool {
+    let runs_procedure = row.is(Flags::NO_MANDATORY_KEYS) && !row.is(Flags::READONLY);
+    row.is(Flags::WRITE) || runs_procedure
+}
 
 fn send(session: &mut Session, reply: &Reply, output: &mut Vec<u8>) {
     match session.reply_mode {

@@ -4,11 +4,14 @@
 //! complete requests and takes the encoded replies, and when a request has to wait ([`Step::Wait`]) it is `net` that
 //! waits and comes again.
 //!
-//! - `dispatch`: the checks and one command, `transaction`: EXEC,
+//! - `dispatch`: the checks and one command, `transaction`: EXEC, `pause`: what has to wait for a client's sake,
 //! - `waiting`: commands that wait for a key,
 //! - `call`: procedures, `core`: what they may reach, `cascade`: triggers,
-//! - `commit`: what happens when a transaction ends, `persistence`: the store's side, `background`: timers.
+//! - `commit`: what happens when a transaction ends, `account`: what is counted, `monitor` and `tracking`: who is shown
+//!   what ran, or told what it changed,
+//! - `persistence`: the store's side, `background`: timers.
 
+mod account;
 mod background;
 mod call;
 mod cascade;
@@ -16,12 +19,17 @@ mod commit;
 mod core;
 mod dispatch;
 pub mod limits;
+mod monitor;
+mod pause;
 mod persistence;
 mod start;
+#[cfg(test)]
+mod tests;
+mod tracking;
 mod transaction;
 mod waiting;
 
-pub use background::{run_store_events, run_timers};
+pub use background::{run_store_events, run_timers, settle};
 pub use dispatch::Step;
 pub use persistence::{Signals, Wait};
 pub use start::{StartError, open};
@@ -37,10 +45,22 @@ use crate::keyspace::Key;
 use crate::options::Options;
 use crate::procedure::Runtime;
 use crate::protocol::RequestLimits;
-use crate::state::{ClientId, Mailbox, Session};
+use crate::state::{ClientId, Load, Mailbox, Session};
 
 /// The engine, shared by the tasks of the one thread that it runs on.
 pub type Shared = Rc<RefCell<Engine>>;
+
+/// A defect that makes a task panic may leave a transaction half done. Then the process ends: the log has only whole
+/// transactions, so a restart is safe, and going on is not. Every task that uses the engine keeps one of these.
+pub struct EndOnPanic(pub Shared);
+
+impl Drop for EndOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.borrow_mut().fail("a task of the engine panicked".to_owned());
+        }
+    }
+}
 
 /// See the module's description.
 pub struct Engine {
@@ -50,7 +70,7 @@ pub struct Engine {
     persistence: Persistence,
     clock: Clock,
     /// Keys that were written, and whose waiting clients need something from disk first.
-    unserved: Vec<(u8, Key)>,
+    unserved: Vec<((u8, Key), Rc<Load>)>,
 }
 
 /// Time: read once for each command, monotonic within a run of commands.
@@ -115,6 +135,9 @@ impl Engine {
         core.server.waiting.remove(&mut core.keyspace, id);
         core.keyspace.unwatch(id);
         core.server.pubsub.remove(id);
+        core.server.monitors.remove(&id);
+        core.server.tracking.stop(id);
+        core.keyspace.observe(!core.server.tracking.is_idle());
         core.server.clients.remove(id);
     }
 

@@ -9,20 +9,16 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::Engine;
+use super::commit::Author;
 use super::core::Core;
-use super::dispatch::find;
+use super::dispatch::{find, unreadable};
 use crate::command::{Block, Error, Outcome};
 use crate::keyspace::{self, Key, Need};
 use crate::protocol::Reply;
-use crate::state::{ClientId, Session, Waiter};
+use crate::state::{ClientId, Load, Session, Waiter};
 
-/// What came of running a waiting command again.
-enum Served {
-    /// It is answered, or waits on.
-    Done,
-    /// It is to be run again when something has been loaded from disk; those behind it have to wait for that, too.
-    Later,
-}
+/// What serving has to wait for, if anything: it goes on there, with all who come later, when that has been loaded.
+type Missing = Option<Need>;
 
 impl Engine {
     /// Lets a client's command wait; gives the end of the wait.
@@ -48,30 +44,38 @@ impl Engine {
         server.answer_waiting(keyspace, client, Reply::NullArray);
     }
 
-    /// Runs the commands that wait for keys which have been written.
-    pub(super) fn serve_waiting(&mut self) {
+    /// Runs the commands that wait for keys which have been written. `cause` is the client whose command wrote them.
+    pub(super) fn serve_waiting(&mut self, cause: Option<&Session>) {
         while let Some(name) = self.core().keyspace.next_ready() {
-            if matches!(self.serve_key(&name), Served::Later) {
-                self.unserved.push(name);
-            }
+            self.serve_or_load(name, None, cause);
         }
     }
 
-    /// Tries again to serve those who had to wait for something from disk, too.
+    /// Goes on with those who had to wait for something from disk, too, as far as it has been loaded.
     pub(super) fn resume_serving(&mut self) {
-        if self.unserved.is_empty() {
+        let is_over = |(_, load): &mut (_, Rc<Load>)| load.is_over();
+        let loaded: Vec<_> = self.unserved.extract_if(.., is_over).collect();
+        if loaded.is_empty() {
             return;
         }
-        for name in std::mem::take(&mut self.unserved) {
-            self.core().keyspace.set_ready(name);
-        }
         self.clock.restart();
-        self.serve_waiting();
+        for (name, load) in loaded {
+            self.serve_or_load(name, Some(&load), None);
+        }
+        self.serve_waiting(None);
         self.request_flush();
     }
 
-    /// Runs the commands that wait for a key, in the order of their coming, as long as it is there.
-    fn serve_key(&mut self, name: &(u8, Key)) -> Served {
+    fn serve_or_load(&mut self, name: (u8, Key), loaded: Option<&Load>, cause: Option<&Session>) {
+        if let Some(need) = self.serve_key(&name, loaded, cause) {
+            let load = self.load(&[need]);
+            self.unserved.push((name, load));
+        }
+    }
+
+    /// Runs the commands that wait for a key, in the order of their coming, as long as it is there. `loaded` is what was
+    /// loaded for that.
+    fn serve_key(&mut self, name: &(u8, Key), loaded: Option<&Load>, cause: Option<&Session>) -> Missing {
         let mut last = 0;
         while let Some((arrival, client)) = self.core().server.waiting.next(name, last) {
             last = arrival;
@@ -80,75 +84,76 @@ impl Engine {
             keyspace.begin(now_us);
             let found = match keyspace.peek(name.0, &name.1) {
                 Ok(entry) => entry.map(|entry| entry.value.kind()),
-                Err(keyspace::Error::NotResident(need)) => return self.load_for(need),
+                Err(keyspace::Error::NotResident(need)) => {
+                    let is_unreadable = loaded.is_some_and(|load| failure(load, &need).is_some());
+                    return (!is_unreadable).then_some(need);
+                }
                 Err(keyspace::Error::WrongType) => None,
             };
             if found.is_none() && !server.waiting.matters_when_gone(name) {
                 break;
             }
-            let is_wanted = server
-                .waiting
-                .get(client)
-                .is_some_and(|waiter| waiter.wakes_when_gone || found == Some(waiter.kind));
-            if is_wanted && matches!(self.serve(client, &name.1), Served::Later) {
-                return Served::Later;
+            let waiter = server.waiting.get(client);
+            if waiter.is_some_and(|waiter| waiter.wakes_when_gone || found == Some(waiter.kind))
+                && let Some(need) = self.serve(client, &name.1, loaded, cause)
+            {
+                return Some(need);
             }
         }
         // A look may have found that the key's time has come.
-        self.commit_transaction();
-        Served::Done
+        self.commit_transaction(Author { client: None, cause });
+        None
     }
 
     /// Runs the command of one client that waits.
-    fn serve(&mut self, client: ClientId, key: &Key) -> Served {
+    fn serve(
+        &mut self,
+        client: ClientId,
+        key: &Key,
+        loaded: Option<&Load>,
+        cause: Option<&Session>,
+    ) -> Missing {
         let server = &mut self.core().server;
-        let (Some(waiter), Some(handle)) = (server.waiting.get(client), server.clients.get_mut(client))
-        else {
-            return Served::Done;
-        };
+        let (waiter, handle) = (server.waiting.get(client)?, server.clients.get_mut(client)?);
         let (request, mailbox) = (Rc::clone(&waiter.request), Rc::clone(&handle.mailbox));
-        let Some(mut session) = handle.session.take() else { return Served::Done };
+        let mut session = handle.session.take()?;
+        session.woken_by = Some(key.clone());
         let arguments = request.arguments();
-        let mut served = Served::Done;
-        // What waits was found when it came, and the table does not change.
-        if let Ok(found) = find(&arguments) {
-            session.woken_by = Some(key.clone());
-            let result = self.perform(&mut session, Some(&mailbox), found.row, &arguments);
-            session.woken_by = None;
-            let reply = match result {
-                Ok(Outcome::Reply(reply)) => Some(reply),
-                Ok(_) => None,
-                Err(Error::Reply(text)) => Some(Reply::Error(text)),
-                Err(Error::NotResident(need)) => {
-                    match self.persistence.take_unreadable(std::slice::from_ref(&need)) {
-                        Some(reason) => Some(Reply::Error(super::dispatch::unreadable(&reason))),
-                        None => {
-                            served = self.load_for(need);
-                            None
-                        }
-                    }
-                }
-            };
-            if let Some(reply) = reply {
-                self.account(&session, Some(found), &arguments, &reply);
-                let Core { keyspace, server, .. } = self.core();
-                server.answer_waiting(keyspace, client, reply);
+        let result = find(&arguments)
+            .and_then(|found| self.perform(&mut session, Some(&mailbox), found.row, &arguments));
+        session.woken_by = None;
+        let mut missing = None;
+        let reply = match result {
+            Ok(Outcome::Reply(reply)) => Some(reply),
+            Ok(_) => None,
+            Err(Error::Reply(text)) => Some(Reply::Error(text)),
+            Err(Error::NotResident(need)) => {
+                let failure = loaded.and_then(|load| failure(load, &need));
+                missing = failure.is_none().then_some(need);
+                failure.map(|reason| Reply::Error(unreadable(&reason)))
             }
+        };
+        let Core { keyspace, server, .. } = self.core();
+        if missing.is_some() {
+            keyspace.keep_pages();
         }
-        self.commit_transaction();
+        if let Some(reply) = reply {
+            if let Reply::Error(text) = &reply {
+                server.statistics.count_error(text);
+            }
+            server.answer_waiting(keyspace, client, reply);
+        }
+        self.commit_transaction(Author { client: Some(&session), cause });
+        // What this took is not to be counted as a part of the next command.
+        self.clock.now = Instant::now();
         if let Some(handle) = self.core().server.clients.get_mut(client) {
             handle.session = Some(session);
         }
-        served
+        missing
     }
+}
 
-    /// Has something loaded that serving needs.
-    fn load_for(&mut self, need: Need) -> Served {
-        let Self { core, persistence, .. } = self;
-        if let Some(core) = core {
-            core.keyspace.keep_pages();
-            persistence.request(&core.keyspace, &[need]);
-        }
-        Served::Later
-    }
+/// Why something could not be loaded.
+fn failure(load: &Load, need: &Need) -> Option<String> {
+    load.failure_of(std::slice::from_ref(need))
 }

@@ -263,6 +263,7 @@ impl Keyspace {
                 self.watchers.touch(database, &key);
             }
         }
+        self.watchers.observer.touch_all();
         let held = &mut self.databases[usize::from(database)];
         let count = held.len();
         self.statistics.changes += count as u64;
@@ -296,6 +297,7 @@ impl Keyspace {
                 }
             }
         }
+        self.watchers.observer.touch_all();
         self.exchange(first, second);
         self.journal.push(&Change::Swap { a: first, b: second });
         if self.undo.is_recording() {

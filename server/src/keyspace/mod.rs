@@ -5,7 +5,7 @@
 //! or threads; time is told to it.
 //!
 //! - `access`: reading, `change` and `relocate`: writing, `scan`: walking, `expiry`: keys whose time has come,
-//! - `journal`, `undo`, `watch`, `event`: what a change leaves behind,
+//! - `journal`, `undo`, `watch`, `observe`, `event`: what a change leaves behind,
 //! - `cold`: keys that are only on disk, `recovery`: the state after a start, `replay`: the log on top of it.
 
 mod access;
@@ -16,6 +16,7 @@ mod entry;
 mod event;
 mod expiry;
 mod journal;
+mod observe;
 mod recovery;
 mod relocate;
 mod replay;
@@ -31,6 +32,7 @@ pub use cold::{ColdKey, ColdPage, Need};
 pub use entry::{Entry, Key};
 pub use event::{Event, EventClasses, EventKind, events};
 pub use journal::Journal;
+pub use observe::Touched;
 pub use recovery::Loaded;
 pub use relocate::Address;
 pub use replay::{Replay, ReplayError};
@@ -83,9 +85,12 @@ pub struct Keyspace {
     watchers: Watchers,
     now_us: u64,
     now_ms: u64,
+    /// Whether keys whose time has come are as good as gone, but stay.
+    expiry_held: bool,
+    /// Reads do not count as use of their keys.
+    no_touch: bool,
     statistics: Statistics,
     definitions: HashMap<(SystemTable, Vec<u8>), Vec<u8>>,
-    definition_changes: u64,
     /// Pages of cold keys that the transaction has walked: database, start and limit. A retry needs them again.
     used_pages: Vec<(u8, Position, usize)>,
 }
@@ -97,6 +102,7 @@ pub struct Savepoint {
     steps: usize,
     journal: JournalMark,
     touched: usize,
+    observed: usize,
 }
 
 impl Keyspace {
@@ -104,6 +110,11 @@ impl Keyspace {
     pub fn begin(&mut self, now_us: u64) {
         self.now_us = now_us;
         self.now_ms = now_us / 1000;
+    }
+
+    /// Says whether reads from now on leave the times when their keys were last used as they are.
+    pub fn set_no_touch(&mut self, no_touch: bool) {
+        self.no_touch = no_touch;
     }
 
     /// The time of the transaction in microseconds of unix time.
@@ -158,6 +169,7 @@ impl Keyspace {
             steps: self.undo.len(),
             journal: self.journal.mark(),
             touched: self.watchers.touched_len(),
+            observed: self.watchers.observer.touched_len(),
         }
     }
 
@@ -182,6 +194,7 @@ impl Keyspace {
         }
         self.journal.rollback(savepoint.journal);
         self.watchers.rollback(savepoint.touched);
+        self.watchers.observer.rollback(savepoint.observed);
         self.undo.close();
     }
 
@@ -202,8 +215,13 @@ impl Keyspace {
     }
 
     /// Lets `watcher` know later whether the key was touched from now on.
-    pub fn watch(&mut self, watcher: WatcherId, database: u8, key: &[u8]) {
+    pub fn watch(&mut self, watcher: WatcherId, database: u8, key: &[u8]) -> Result<(), Error> {
+        // A key whose time has come goes first, so that its going is no change to who begins to watch it. To those who
+        // watch it already it is one, even if this transaction is taken back: they see that its time has come.
+        self.locate(database, key)?;
+        self.watchers.commit();
         self.watchers.watch(watcher, database, key);
+        Ok(())
     }
 
     /// Forgets all that `watcher` watches.
@@ -226,9 +244,40 @@ impl Keyspace {
         self.watchers.set_ready(key);
     }
 
+    /// Lets keys stay whose time has come, although nobody sees them; only while nothing may be written.
+    pub fn hold_expiry(&mut self, is_held: bool) {
+        self.expiry_held = is_held;
+    }
+
+    /// Sets whether every touched key is noted, for [`Keyspace::take_touched`].
+    pub fn observe(&mut self, is_observed: bool) {
+        self.watchers.observer.set(is_observed);
+    }
+
+    /// How much the current transaction has touched so far, if all keys are observed.
+    #[must_use]
+    pub fn touched_len(&self) -> usize {
+        self.watchers.observer.touched_len()
+    }
+
+    /// What committed transactions have touched since this was asked last, in order, if all keys are observed.
+    pub fn take_touched(&mut self) -> Vec<Touched> {
+        self.watchers.observer.take_committed()
+    }
+
     /// Whether a key that `watcher` watches was touched.
     #[must_use]
     pub fn is_dirty(&self, watcher: WatcherId) -> bool {
         self.watchers.is_dirty(watcher)
+    }
+
+    /// Whether the time of a key that `watcher` watches has come, although the key is not removed yet.
+    #[must_use]
+    pub fn watches_expired(&self, watcher: WatcherId) -> bool {
+        self.watchers.watched_by(watcher).iter().any(|(database, key)| {
+            let table = &self.databases[usize::from(*database)].table;
+            let entry = table.find(self.seed.position(key), key).and_then(|place| table.get(place));
+            entry.is_some_and(|entry| entry.is_expired(self.now_ms))
+        })
     }
 }

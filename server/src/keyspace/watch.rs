@@ -5,6 +5,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::Key;
+use super::observe::Observer;
 
 /// A connection, as the keyspace knows it.
 pub type WatcherId = u64;
@@ -34,6 +35,8 @@ pub(super) struct Watchers {
     touched: Vec<(u8, Key)>,
     /// Awaited keys that committed transactions have touched, in that order.
     ready: VecDeque<(u8, Key)>,
+    /// Told of every touched key, watched or not.
+    pub observer: Observer,
 }
 
 impl Watchers {
@@ -78,7 +81,13 @@ impl Watchers {
         }
     }
 
+    /// What a connection watches.
+    pub fn watched_by(&self, watcher: WatcherId) -> &[(u8, Key)] {
+        self.by_watcher.get(&watcher).map_or(&[], Vec::as_slice)
+    }
+
     pub fn touch(&mut self, database: u8, key: &[u8]) {
+        self.observer.touch(database, key);
         if !self.keys.is_empty() {
             let key = (database, Key::new(key));
             // Often one key is touched again and again.
@@ -102,6 +111,7 @@ impl Watchers {
     }
 
     pub fn commit(&mut self) {
+        self.observer.commit();
         for key in self.touched.drain(..) {
             if let Some(interest) = self.keys.get(&key) {
                 self.dirty.extend(&interest.watchers);

@@ -1,10 +1,11 @@
 //! One client's side of the conversation: what it has chosen, and the transaction that it is collecting.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 
-use super::ClientId;
+use super::{ClientId, Load};
 use crate::keyspace::Key;
-use crate::protocol::Version;
+use crate::protocol::{Reply, Version};
 
 /// Which replies a client wants, as set with `CLIENT REPLY`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,15 +61,24 @@ pub struct Transaction {
     pub queue: Vec<Queued>,
     /// Whether a command could not be queued, so that EXEC must refuse.
     pub aborted: bool,
+    /// Whether a queued command is a write.
+    pub writes: bool,
+    /// Whether one is a write or a procedure that may write.
+    pub may_write: bool,
+    /// What became of the first commands of the queue when EXEC ran them in vain, because something had to be loaded
+    /// first. They are counted; those with a reply have done what cannot be undone, and are not run again.
+    pub attempted: Vec<Option<Reply>>,
 }
 
 /// A request that is run again, as of the time when it was run first.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Retry {
     /// That time, in microseconds of unix time.
     pub time_us: u64,
     /// How often it has been run.
     pub count: u32,
+    /// What it has waited for last.
+    pub load: Rc<Load>,
 }
 
 /// See the module's description.
@@ -115,6 +125,8 @@ pub struct Session {
     pub no_evict: bool,
     /// Whether it asked that its commands do not count as use of keys.
     pub no_touch: bool,
+    /// Whether it sees the commands of all others.
+    pub is_monitor: bool,
     /// When it connected, in seconds of unix time.
     pub connected_s: u64,
     /// When it last sent a command, in seconds of unix time.
@@ -159,6 +171,7 @@ impl Session {
             patterns: 0,
             no_evict: false,
             no_touch: false,
+            is_monitor: false,
             connected_s: now_s,
             active_s: now_s,
             last_command: "NULL",
@@ -184,7 +197,7 @@ impl Session {
         self.transaction = None;
         self.watching = false;
         (self.channels, self.patterns) = (0, 0);
-        (self.no_evict, self.no_touch) = (false, false);
+        (self.no_evict, self.no_touch, self.is_monitor) = (false, false, false);
     }
 
     /// Whether it is subscribed to anything.

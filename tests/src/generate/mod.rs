@@ -16,6 +16,9 @@ pub const ORDINARY: std::ops::Range<usize> = 0..2;
 /// Connections that only subscribe: the first speaks RESP2 at the start, the second RESP3.
 pub const SUBSCRIBERS: std::ops::Range<usize> = 2..4;
 
+/// The groups of commands of one type each, which are equally frequent.
+const TYPES: &[&[&str]] = &[templates::HASHES, templates::LISTS, templates::SETS];
+
 /// One thing done to both servers.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Step {
@@ -72,7 +75,11 @@ impl Generator {
             970.. if !in_transaction => {
                 Step::ShortLife(connection, Words::new(&mut self.random).expand(templates::SHORT_LIFE))
             }
-            _ => self.command(connection, templates::DATA),
+            0..350 => self.command(connection, templates::DATA),
+            _ => {
+                let group = TYPES[self.random.usize(..TYPES.len())];
+                self.command(connection, group)
+            }
         }
     }
 
@@ -124,7 +131,8 @@ mod tests {
                 _ => None,
             })
             .collect();
-        for template in [super::templates::DATA, super::templates::TRANSACTION].concat() {
+        let groups = [super::templates::DATA, super::templates::TRANSACTION];
+        for template in groups.iter().chain(super::TYPES).copied().flatten() {
             let name = template.split(' ').next().unwrap();
             assert!(names.contains(name.as_bytes()), "{name}");
         }

@@ -5,6 +5,9 @@ use fastrand::Rng;
 
 const KEYS: &[&[u8]] =
     &[b"a", b"b", b"c", b"d", b"e", b"key:1", b"key:2", b"{tag}x", b"", b"\x00\xff\r\n", b"A"];
+const HASHES: &[&[u8]] = &[b"hash:1", b"hash:2", b"hash:3"];
+const LISTS: &[&[u8]] = &[b"list:1", b"list:2", b"list:3"];
+const SETS: &[&[u8]] = &[b"set:1", b"set:2", b"set:3", b"set:4"];
 const NUMBERS: &[&str] = &[
     "0",
     "1",
@@ -53,7 +56,6 @@ const FLOATS: &[&str] = &[
 ];
 const INDEXES: &[&str] =
     &["0", "1", "2", "5", "-1", "-2", "-100", "100", "9223372036854775807", "abc", "1.5"];
-const ELEMENTS: &[&str] = &["a", "b", "c", "1", "2", "-3", "", "an element of some length"];
 const OFFSETS: &[&str] = &["0", "1", "7", "100", "2000", "-1", "536870912", "9223372036854775807", "abc"];
 const BIT_OFFSETS: &[&str] = &["0", "1", "7", "8", "100", "20000", "-1", "4294967296", "abc", "+1"];
 const FIELD_OFFSETS: &[&str] = &["0", "1", "7", "63", "#0", "#1", "#7", "100", "-1", "#-1", "#", "abc"];
@@ -117,6 +119,17 @@ const COMMAND_NAMES: &[&str] = &[
     "lcs",
     "expire",
     "bitfield",
+    "hset",
+    "hrandfield",
+    "hgetall",
+    "hscan",
+    "hincrbyfloat",
+    "sadd",
+    "spop",
+    "sinterstore",
+    "sintercard",
+    "smove",
+    "sscan",
     "del",
     "hello",
     "publish",
@@ -148,6 +161,10 @@ const COMMANDS: &[&str] = &[
     "BITFIELD a SET u8 0 1",
     "SET a b GET",
     "GETEX a",
+    "HSET a b c",
+    "SINTERSTORE a b c",
+    "SINTERCARD 2 a b LIMIT 1",
+    "SMOVE a b c",
     "TOUCH a b",
     "WATCH a",
     "RPUSH a b",
@@ -221,10 +238,27 @@ impl<'a> Words<'a> {
                 return;
             }
             "value" => return arguments.push(self.value()),
-            "element" => return arguments.push(self.element()),
+            "hash" => return arguments.push(self.key_among(HASHES)),
+            "set" => return arguments.push(self.key_among(SETS)),
+            "sets" => {
+                let count = self.random.usize(1..4);
+                return arguments.extend((0..count).map(|_| self.key_among(SETS)));
+            }
+            "list" => return arguments.push(self.key_among(LISTS)),
             "elements" => {
                 let count = if self.random.u32(..20) == 0 { 400 } else { self.random.usize(1..6) };
                 return arguments.extend((0..count).map(|_| self.element()));
+            }
+            "field" | "member" | "element" => return arguments.push(self.element()),
+            "members" => {
+                let count = self.random.usize(1..6);
+                return arguments.extend((0..count).map(|_| self.element()));
+            }
+            "fields" => {
+                for _ in 0..self.random.usize(1..4) {
+                    arguments.extend([self.element(), self.value()]);
+                }
+                return;
             }
             // Redis quotes unknown names up to their first NUL.
             "garbage" => {
@@ -266,7 +300,9 @@ impl<'a> Words<'a> {
             "channel" => CHANNELS,
             "channel-pattern" => CHANNEL_PATTERNS,
             "cursor" => &["0", "abc", "-1", "18446744073709551616", ""],
-            "kind" => &["string", "list", "STRING", "nonsense"],
+            "kind" => &["string", "list", "set", "HASH", "STRING", "nonsense"],
+            // More than any value has, or the same one again and again; -2^63 and the like would need all memory.
+            "count" => &["1000", "0", "-1", "-7", "9223372036854775807", "abc", "4611686018427387904"],
             "name" => &["tester", "a b", "", "x\ny"],
             "on-off" => &["on", "off", "ON", "maybe"],
             "protocol" => &["2", "3", "3", "2", "4", "abc", "-1"],
@@ -283,9 +319,18 @@ impl<'a> Words<'a> {
         KEYS[self.random.usize(..bound)].to_vec()
     }
 
-    /// A value, mostly one of few, so that equal ones meet.
+    /// Mostly one of the keys that hold values of a type, now and then another.
+    fn key_among(&mut self, keys: &[&[u8]]) -> Vec<u8> {
+        if self.random.u32(..15) == 0 { self.key() } else { keys[self.random.usize(..keys.len())].to_vec() }
+    }
+
+    /// A field or member: few different ones, and of those more integers than others.
     fn element(&mut self) -> Vec<u8> {
-        if self.random.u32(..4) == 0 { self.value() } else { self.pick(ELEMENTS).as_bytes().to_vec() }
+        match self.random.u32(..20) {
+            0..10 => self.random.i32(-3..8).to_string().into_bytes(),
+            10..18 => vec![self.random.u8(b'a'..b'h')],
+            _ => self.value(),
+        }
     }
 
     fn value(&mut self) -> Vec<u8> {
