@@ -40,12 +40,17 @@ impl Kind {
                 Self::Key
             }
             "pattern" => Self::Pattern,
+            "timeout" => Self::Double,
             "unix-time-seconds" | "unix-time-milliseconds" => Self::UnixTime,
             "seconds" | "milliseconds" | "count" | "offset" | "start" | "end" | "numkeys" | "numfields"
             | "increment" | "decrement" | "index" | "index1" | "index2" | "destination-db" | "db"
             | "cursor" | "protover" | "limit" | "client-id" | "maxage" | "bit" | "min-match-len"
             | "weight" => Self::Integer,
             "score" | "longitude" | "latitude" | "radius" | "width" | "height" => Self::Double,
+            "seconds" | "milliseconds" | "count" | "offset" | "start" | "stop" | "end" | "rank" | "len"
+            | "num-matches" | "numkeys" | "increment" | "decrement" | "index" | "index1" | "index2"
+            | "destination-db" | "db" | "cursor" | "protover" | "limit" | "client-id" | "maxage" | "bit"
+            | "min-match-len" => Self::Integer,
             _ => Self::String,
         }
     }

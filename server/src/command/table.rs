@@ -143,6 +143,8 @@ pub enum Group {
     String,
     /// Bits of strings.
     Bitmap,
+    /// Lists.
+    List,
     /// Hashes.
     Hash,
     /// Sets.
@@ -171,6 +173,7 @@ impl Group {
             Self::Generic => "generic",
             Self::String => "string",
             Self::Bitmap => "bitmap",
+            Self::List => "list",
             Self::Hash => "hash",
             Self::Set => "set",
             Self::SortedSet => "sorted-set",
@@ -386,6 +389,8 @@ const GROUPS: &[&[Command]] = &[
     super::counters::COMMANDS,
     super::bits::COMMANDS,
     super::bitfield::COMMANDS,
+    super::lists::COMMANDS,
+    super::list_pops::COMMANDS,
     super::hashes::COMMANDS,
     super::field_expiry::COMMANDS,
     super::sets::COMMANDS,

@@ -17,7 +17,8 @@ pub const ORDINARY: std::ops::Range<usize> = 0..2;
 pub const SUBSCRIBERS: std::ops::Range<usize> = 2..4;
 
 /// The groups of commands of one type each, which are equally frequent.
-const TYPES: &[&[&str]] = &[templates::HASHES, templates::SETS, templates::SORTED_SETS, templates::GEO];
+const TYPES: &[&[&str]] =
+    &[templates::HASHES, templates::LISTS, templates::SETS, templates::SORTED_SETS, templates::GEO];
 
 /// One thing done to both servers.
 #[derive(Clone, PartialEq, Eq)]
