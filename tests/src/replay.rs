@@ -270,7 +270,14 @@ impl Side {
                     connection.command(&words.chain([name.clone()]).collect::<Vec<_>>())
                 };
                 let kind = (ask(&["TYPE"]), ask(&["OBJECT", "ENCODING"]));
-                let (value, ttl_ms) = (ask(&["GET"]), ask(&["PTTL"]).integer().expect("PTTL is a number"));
+                let ttl_ms = ask(&["PTTL"]).integer().expect("PTTL is a number");
+                let value = match kind.0.bytes() {
+                    b"stream" => {
+                        let words = [&b"XINFO"[..], b"STREAM", &name, b"FULL", b"COUNT", b"0"];
+                        compare::stream_facts(&connection.command(&words)).0
+                    }
+                    _ => compare::sketch(ask(&["GET"])),
+                };
                 keys.push(Key { name: (database, name), value, kind, ttl_ms });
             }
         }

@@ -154,7 +154,7 @@ fn describe(command: Found) -> Reply {
     let simple = |text: &'static str| Reply::simple(text);
     let flags = Flags::NAMES.iter().filter(|(flag, _)| row.is(*flag)).map(|(_, name)| simple(name));
     let (first, last, step) = match row.keys {
-        Keys::None | Keys::Counted { .. } => (0, 0, 0),
+        Keys::None | Keys::Counted { .. } | Keys::Behind { .. } => (0, 0, 0),
         Keys::Range { first, last, step } => (first as i64, last as i64, step as i64),
         Keys::From { first } => (first as i64, -1, 1),
     };
@@ -196,6 +196,7 @@ fn key_specifications(command: &Found) -> Vec<Reply> {
     };
     let found = match command.row.keys {
         Keys::None => Vec::new(),
+        Keys::Behind { word, from } => return vec![behind_word(word, from, uses[0])],
         Keys::Counted { at } => {
             let spec = map([
                 ("keynumidx", Reply::Integer(0)),
@@ -216,6 +217,22 @@ fn key_specifications(command: &Found) -> Vec<Reply> {
         map([("flags", words(uses)), ("begin_search", begin), ("find_keys", find)])
     };
     found.into_iter().zip(uses.iter().chain(uses.last())).map(of).collect()
+}
+
+/// The specification of the keys that are the first half of what is behind a word.
+fn behind_word(word: &'static str, from: usize, uses: &'static str) -> Reply {
+    let begin = map([("keyword", Reply::text(word)), ("startfrom", from.into())]);
+    let find = map([
+        ("lastkey", Reply::Integer(-1)),
+        ("keystep", Reply::Integer(1)),
+        // One in two.
+        ("limit", Reply::Integer(2)),
+    ]);
+    map([
+        ("flags", words(uses)),
+        ("begin_search", map([("type", Reply::text("keyword")), ("spec", begin)])),
+        ("find_keys", map([("type", Reply::text("range")), ("spec", find)])),
+    ])
 }
 
 fn docs(_: &mut Context<'_>, args: &[&[u8]]) -> Result {

@@ -21,6 +21,7 @@ mod expiry;
 mod function;
 mod generic;
 mod help;
+mod hyperloglog;
 mod info;
 mod introspection;
 #[cfg(test)]
@@ -32,6 +33,7 @@ mod pubsub;
 mod scan;
 mod secrets;
 mod server;
+mod stream;
 mod strings;
 mod syntax;
 mod table;

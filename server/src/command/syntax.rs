@@ -34,12 +34,15 @@ impl Kind {
     /// The rows name their arguments alike, so that the name tells the kind.
     fn of(name: &str) -> Self {
         match name {
-            "key" | "newkey" | "key1" | "key2" | "source" | "destination" | "destkey" => Self::Key,
+            "key" | "newkey" | "key1" | "key2" | "source" | "destination" | "destkey" | "sourcekey" => {
+                Self::Key
+            },
             "pattern" => Self::Pattern,
             "unix-time-seconds" | "unix-time-milliseconds" => Self::UnixTime,
             "seconds" | "milliseconds" | "count" | "offset" | "start" | "end" | "numkeys" | "increment"
             | "decrement" | "index" | "index1" | "index2" | "destination-db" | "db" | "cursor"
-            | "protover" | "client-id" | "maxage" | "bit" | "min-match-len" => Self::Integer,
+            | "protover" | "client-id" | "maxage" | "bit" | "min-match-len" | "ms" | "min-idle-time"
+            | "entries-added" | "entries-read" => Self::Integer,
             _ => Self::String,
         }
     }

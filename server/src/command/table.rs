@@ -117,6 +117,13 @@ pub enum Keys {
         /// Where the number is.
         at: usize,
     },
+    /// Behind this word, which is at `from` or later, are as many keys as other arguments behind them.
+    Behind {
+        /// In capitals.
+        word: &'static str,
+        /// Where it is looked for.
+        from: usize,
+    },
     /// A destination first, then as [`Keys::Range`] from there on to the end.
     From {
         /// The first key.
@@ -133,6 +140,10 @@ pub enum Group {
     String,
     /// Bits of strings.
     Bitmap,
+    /// Sketches that count different elements.
+    HyperLogLog,
+    /// Entries in the order of their ids.
+    Stream,
     /// Connections.
     Connection,
     /// MULTI and EXEC.
@@ -153,6 +164,8 @@ impl Group {
             Self::Generic => "generic",
             Self::String => "string",
             Self::Bitmap => "bitmap",
+            Self::HyperLogLog => "hyperloglog",
+            Self::Stream => "stream",
             Self::Connection => "connection",
             Self::Transactions => "transactions",
             Self::PubSub => "pubsub",
@@ -264,6 +277,14 @@ impl Command {
         self
     }
 
+    /// Says that the keys are the first half of what is behind this word, which is at `from` or later.
+    #[must_use]
+    pub const fn keys_behind(mut self, word: &'static str, from: usize) -> Self {
+        self.keys = Keys::Behind { word, from };
+        self.flags = self.flags.with(Flags::MOVABLEKEYS);
+        self
+    }
+
     /// Adds what the documentation says.
     #[must_use]
     pub const fn docs(
@@ -314,6 +335,12 @@ impl Command {
                 let first = (at + 1).min(count);
                 (first..first.saturating_add(number).min(count), 1)
             }
+            Keys::Behind { word, from } => {
+                let is_word = |argument: &&[u8]| argument.eq_ignore_ascii_case(word.as_bytes());
+                let behind = arguments.iter().skip(from).position(is_word);
+                let first = behind.map_or(count, |at| from + at + 1);
+                (first..first + (count - first) / 2, 1)
+            }
             Keys::From { first } => (first.min(count)..count, 1),
         };
         range.step_by(step)
@@ -327,6 +354,12 @@ const GROUPS: &[&[Command]] = &[
     super::counters::COMMANDS,
     super::bits::COMMANDS,
     super::bitfield::COMMANDS,
+    super::hyperloglog::COMMANDS,
+    super::stream::entries::COMMANDS,
+    super::stream::read::COMMANDS,
+    super::stream::groups::COMMANDS,
+    super::stream::pending::COMMANDS,
+    super::stream::info::COMMANDS,
     super::generic::COMMANDS,
     super::object::COMMANDS,
     super::expiry::COMMANDS,
@@ -451,5 +484,9 @@ mod tests {
         check_keys("fcall f 2 a b c", &[3, 4]);
         check_keys("fcall f 9 a b c", &[3, 4, 5]);
         check_keys("fcall f -1 a", &[]);
+        check_keys("xread count 1 streams a b 1 2", &[4, 5]);
+        check_keys("xreadgroup group streams c Streams a 1", &[5]);
+        check_keys("xread count 1 a", &[]);
+        check_keys("xread count 1 streams", &[]);
     }
 }

@@ -135,6 +135,27 @@ pub mod events {
     pub const INCRBY: EventKind = EventKind::new("incrby", EventClasses::STRING);
     /// `INCRBYFLOAT`.
     pub const INCRBYFLOAT: EventKind = EventKind::new("incrbyfloat", EventClasses::STRING);
+    /// `PFADD` and `PFMERGE`.
+    pub const PFADD: EventKind = EventKind::new("pfadd", EventClasses::STRING);
+    /// `XADD`.
+    pub const XADD: EventKind = EventKind::new("xadd", EventClasses::STREAM);
+    /// `XDEL`.
+    pub const XDEL: EventKind = EventKind::new("xdel", EventClasses::STREAM);
+    /// `XTRIM`, and the options of `XADD` that trim.
+    pub const XTRIM: EventKind = EventKind::new("xtrim", EventClasses::STREAM);
+    /// `XSETID`.
+    pub const XSETID: EventKind = EventKind::new("xsetid", EventClasses::STREAM);
+    /// A consumer group was made.
+    pub const XGROUP_CREATE: EventKind = EventKind::new("xgroup-create", EventClasses::STREAM);
+    /// A consumer group was moved.
+    pub const XGROUP_SETID: EventKind = EventKind::new("xgroup-setid", EventClasses::STREAM);
+    /// A consumer group was removed.
+    pub const XGROUP_DESTROY: EventKind = EventKind::new("xgroup-destroy", EventClasses::STREAM);
+    /// A consumer came into being.
+    pub const XGROUP_CREATECONSUMER: EventKind =
+        EventKind::new("xgroup-createconsumer", EventClasses::STREAM);
+    /// A consumer was removed.
+    pub const XGROUP_DELCONSUMER: EventKind = EventKind::new("xgroup-delconsumer", EventClasses::STREAM);
     /// A key was deleted by a command.
     pub const DEL: EventKind = EventKind::new("del", EventClasses::GENERIC);
     /// A key got a time to live.
@@ -155,8 +176,8 @@ pub mod events {
     pub const EXPIRED: EventKind = EventKind::new("expired", EventClasses::EXPIRED);
     /// A key that did not exist came to be.
     pub const NEW: EventKind = EventKind::new("new", EventClasses::NEW);
-    /// Nobody hears of it: for a step of a change that raises its events itself.
-    pub(in crate::keyspace) const SILENT: EventKind = EventKind::new("", EventClasses::NONE);
+    /// Nobody hears of it: for a step of a change that raises its events itself, and for changes without an event.
+    pub const SILENT: EventKind = EventKind::new("", EventClasses::NONE);
     /// A key that does not exist was read.
     pub const KEY_MISS: EventKind = EventKind::new("keymiss", EventClasses::KEY_MISS);
 
@@ -168,6 +189,16 @@ pub mod events {
         APPEND,
         INCRBY,
         INCRBYFLOAT,
+        PFADD,
+        XADD,
+        XDEL,
+        XTRIM,
+        XSETID,
+        XGROUP_CREATE,
+        XGROUP_SETID,
+        XGROUP_DESTROY,
+        XGROUP_CREATECONSUMER,
+        XGROUP_DELCONSUMER,
         DEL,
         EXPIRE,
         PERSIST,

@@ -176,6 +176,15 @@ options! {
     /// Bytes of memory for the pages of data.redb.
     "store-cache-size" => store_cache_size: u64 = 16 * MIB, Size::new(MIB, MAX), AtStart;
 
+    // The forms of values.
+
+    /// Bytes of a HyperLogLog up to which it is kept sparse.
+    "hll-sparse-max-bytes" => hll_sparse_max_bytes: u64 = 3000, Size::new(0, MAX), AtRunTime;
+    /// Entries in one block of a stream; 0 is no limit.
+    "stream-node-max-entries" => stream_node_max_entries: u64 = 100, Integer::new(0, MAX), AtRunTime;
+    /// Bytes in one block of a stream; blocks are never longer than 1000 bytes unless one entry is.
+    "stream-node-max-bytes" => stream_node_max_bytes: u64 = 4096, Size::new(0, MAX), AtRunTime;
+
     // What the server tells.
 
     /// Classes of keyspace events that are published, as letters: K keyspace, E keyevent, g generic, $ string, l list,

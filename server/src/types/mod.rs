@@ -11,8 +11,10 @@
 pub mod bits;
 pub mod block;
 pub mod glob;
+pub mod hyperloglog;
 pub mod lcs;
 pub mod number;
+pub mod stream;
 
 mod blocks;
 mod chunked;
@@ -24,7 +26,6 @@ mod memory;
 mod recorder;
 mod set;
 mod sorted_set;
-mod stream;
 mod string;
 mod tree;
 mod value;
