@@ -8,6 +8,8 @@ use super::{Command, Group, Run, all};
 const GROUPS: &[(Group, &str)] = &[
     (Group::String, "Strings"),
     (Group::Bitmap, "Bits of strings"),
+    (Group::Hash, "Hashes"),
+    (Group::Set, "Sets"),
     (Group::HyperLogLog, "HyperLogLog"),
     (Group::Stream, "Streams"),
     (Group::Generic, "Keys of any type"),

@@ -44,16 +44,21 @@ fn pfadd(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let sparse_max_bytes = ctx.server.options.hll_sparse_max_bytes as usize;
     let is_new = ctx.keyspace.peek_string(database, key)?.is_none();
     let initial = hyperloglog::empty();
-    let added = ctx.keyspace.edit_or_create(database, key, events::PFADD, initial, |string| {
-        match hyperloglog::add(string, &args[2..], sparse_max_bytes) {
-            Ok(Some(changed)) if !is_new => {
-                (Ok(true), Edit::Bytes(changed.start as u64..changed.end as u64))
-            }
-            Ok(None) if !is_new => (Ok(false), Edit::Unchanged),
-            Ok(_) => (Ok(true), Edit::Whole),
-            Err(error) => (Err(error), Edit::Unchanged),
-        }
-    })?;
+    let added =
+        ctx.keyspace.edit_or_create(
+            database,
+            key,
+            events::PFADD,
+            initial,
+            |string| match hyperloglog::add(string, &args[2..], sparse_max_bytes) {
+                Ok(Some(changed)) if !is_new => {
+                    (Ok(true), Edit::Bytes(changed.start as u64..changed.end as u64))
+                }
+                Ok(None) if !is_new => (Ok(false), Edit::Unchanged),
+                Ok(_) => (Ok(true), Edit::Whole),
+                Err(error) => (Err(error), Edit::Unchanged),
+            },
+        )?;
     Ok(Reply::flag(added?))
 }
 
@@ -84,12 +89,17 @@ fn pfmerge(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
         }
     }
     let initial = hyperloglog::empty();
-    let merged = ctx.keyspace.edit_or_create(database, destination, events::PFADD, initial, |string| {
-        match registers.apply(string, is_dense, sparse_max_bytes) {
-            Ok(()) => (Ok(()), Edit::Whole),
-            Err(error) => (Err(error), Edit::Unchanged),
-        }
-    })?;
+    let merged =
+        ctx.keyspace.edit_or_create(
+            database,
+            destination,
+            events::PFADD,
+            initial,
+            |string| match registers.apply(string, is_dense, sparse_max_bytes) {
+                Ok(()) => (Ok(()), Edit::Whole),
+                Err(error) => (Err(error), Edit::Unchanged),
+            },
+        )?;
     merged?;
     Ok(Reply::OK)
 }

@@ -58,7 +58,11 @@ fn consumer_event(group: &Group, consumer: &[u8]) -> EventKind {
 }
 
 /// The stream at a key that is read, and the group in it that must be there.
-fn read_group<'c>(ctx: &'c mut Context<'_>, key: &[u8], group: &[u8]) -> Result<(&'c StreamValue, &'c Group)> {
+fn read_group<'c>(
+    ctx: &'c mut Context<'_>,
+    key: &[u8],
+    group: &[u8],
+) -> Result<(&'c StreamValue, &'c Group)> {
     let stream = ctx.keyspace.get_as::<StreamValue>(ctx.session.database, key)?;
     let found = stream.and_then(|stream| Some((stream, stream.group(group)?)));
     found.ok_or_else(|| no_group(key, group, ""))

@@ -36,13 +36,13 @@ impl Kind {
         match name {
             "key" | "newkey" | "key1" | "key2" | "source" | "destination" | "destkey" | "sourcekey" => {
                 Self::Key
-            },
+            }
             "pattern" => Self::Pattern,
             "unix-time-seconds" | "unix-time-milliseconds" => Self::UnixTime,
             "seconds" | "milliseconds" | "count" | "offset" | "start" | "end" | "numkeys" | "increment"
             | "decrement" | "index" | "index1" | "index2" | "destination-db" | "db" | "cursor"
-            | "protover" | "client-id" | "maxage" | "bit" | "min-match-len" | "ms" | "min-idle-time"
-            | "entries-added" | "entries-read" => Self::Integer,
+            | "protover" | "limit" | "client-id" | "maxage" | "bit" | "min-match-len" | "ms"
+            | "min-idle-time" | "entries-added" | "entries-read" => Self::Integer,
             _ => Self::String,
         }
     }

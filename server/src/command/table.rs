@@ -140,6 +140,10 @@ pub enum Group {
     String,
     /// Bits of strings.
     Bitmap,
+    /// Hashes.
+    Hash,
+    /// Sets.
+    Set,
     /// Sketches that count different elements.
     HyperLogLog,
     /// Entries in the order of their ids.
@@ -164,6 +168,8 @@ impl Group {
             Self::Generic => "generic",
             Self::String => "string",
             Self::Bitmap => "bitmap",
+            Self::Hash => "hash",
+            Self::Set => "set",
             Self::HyperLogLog => "hyperloglog",
             Self::Stream => "stream",
             Self::Connection => "connection",
@@ -277,6 +283,13 @@ impl Command {
         self
     }
 
+    /// Says that all arguments from `first` on are keys, and that the first of them is used in another way.
+    #[must_use]
+    pub const fn keys_from(mut self, first: usize) -> Self {
+        self.keys = Keys::From { first };
+        self
+    }
+
     /// Says that the keys are the first half of what is behind this word, which is at `from` or later.
     #[must_use]
     pub const fn keys_behind(mut self, word: &'static str, from: usize) -> Self {
@@ -354,6 +367,9 @@ const GROUPS: &[&[Command]] = &[
     super::counters::COMMANDS,
     super::bits::COMMANDS,
     super::bitfield::COMMANDS,
+    super::hashes::COMMANDS,
+    super::sets::COMMANDS,
+    super::set_algebra::COMMANDS,
     super::hyperloglog::COMMANDS,
     super::stream::entries::COMMANDS,
     super::stream::read::COMMANDS,

@@ -10,8 +10,8 @@ use triomphe::Arc;
 use super::allocation_size;
 use super::block::Block;
 
-/// Children of an inner node at most.
-const MAX_CHILDREN: usize = 64;
+/// Children of an inner node at most; with one more, before it is divided, it fills a size class of the allocator.
+const MAX_CHILDREN: usize = 63;
 /// A node with fewer children joins a neighbour.
 const MIN_CHILDREN: usize = MAX_CHILDREN / 4;
 /// More levels than 2^64 blocks need, even if every node had only [`MIN_CHILDREN`].
@@ -276,6 +276,7 @@ impl<L: Clone> Node<L> {
                     child.label = first.label.clone();
                 }
                 if let Some(second) = second {
+                    self.reserve(1);
                     self.children.insert(index + 1, second);
                 }
                 self.join_small(index);
@@ -290,6 +291,7 @@ impl<L: Clone> Node<L> {
         let entries = |children: &[Child<L>]| children.iter().map(|child| child.entries).sum::<usize>();
         let before = entries(&self.children[index..index + count]);
         let new = with.len();
+        self.reserve(new);
         if (new, count) == (1, 1) {
             // The most frequent change moves no other child.
             for block in with {
@@ -299,6 +301,15 @@ impl<L: Clone> Node<L> {
             self.children.splice(index..index + count, with.into_iter().map(Child::of_block));
         }
         entries(&self.children[index..index + new]) as isize - before as isize
+    }
+
+    /// Makes room for more children, without more of it than a full node needs.
+    fn reserve(&mut self, more: usize) {
+        let needed = self.children.len() + more;
+        if needed > self.children.capacity() {
+            let capacity = (2 * self.children.capacity()).min(MAX_CHILDREN + 1).max(needed);
+            self.children.reserve_exact(capacity - self.children.len());
+        }
     }
 
     /// Removes the child if it has become empty, or joins it with a neighbour if it has become small.
@@ -336,7 +347,7 @@ impl<L: Clone> Node<L> {
         }
         let at_end = changed_end + 1 >= self.children.len();
         let at = if at_end { MAX_CHILDREN } else { self.children.len() / 2 };
-        let mut second = Vec::with_capacity(MAX_CHILDREN);
+        let mut second = Vec::with_capacity(MAX_CHILDREN + 1);
         second.extend(self.children.drain(at..));
         Some(Child::of_node(second))
     }

@@ -139,7 +139,8 @@ mod tests {
             super::templates::STREAMS,
             super::templates::SKETCHES,
         ]
-        .concat() {
+        .concat()
+        {
             let name = template.split(' ').next().unwrap();
             assert!(names.contains(name.as_bytes()), "{name}");
         }

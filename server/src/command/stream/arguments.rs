@@ -142,9 +142,9 @@ impl ChangeOptions {
         while next < args.len() {
             next = parsed.take(args, next, false)?.ok_or(Error::SYNTAX)?;
         }
-        parsed.trim(options)?.ok_or(Error::text(
-            "ERR syntax error, XTRIM must be called with at least one trimming strategy",
-        ))
+        parsed
+            .trim(options)?
+            .ok_or(Error::text("ERR syntax error, XTRIM must be called with at least one trimming strategy"))
     }
 }
 

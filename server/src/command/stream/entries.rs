@@ -88,11 +88,15 @@ fn xadd(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
         "ERR The ID specified in XADD is equal or smaller than the target stream top item",
     ))?;
     let limits = node_limits(&ctx.server.options);
-    let removed =
-        ctx.keyspace.update_or_create::<StreamValue, _>(database, key, events::XADD, |stream, recorder| {
+    let removed = ctx.keyspace.update_or_create::<StreamValue, _>(
+        database,
+        key,
+        events::XADD,
+        |stream, recorder| {
             stream.append(id, fields, limits, recorder);
             options.trim.map_or(0, |trim| stream.trim(&trim, recorder))
-        })?;
+        },
+    )?;
     if removed > 0 {
         ctx.keyspace.announce(database, key, events::XTRIM);
     }
@@ -105,9 +109,10 @@ fn xdel(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
         return Ok(Reply::Integer(0));
     }
     let ids = ids(&args[2..])?;
-    let removed = ctx.keyspace.update::<StreamValue, _>(database, key, events::XDEL, |stream, recorder| {
-        stream.remove(&ids, recorder)
-    })?;
+    let removed =
+        ctx.keyspace.update::<StreamValue, _>(database, key, events::XDEL, |stream, recorder| {
+            stream.remove(&ids, recorder)
+        })?;
     Ok(removed.unwrap_or(0).into())
 }
 
@@ -158,9 +163,10 @@ fn range_count(mut options: &[&[u8]]) -> Result<usize> {
 fn xtrim(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let trim = ChangeOptions::of_xtrim(args, &ctx.server.options)?;
     let (database, key) = (ctx.session.database, args[1]);
-    let removed = ctx.keyspace.update::<StreamValue, _>(database, key, events::XTRIM, |stream, recorder| {
-        stream.trim(&trim, recorder)
-    })?;
+    let removed =
+        ctx.keyspace.update::<StreamValue, _>(database, key, events::XTRIM, |stream, recorder| {
+            stream.trim(&trim, recorder)
+        })?;
     Ok(removed.unwrap_or(0).into())
 }
 

@@ -28,13 +28,7 @@ const SUBCOMMANDS: &[Command] = &[
     Command::new("createconsumer", 5, create_consumer)
         .flags(&[Flags::WRITE, Flags::DENYOOM])
         .keys(2, 2, 1)
-        .docs(
-            Group::Stream,
-            "6.2.0",
-            "O(1)",
-            "Makes a consumer of a group.",
-            "key group consumer",
-        ),
+        .docs(Group::Stream, "6.2.0", "O(1)", "Makes a consumer of a group.", "key group consumer"),
     Command::new("delconsumer", 5, delete_consumer).flags(&[Flags::WRITE]).keys(2, 2, 1).docs(
         Group::Stream,
         "5.0.0",
@@ -88,12 +82,13 @@ impl Options {
                     rest
                 }
                 [option, number, rest @ ..] if flag(option, "ENTRIESREAD") => {
-                    parsed.entries_read = match integer(number)? {
-                        -1 => None,
-                        read => Some(u64::try_from(read).map_err(|_| {
-                            Error::text("ERR value for ENTRIESREAD must be positive or -1")
-                        })?),
-                    };
+                    parsed.entries_read =
+                        match integer(number)? {
+                            -1 => None,
+                            read => Some(u64::try_from(read).map_err(|_| {
+                                Error::text("ERR value for ENTRIESREAD must be positive or -1")
+                            })?),
+                        };
                     rest
                 }
                 _ => return Err(wrong_arguments(args)),
@@ -155,9 +150,8 @@ fn set_id(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
         other => arguments::id_or_edge(other, 0)?,
     };
     let position = Position { last_delivered, entries_read: options.entries_read };
-    let is_same = stream
-        .and_then(|stream| stream.group(group))
-        .is_some_and(|group| group.position() == position);
+    let is_same =
+        stream.and_then(|stream| stream.group(group)).is_some_and(|group| group.position() == position);
     ctx.keyspace.update::<StreamValue, _>(database, key, events::XGROUP_SETID, |stream, recorder| {
         stream.group_mut(group)?.set_position(position, recorder);
         Some(())

@@ -7,8 +7,8 @@ use super::arguments::{id, ids, range_end, range_start};
 use super::{consumer_event, entry_reply, id_reply, no_group, read_group, seen};
 use crate::keyspace::events;
 use crate::protocol::Reply;
-use crate::types::{Recorder, StreamValue};
 use crate::types::stream::{self, ConsumerNumber, Pending, Position, StreamId};
+use crate::types::{Recorder, StreamValue};
 
 /// The rows of these commands.
 pub const COMMANDS: &[Command] = &[
@@ -159,8 +159,8 @@ struct ClaimOptions {
 
 impl ClaimOptions {
     fn parse(args: &[&[u8]], now_ms: u64) -> Result<Self> {
-        let min_idle_ms = integer(args[4])
-            .map_err(|_| Error::text("ERR Invalid min-idle-time argument for XCLAIM"))?;
+        let min_idle_ms =
+            integer(args[4]).map_err(|_| Error::text("ERR Invalid min-idle-time argument for XCLAIM"))?;
         let ids: Vec<StreamId> = args[5..].iter().map_while(|argument| id(argument, 0).ok()).collect();
         let mut options = &args[5 + ids.len()..];
         let mut parsed = Self {
@@ -298,8 +298,8 @@ impl AutoclaimOptions {
         const DEFAULT_COUNT: usize = 100;
         /// As in Redis, whose memory for the ids of entries that are gone would not suffice for more.
         const MAX_COUNT: i64 = i64::MAX / 16;
-        let min_idle_ms = integer(args[4])
-            .map_err(|_| Error::text("ERR Invalid min-idle-time argument for XAUTOCLAIM"))?;
+        let min_idle_ms =
+            integer(args[4]).map_err(|_| Error::text("ERR Invalid min-idle-time argument for XAUTOCLAIM"))?;
         let min_idle_ms = u64::try_from(min_idle_ms).unwrap_or(0);
         let start = range_start(args[5])?;
         let mut parsed = Self { min_idle_ms, start, count: DEFAULT_COUNT, only_ids: false };

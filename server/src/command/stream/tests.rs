@@ -29,7 +29,10 @@ fn entries_get_rising_ids() {
         ("xadd n nomkstream * a 1", "nil"),
         ("exists n", ":0"),
         ("xadd n 0-* a 1", "$0-1"),
-        ("xadd s 18446744073709551615-18446744073709551615 a 1", "$18446744073709551615-18446744073709551615"),
+        (
+            "xadd s 18446744073709551615-18446744073709551615 a 1",
+            "$18446744073709551615-18446744073709551615",
+        ),
         ("xadd s * a 1", EXHAUSTED),
         ("xadd s 5-* a 1", EXHAUSTED),
         ("xlen s", ":7"),
@@ -95,10 +98,7 @@ fn ranges_are_read_in_either_direction() {
         ("xrange s - + foo", SYNTAX),
         ("xrange s a b", INVALID_ID),
         ("xrange s (- +", INVALID_ID),
-        (
-            "xrange s (18446744073709551615-18446744073709551615 +",
-            "-ERR invalid start ID for the interval",
-        ),
+        ("xrange s (18446744073709551615-18446744073709551615 +", "-ERR invalid start ID for the interval"),
         ("xrange s - (0-0", "-ERR invalid end ID for the interval"),
         ("xdel s 1-1 1-1 9-9", ":1"),
         ("xdel s 1-1 abc", INVALID_ID),
@@ -117,11 +117,17 @@ fn the_last_id_is_set_within_bounds() {
         ("xadd s 5-1 a 1", "$5-1"),
         ("xsetid s 0", "-ERR The ID specified in XSETID is smaller than the target stream top item"),
         ("xsetid s 9-9 entriesadded 7 maxdeletedid 6", "+OK"),
-        ("xinfo stream s", "{$length: :1, $radix-tree-keys: :1, $radix-tree-nodes: :2, $last-generated-id: $9-9, \
+        (
+            "xinfo stream s",
+            "{$length: :1, $radix-tree-keys: :1, $radix-tree-nodes: :2, $last-generated-id: $9-9, \
           $max-deleted-entry-id: $6-0, $entries-added: :7, $recorded-first-entry-id: $5-1, $groups: :0, \
-          $first-entry: [$5-1 [$a $1]], $last-entry: [$5-1 [$a $1]]}"),
+          $first-entry: [$5-1 [$a $1]], $last-entry: [$5-1 [$a $1]]}",
+        ),
         ("xsetid s 5-9", "-ERR The ID specified in XSETID is smaller than current max_deleted_entry_id"),
-        ("xsetid s 9-9 entriesadded 0", "-ERR The entries_added specified in XSETID is smaller than the target stream length"),
+        (
+            "xsetid s 9-9 entriesadded 0",
+            "-ERR The entries_added specified in XSETID is smaller than the target stream length",
+        ),
         ("xsetid s 9-9 entriesadded -1", "-ERR entries_added must be positive"),
         ("xsetid s 9 maxdeletedid 9-1", deleted),
         ("xsetid s 9-9 foo 1", SYNTAX),

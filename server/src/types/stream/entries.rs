@@ -178,7 +178,9 @@ impl Entries {
             let surplus = match trim.kept {
                 Kept::Last(kept) => count.min(self.len().saturating_sub(kept)),
                 // Without a look into the block, if its successor tells.
-                Kept::From(id) if self.tree.next(&place).is_some_and(|next| *self.tree.get(&next).0 <= id) => {
+                Kept::From(id)
+                    if self.tree.next(&place).is_some_and(|next| *self.tree.get(&next).0 <= id) =>
+                {
                     count
                 }
                 Kept::From(id) => entries(*label, block).take_while(|entry| entry.id < id).count(),

@@ -1,8 +1,8 @@
 //! What can be known of how many entries there have been up to an id, without counting them.
 
+use super::Counters;
 use super::group::Position;
 use super::id::StreamId;
-use super::Counters;
 
 /// What that depends on.
 #[derive(Clone, Copy, Debug)]

@@ -121,7 +121,8 @@ fn check_ranges(stream: &StreamValue, map: &BTreeMap<StreamId, Fields>) -> Resul
     let bounds = |index: usize| ids.get(index).copied().unwrap_or(StreamId::MAX);
     for (start, end) in [(0, ids.len()), (1, ids.len() / 2), (ids.len() / 3, ids.len() / 3), (5, 2)] {
         let (start, end) = (bounds(start), bounds(end));
-        let mut expected: Vec<StreamId> = ids.iter().copied().filter(|id| (start..=end).contains(id)).collect();
+        let mut expected: Vec<StreamId> =
+            ids.iter().copied().filter(|id| (start..=end).contains(id)).collect();
         let found = |direction| stream.range(start, end, direction).map(|entry| entry.id).collect::<Vec<_>>();
         prop_assert_eq!(&found(Direction::Forward), &expected);
         expected.reverse();
