@@ -84,11 +84,11 @@ proptest! {
             prop_assert_eq!(stream.len(), map.len());
         }
         if let Some((stream, before)) = shared {
-            prop_assert_eq!(image(&stream), before);
+            prop_assert!(image(&stream) == before);
         }
         let expected: Vec<_> = map.clone().into_iter().collect();
-        prop_assert_eq!(contents(&stream), expected);
-        prop_assert_eq!(image(&copy.restore::<StreamValue>()), image(&stream));
+        prop_assert!(contents(&stream) == expected);
+        prop_assert!(image(&copy.restore::<StreamValue>()) == image(&stream));
         check_ranges(&stream, &map)?;
     }
 
@@ -233,15 +233,15 @@ proptest! {
             }
         }
         if let Some((stream, before)) = shared {
-            prop_assert_eq!(image(&stream), before);
+            prop_assert!(image(&stream) == before);
         }
         check_group(stream.group(b"group").expect("it was made"), &model)?;
         let restored: StreamValue = copy.restore();
-        prop_assert_eq!(image(&restored), image(&stream));
+        prop_assert!(image(&restored) == image(&stream));
         check_group(restored.group(b"group").expect("it was made"), &model)?;
         prop_assert!(stream.destroy_group(b"group", &mut copy));
         prop_assert!(!stream.destroy_group(b"group", &mut copy));
-        prop_assert_eq!(image(&copy.restore::<StreamValue>()), image(&stream));
+        prop_assert!(image(&copy.restore::<StreamValue>()) == image(&stream));
         prop_assert_eq!(stream.groups().map(Group::name).collect::<Vec<_>>(), [b"other"]);
     }
 }
@@ -290,10 +290,9 @@ fn what_makes_no_stream_is_refused() {
         let (_, header) = blocks.remove(0);
         assert!(StreamValue::restore(&header, StoredBlocks(blocks)).is_none(), "{why}");
     };
-    let mut sound = image(&sample());
-    let (_, header) = sound.remove(0);
-    let restored = StreamValue::restore(&header, StoredBlocks(sound)).expect("a stream");
-    assert_eq!(image(&restored), image(&sample()));
+    let sound = image(&sample());
+    let restored = StreamValue::restore(&sound[0].1, StoredBlocks(sound[1..].to_vec())).expect("a stream");
+    assert!(image(&restored) == sound);
     check("no header", &|blocks| blocks[0].1.clear());
     check("a last id that is too low", &|blocks| blocks[0].1[0] = 1);
     check("entries twice", &|blocks| blocks[2] = blocks[1].clone());
