@@ -135,6 +135,22 @@ pub mod events {
     pub const INCRBY: EventKind = EventKind::new("incrby", EventClasses::STRING);
     /// `INCRBYFLOAT`.
     pub const INCRBYFLOAT: EventKind = EventKind::new("incrbyfloat", EventClasses::STRING);
+    /// `LPUSH`, and what moves an element to the left of a list.
+    pub const LPUSH: EventKind = EventKind::new("lpush", EventClasses::LIST);
+    /// `RPUSH`, and what moves an element to the right of a list.
+    pub const RPUSH: EventKind = EventKind::new("rpush", EventClasses::LIST);
+    /// `LPOP`, and what else takes an element from the left of a list.
+    pub const LPOP: EventKind = EventKind::new("lpop", EventClasses::LIST);
+    /// `RPOP`, and what else takes an element from the right of a list.
+    pub const RPOP: EventKind = EventKind::new("rpop", EventClasses::LIST);
+    /// `LINSERT`.
+    pub const LINSERT: EventKind = EventKind::new("linsert", EventClasses::LIST);
+    /// `LSET`.
+    pub const LSET: EventKind = EventKind::new("lset", EventClasses::LIST);
+    /// `LREM`.
+    pub const LREM: EventKind = EventKind::new("lrem", EventClasses::LIST);
+    /// `LTRIM`, even if it removes nothing.
+    pub const LTRIM: EventKind = EventKind::new("ltrim", EventClasses::LIST);
     /// `HSET`, `HMSET` and `HSETNX`.
     pub const HSET: EventKind = EventKind::new("hset", EventClasses::HASH);
     /// `HDEL`.
@@ -189,6 +205,27 @@ pub mod events {
     pub const GEOSEARCHSTORE: EventKind = EventKind::new("geosearchstore", EventClasses::SORTED_SET);
     /// `GEORADIUS` and `GEORADIUSBYMEMBER` with `STORE` or `STOREDIST`.
     pub const GEORADIUSSTORE: EventKind = EventKind::new("georadiusstore", EventClasses::SORTED_SET);
+    /// `PFADD` and `PFMERGE`.
+    pub const PFADD: EventKind = EventKind::new("pfadd", EventClasses::STRING);
+    /// `XADD`.
+    pub const XADD: EventKind = EventKind::new("xadd", EventClasses::STREAM);
+    /// `XDEL`.
+    pub const XDEL: EventKind = EventKind::new("xdel", EventClasses::STREAM);
+    /// `XTRIM`, and the options of `XADD` that trim.
+    pub const XTRIM: EventKind = EventKind::new("xtrim", EventClasses::STREAM);
+    /// `XSETID`.
+    pub const XSETID: EventKind = EventKind::new("xsetid", EventClasses::STREAM);
+    /// A consumer group was made.
+    pub const XGROUP_CREATE: EventKind = EventKind::new("xgroup-create", EventClasses::STREAM);
+    /// A consumer group was moved.
+    pub const XGROUP_SETID: EventKind = EventKind::new("xgroup-setid", EventClasses::STREAM);
+    /// A consumer group was removed.
+    pub const XGROUP_DESTROY: EventKind = EventKind::new("xgroup-destroy", EventClasses::STREAM);
+    /// A consumer came into being.
+    pub const XGROUP_CREATECONSUMER: EventKind =
+        EventKind::new("xgroup-createconsumer", EventClasses::STREAM);
+    /// A consumer was removed.
+    pub const XGROUP_DELCONSUMER: EventKind = EventKind::new("xgroup-delconsumer", EventClasses::STREAM);
     /// A key was deleted by a command.
     pub const DEL: EventKind = EventKind::new("del", EventClasses::GENERIC);
     /// A key got a time to live.
@@ -222,6 +259,14 @@ pub mod events {
         APPEND,
         INCRBY,
         INCRBYFLOAT,
+        LPUSH,
+        RPUSH,
+        LPOP,
+        RPOP,
+        LINSERT,
+        LSET,
+        LREM,
+        LTRIM,
         HSET,
         HDEL,
         HINCRBY,
@@ -249,6 +294,16 @@ pub mod events {
         ZDIFFSTORE,
         GEOSEARCHSTORE,
         GEORADIUSSTORE,
+        PFADD,
+        XADD,
+        XDEL,
+        XTRIM,
+        XSETID,
+        XGROUP_CREATE,
+        XGROUP_SETID,
+        XGROUP_DESTROY,
+        XGROUP_CREATECONSUMER,
+        XGROUP_DELCONSUMER,
         DEL,
         EXPIRE,
         PERSIST,

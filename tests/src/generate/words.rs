@@ -7,7 +7,30 @@ const KEYS: &[&[u8]] =
     &[b"a", b"b", b"c", b"d", b"e", b"key:1", b"key:2", b"{tag}x", b"", b"\x00\xff\r\n", b"A"];
 const HASHES: &[&[u8]] = &[b"hash:1", b"hash:2", b"hash:3"];
 const SORTED_SETS: &[&[u8]] = &[b"z", b"y", b"zset:1", b"many"];
+const LISTS: &[&[u8]] = &[b"list:1", b"list:2", b"list:3"];
 const SETS: &[&[u8]] = &[b"set:1", b"set:2", b"set:3", b"set:4"];
+const STREAMS: &[&str] = &["s", "t", "s"];
+const FIELDS: &[&str] = &["f", "f", "f", "g", ""];
+const IDS: &[&str] = &[
+    "0-0",
+    "0-1",
+    "0-*",
+    "-",
+    "+",
+    ">",
+    "$",
+    "*-1",
+    "",
+    "abc",
+    "1-",
+    "-1",
+    "1-2-3",
+    "007-01",
+    "(5",
+    "(0-0",
+    "(18446744073709551615-18446744073709551615",
+    "18446744073709551616-0",
+];
 const NUMBERS: &[&str] = &[
     "0",
     "1",
@@ -140,6 +163,15 @@ const COMMAND_NAMES: &[&str] = &[
     "georadius",
     "hello",
     "publish",
+    "lpush",
+    "lpop",
+    "linsert",
+    "lmove",
+    "lmpop",
+    "blpop",
+    "blmove",
+    "blmpop",
+    "client|unblock",
 ];
 // Redis 7.0 wants at least one argument of a command whose keys are asked for, Redis 7.2 none.
 const COMMANDS: &[&str] = &[
@@ -172,6 +204,12 @@ const COMMANDS: &[&str] = &[
     "GEORADIUS a 1 2 3 m STORE b",
     "GEORADIUS a 1 2 3 m",
     "GEOSEARCHSTORE a b FROMMEMBER c BYRADIUS 1 m",
+    "RPUSH a b",
+    "LMOVE a b LEFT LEFT",
+    "LMPOP 2 a b LEFT",
+    "BLPOP a b 0",
+    "BLMPOP 0 1 a LEFT",
+    "BRPOPLPUSH a b 0",
 ];
 
 const LEX_SETS: &[&str] = &["lex:1", "lex:2"];
@@ -228,12 +266,13 @@ pub struct Words<'a> {
     random: &'a mut Rng,
     /// How many keys the last list of them had.
     keys: usize,
+    steps: u64,
 }
 
 impl<'a> Words<'a> {
-    /// Arguments drawn from `random`.
-    pub fn new(random: &'a mut Rng) -> Words<'a> {
-        Words { random, keys: 1 }
+    /// Arguments drawn from `random`, of which some rise with the number of steps.
+    pub fn new(random: &'a mut Rng, steps: u64) -> Words<'a> {
+        Words { random, keys: 1, steps }
     }
 
     /// The arguments of a template, each time others.
@@ -294,7 +333,12 @@ impl<'a> Words<'a> {
                 let count = self.random.usize(1..4);
                 return arguments.extend((0..count).map(|_| self.key_among(SETS)));
             }
-            "field" | "member" => return arguments.push(self.element()),
+            "list" => return arguments.push(self.key_among(LISTS)),
+            "elements" => {
+                let count = if self.random.u32(..20) == 0 { 400 } else { self.random.usize(1..6) };
+                return arguments.extend((0..count).map(|_| self.element()));
+            }
+            "field" | "member" | "element" => return arguments.push(self.element()),
             "members" => {
                 let count = self.random.usize(1..6);
                 return arguments.extend((0..count).map(|_| self.element()));
@@ -351,6 +395,28 @@ impl<'a> Words<'a> {
                 let length = self.random.usize(..12);
                 return arguments.push((0..length).map(|_| self.random.u8(1..)).collect());
             }
+            "stream" => STREAMS,
+            "any-stream" if self.random.u32(..8) == 0 => return arguments.push(self.key()),
+            "any-stream" => STREAMS,
+            "rising" | "rising-id" | "entry-id" | "range-id" | "read-id" => {
+                return arguments.push(self.id(word));
+            }
+            "entry-fields" => {
+                for _ in 0..self.random.usize(1..4) {
+                    arguments.extend([self.pick(FIELDS).as_bytes().to_vec(), self.value()]);
+                }
+                return;
+            }
+            "many" => {
+                let start = self.random.u32(..500);
+                let end = start + self.random.u32(1..400);
+                return arguments.extend((start..end).map(|number| number.to_string().into_bytes()));
+            }
+            "wait" => &["1", "1", "-1", "abc", ""],
+            "idle" => &["0", "0", "0", "100000000", "-1", "abc"],
+            "group" => &["g", "g", "g", "h"],
+            "consumer" => &["alice", "bob", "bob", "carol"],
+            "sketch" => &["p", "q", "p", "r"],
             "command" => return arguments.extend(line::arguments(self.pick(COMMANDS))),
             "number" if self.random.bool() => {
                 return arguments.push(self.random.i32(-300..300).to_string().into_bytes());
@@ -359,6 +425,10 @@ impl<'a> Words<'a> {
             "float" => FLOATS,
             "index" => INDEXES,
             "offset" => OFFSETS,
+            "side" => &["LEFT", "RIGHT", "LEFT", "RIGHT", "left", "Right", "up"],
+            "where" => &["BEFORE", "AFTER", "before", "After", "beside"],
+            // Nobody pushes while one waits; what is longer than that would only take time.
+            "timeout" => &["0.001", "0.001", "0.002", "1e-3", "-1", "abc", ""],
             "bit-offset" => BIT_OFFSETS,
             "field-offset" => FIELD_OFFSETS,
             "type" => TYPES,
@@ -413,6 +483,29 @@ impl<'a> Words<'a> {
             10..18 => vec![self.random.u8(b'a'..b'h')],
             _ => self.value(),
         }
+    }
+
+    /// An id of a stream entry; new ones rise with the number of steps, the others are near them.
+    fn id(&mut self, word: &str) -> Vec<u8> {
+        const STEPS_PER_TIME: u64 = 32;
+        let now = self.steps / STEPS_PER_TIME + 1;
+        let past = now.saturating_sub(self.random.u64(..6));
+        let seq = self.random.u32(..4);
+        let text = match (word, self.random.u32(..40)) {
+            (_, 0) => self.pick(IDS).to_owned(),
+            ("rising", 1..30) => format!("{now}-*"),
+            ("rising", _) => format!("{now}-{seq}"),
+            ("rising-id", _) => format!("{now}-9"),
+            ("range-id", 1..10) => "-".to_owned(),
+            ("range-id", 10..20) => "+".to_owned(),
+            ("range-id", 20..25) => format!("({past}-{seq}"),
+            ("read-id", 1..10) => "$".to_owned(),
+            ("read-id", 10..15) => "0".to_owned(),
+            ("entry-id", 1..4) => "0".to_owned(),
+            (_, 30..33) => past.to_string(),
+            _ => format!("{past}-{seq}"),
+        };
+        text.into_bytes()
     }
 
     fn value(&mut self) -> Vec<u8> {
