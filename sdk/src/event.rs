@@ -71,6 +71,7 @@ impl Event {
     /// # assert_eq!(db.hash(b"changes").get("jam")?.as_deref(), Some(b"1".as_slice()));
     /// # Ok::<(), Error>(())
     /// ```
+    #[must_use]
     pub fn elements(&self) -> impl ExactSizeIterator<Item = Vec<u8>> {
         self.values.elements()
     }

@@ -112,29 +112,36 @@ mod tests {
 
     #[test]
     fn replies_are_read_by_the_type_that_is_wanted() {
-        fn check<T: FromReply + PartialEq + Debug>(wire: &str, expected: Option<T>) {
-            let reply = Reply::parse(wire.as_bytes()).unwrap();
-            assert_eq!(T::from_reply(reply).ok(), expected, "{wire}");
+        fn check<T: FromReply + PartialEq + Debug>(wire: &str, expected: &T) {
+            assert_eq!(
+                T::from_reply(Reply::parse(wire.as_bytes()).unwrap()).as_ref(),
+                Ok(expected),
+                "{wire}"
+            );
         }
-        check("+OK\r\n", Some(()));
-        check::<()>(":1\r\n", None);
-        check(":-5\r\n", Some(-5_i64));
-        check::<i64>("$1\r\n5\r\n", None);
-        check(":5\r\n", Some(5_usize));
-        check::<usize>(":-5\r\n", None);
-        check(":1\r\n", Some(true));
-        check("#f\r\n", Some(false));
-        check(",1.5\r\n", Some(1.5));
-        check(",-inf\r\n", Some(f64::NEG_INFINITY));
-        check::<f64>(":1\r\n", None);
-        check("$1\r\na\r\n", Some(b"a".to_vec()));
-        check("_\r\n", Some(None::<Vec<u8>>));
-        check("*0\r\n", Some(None::<(Vec<u8>, f64)>));
-        check("*2\r\n$1\r\na\r\n,2\r\n", Some(Some((b"a".to_vec(), 2.0))));
-        check("~2\r\n$1\r\na\r\n$1\r\nb\r\n", Some(vec![b"a".to_vec(), b"b".to_vec()]));
-        check("%1\r\n$1\r\na\r\n$1\r\nb\r\n", Some(vec![(b"a".to_vec(), b"b".to_vec())]));
-        check("*1\r\n*2\r\n:1\r\n_\r\n", Some(vec![(1_i64, None::<i64>)]));
-        check::<(i64, i64)>("*1\r\n:1\r\n", None);
-        check::<Vec<i64>>("$1\r\na\r\n", None);
+        fn refuse<T: FromReply + Debug>(wire: &str) {
+            let error = T::from_reply(Reply::parse(wire.as_bytes()).unwrap()).unwrap_err();
+            assert_eq!(error.text(), "ERR the server's reply has an unexpected form", "{wire}");
+        }
+        check("+OK\r\n", &());
+        refuse::<()>(":1\r\n");
+        check(":-5\r\n", &-5_i64);
+        refuse::<i64>("$1\r\n5\r\n");
+        check(":5\r\n", &5_usize);
+        refuse::<usize>(":-5\r\n");
+        check(":1\r\n", &true);
+        check("#f\r\n", &false);
+        check(",1.5\r\n", &1.5);
+        check(",-inf\r\n", &f64::NEG_INFINITY);
+        refuse::<f64>(":1\r\n");
+        check("$1\r\na\r\n", &b"a".to_vec());
+        check("_\r\n", &None::<Vec<u8>>);
+        check("*0\r\n", &None::<(Vec<u8>, f64)>);
+        check("*2\r\n$1\r\na\r\n,2\r\n", &Some((b"a".to_vec(), 2.0)));
+        check("~2\r\n$1\r\na\r\n$1\r\nb\r\n", &vec![b"a".to_vec(), b"b".to_vec()]);
+        check("%1\r\n$1\r\na\r\n$1\r\nb\r\n", &vec![(b"a".to_vec(), b"b".to_vec())]);
+        check("*1\r\n*2\r\n:1\r\n_\r\n", &vec![(1_i64, None::<i64>)]);
+        refuse::<(i64, i64)>("*1\r\n:1\r\n");
+        refuse::<Vec<i64>>("$1\r\na\r\n");
     }
 }

@@ -41,7 +41,7 @@
 //! # Values with elements
 //!
 //! `db.hash(key)`, `db.list(key)`, `db.set(key)`, `db.sorted_set(key)` and `db.stream(key)` read; `db.hash_mut(key)` and
-//! so on write, too. Each of their methods is one command, except that the ranges and `iter()` are iterators which fetch
+//! so on write, too. Each of their methods is one command, except that the ranges and scans are iterators which fetch
 //! in pages. They return a `Result`, which a procedure usually passes on by `?`: then the client gets the server's error
 //! (`WRONGTYPE`, ...) and all is undone. [`Error::kind`] tells errors apart for a procedure that handles them.
 //!

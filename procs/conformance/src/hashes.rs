@@ -11,7 +11,7 @@ pub fn hash_read(db: &Db, key: &[u8], method: &str, fields: &[&[u8]]) -> Result<
         "get" => hash.get(first)?.into_reply(),
         "get_many" => hash.get_many(fields)?.into_reply(),
         "get_all" => sorted(hash.get_all()?).into_reply(),
-        "iter" => sorted(hash.iter()?.collect()).into_reply(),
+        "scan" => sorted(hash.scan()?.collect()).into_reply(),
         "fields" => sorted(hash.fields()?).into_reply(),
         "values" => sorted(hash.values()?).into_reply(),
         "contains" => hash.contains(first)?.into_reply(),
@@ -45,7 +45,7 @@ pub fn hash_write(db: &mut Db, key: &[u8], method: &str, words: &[&[u8]]) -> Res
 pub fn hash_pages(db: &mut Db, key: &[u8], count: u32) -> Result<bool> {
     db.hash_mut(key).set_all((0..count).map(|number| (number, 2 * number)))?;
     let mut seen = vec![0; count as usize];
-    for (field, value) in db.hash(key).iter()? {
+    for (field, value) in db.hash(key).scan()? {
         let number = |text: Vec<u8>| Ok::<u32, Error>(core::str::from_utf8(&text)?.parse()?);
         let (field, value) = (number(field)?, number(value)?);
         seen[field as usize] += value - 2 * field + 1;

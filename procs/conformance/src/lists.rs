@@ -13,8 +13,8 @@ pub fn list_read(db: &Db, key: &[u8], method: &str, word: Option<&str>) -> Resul
         "back" => list.back()?.into_reply(),
         "range" => list.range(word.parse::<usize>()?..)?.collect::<Vec<_>>().into_reply(),
         "range_to" => list.range(..word.parse::<usize>()?)?.collect::<Vec<_>>().into_reply(),
-        "iter" => list.iter()?.collect::<Vec<_>>().into_reply(),
-        "rev" => list.iter()?.rev().collect::<Vec<_>>().into_reply(),
+        "all" => list.range(..)?.collect::<Vec<_>>().into_reply(),
+        "rev" => list.range(..)?.rev().collect::<Vec<_>>().into_reply(),
         "position" => list.position(word)?.into_reply(),
         "len" => list.len()?.into_reply(),
         "is_empty" => list.is_empty()?.into_reply(),
@@ -51,13 +51,13 @@ pub fn list_pages(db: &mut Db, key: &[u8], count: u32) -> Result<bool> {
     db.list_mut(key).push_back_all(0..count)?;
     let list = db.list(key);
     let expected = || (0..count).map(|number| number.to_string().into_bytes());
-    let (mut both, mut numbers) = (list.iter()?, expected());
+    let (mut both, mut numbers) = (list.range(..)?, expected());
     let mut meets = both.len() == count as usize;
     while let Some(front) = numbers.next() {
         meets &= both.next() == Some(front) && both.next_back() == numbers.next_back();
     }
     Ok(meets
         && both.next().is_none()
-        && list.iter()?.eq(expected())
-        && list.iter()?.rev().eq(expected().rev()))
+        && list.range(..)?.eq(expected())
+        && list.range(..)?.rev().eq(expected().rev()))
 }

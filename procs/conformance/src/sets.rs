@@ -11,7 +11,7 @@ pub fn set_read(db: &Db, key: &[u8], method: &str, words: &[&[u8]]) -> Result<Re
         "contains" => set.contains(first)?.into_reply(),
         "contains_each" => set.contains_each(words)?.into_reply(),
         "members" => sorted(set.members()?).into_reply(),
-        "iter" => sorted(set.iter()?.collect()).into_reply(),
+        "scan" => sorted(set.scan()?.collect()).into_reply(),
         "random" => set.random()?.into_reply(),
         "union" => sorted(set.union(words)?).into_reply(),
         "intersection" => sorted(set.intersection(words)?).into_reply(),
@@ -43,7 +43,7 @@ pub fn set_write(db: &mut Db, key: &[u8], method: &str, words: &[&[u8]]) -> Resu
 pub fn set_pages(db: &mut Db, key: &[u8], count: u32) -> Result<bool> {
     let member = |number: u32| format!("member {number}");
     db.set_mut(key).add_all((0..count).map(member))?;
-    let seen = sorted(db.set(key).iter()?.collect());
+    let seen = sorted(db.set(key).scan()?.collect());
     Ok(seen == sorted((0..count).map(|number| member(number).into_bytes()).collect()))
 }
 

@@ -13,19 +13,23 @@ const PRICE: &[u8] = b"price:";
 /// Quantities and prices beyond this are mistakes; their products and sums stay far within 64 bits.
 const MOST: i64 = 1_000_000_000;
 
+/// An article and its quantity.
+type Line = (Vec<u8>, i64);
+
 /// Puts so many of an article into the cart, in place of what was there, at the present price:
 /// `FCALL put 2 cart:1 prices tea 2`. The pieces in the cart and what they cost.
 #[procedure]
 pub fn put(db: &mut Db, cart: &[u8], prices: &[u8], article: &[u8], quantity: u32) -> Result<(i64, i64)> {
-    let price = number(db.hash(prices).get(article)?)?.ok_or("ARTICLE is not on the price list")?;
+    let price =
+        number(db.hash(prices).get(article)?.as_deref())?.ok_or("ARTICLE is not on the price list")?;
     let quantity = i64::from(quantity);
     if price > MOST || quantity > MOST {
         return Err("CART that is too much".into());
     }
     let (quantity_field, price_field) = ([QUANTITY, article].concat(), [PRICE, article].concat());
     let mut cart = db.hash_mut(cart);
-    let old_quantity = number(cart.get(&quantity_field)?)?.unwrap_or(0);
-    let old_price = number(cart.get(&price_field)?)?.unwrap_or(0);
+    let old_quantity = number(cart.get(&quantity_field)?.as_deref())?.unwrap_or(0);
+    let old_price = number(cart.get(&price_field)?.as_deref())?.unwrap_or(0);
     if quantity == 0 {
         cart.delete_all([quantity_field, price_field])?;
     } else {
@@ -42,8 +46,8 @@ pub fn put(db: &mut Db, cart: &[u8], prices: &[u8], article: &[u8], quantity: u3
 
 /// The articles with their quantities, by name, and what all of them cost: `FCALL_RO cart 1 cart:1`.
 #[procedure]
-pub fn cart(db: &Db, cart: &[u8]) -> Result<(Vec<(Vec<u8>, i64)>, i64)> {
-    let cents = number(db.hash(cart).get("cents")?)?.unwrap_or(0);
+pub fn cart(db: &Db, cart: &[u8]) -> Result<(Vec<Line>, i64)> {
+    let cents = number(db.hash(cart).get("cents")?.as_deref())?.unwrap_or(0);
     Ok((articles(db, cart)?, cents))
 }
 
@@ -51,7 +55,7 @@ pub fn cart(db: &Db, cart: &[u8]) -> Result<(Vec<(Vec<u8>, i64)>, i64)> {
 /// is short, nothing has happened.
 #[procedure]
 pub fn checkout(db: &mut Db, cart: &[u8], stock: &[u8]) -> Result<i64> {
-    let cents = number(db.hash(cart).get("cents")?)?.ok_or("CART is empty")?;
+    let cents = number(db.hash(cart).get("cents")?.as_deref())?.ok_or("CART is empty")?;
     for (article, quantity) in articles(db, cart)? {
         let left = db.hash_mut(stock).increment(&article, -quantity)?;
         if left < 0 {
@@ -63,18 +67,18 @@ pub fn checkout(db: &mut Db, cart: &[u8], stock: &[u8]) -> Result<i64> {
     Ok(cents)
 }
 
-fn articles(db: &Db, cart: &[u8]) -> Result<Vec<(Vec<u8>, i64)>> {
+fn articles(db: &Db, cart: &[u8]) -> Result<Vec<Line>> {
     let mut articles = Vec::new();
-    for (field, value) in db.hash(cart).iter()? {
+    for (field, value) in db.hash(cart).scan()? {
         if let Some(article) = field.strip_prefix(QUANTITY) {
-            articles.push((article.to_vec(), number(Some(value))?.unwrap_or(0)));
+            articles.push((article.to_vec(), number(Some(&value))?.unwrap_or(0)));
         }
     }
     articles.sort();
     Ok(articles)
 }
 
-fn number(text: Option<Vec<u8>>) -> Result<Option<i64>> {
-    let text = text.as_deref().map(core::str::from_utf8).transpose()?;
+fn number(text: Option<&[u8]>) -> Result<Option<i64>> {
+    let text = text.map(core::str::from_utf8).transpose()?;
     Ok(text.map(str::parse).transpose()?)
 }

@@ -46,7 +46,7 @@ pub fn downsample(db: &mut Db, event: &Event) -> Result<()> {
 #[procedure]
 pub fn minutes(db: &Db, sensor: &[u8]) -> Result<Vec<Reply>> {
     let mut minutes = Vec::new();
-    for (number, text) in db.hash(&minutes_key(sensor)).iter()? {
+    for (number, text) in db.hash(&minutes_key(sensor)).scan()? {
         let number: u64 = core::str::from_utf8(&number)?.parse()?;
         minutes.push((number, Minute::parse(Some(&text))?));
     }

@@ -37,13 +37,13 @@ impl<D: Deref<Target = Db>> Hash<'_, D> {
         }
     }
 
-    /// All fields with their values at once, in no order. See [`Hash::iter`] for hashes of many.
+    /// All fields with their values at once, in no order. See [`Hash::scan`] for hashes of many.
     pub fn get_all(&self) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
         self.db.ask(self.command("HGETALL"))
     }
 
     /// All fields with their values, fetched in pages, in no order.
-    pub fn iter(&self) -> Result<impl Iterator<Item = (Vec<u8>, Vec<u8>)>> {
+    pub fn scan(&self) -> Result<impl Iterator<Item = (Vec<u8>, Vec<u8>)>> {
         let mut words = Scan::new(&self.db, "HSCAN", self.key)?;
         Ok(core::iter::from_fn(move || Some((words.next()?, words.next()?))))
     }

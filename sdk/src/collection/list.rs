@@ -14,7 +14,7 @@ use crate::{Argument, Command, Db, Result};
 /// let mut queue = db.list_mut(b"queue");
 /// queue.push_back_all(["first", "second"])?;
 /// assert_eq!(queue.pop_front()?.as_deref(), Some(b"first".as_slice()));
-/// assert_eq!(db.list(b"queue").iter()?.collect::<Vec<_>>(), [b"second"]);
+/// assert_eq!(db.list(b"queue").range(..)?.collect::<Vec<_>>(), [b"second"]);
 /// # Ok::<(), kvasm_sdk::Error>(())
 /// ```
 #[derive(Debug)]
@@ -57,11 +57,6 @@ impl<D: Deref<Target = Db>> List<'_, D> {
         let len = self.len()?;
         let (start, end) = indexes(&indexes_wanted);
         Ok(Pages::<Elements>::new(&self.db, self.key, start.min(len), end.min(len)))
-    }
-
-    /// All elements, fetched in pages.
-    pub fn iter(&self) -> Result<impl DoubleEndedIterator<Item = Vec<u8>> + ExactSizeIterator> {
-        self.range(..)
     }
 
     /// The index of the first element that is equal to `value`.

@@ -36,13 +36,13 @@ impl<D: Deref<Target = Db>> Set<'_, D> {
         }
     }
 
-    /// All members at once, in no order. See [`Set::iter`] for sets of many.
+    /// All members at once, in no order. See [`Set::scan`] for sets of many.
     pub fn members(&self) -> Result<Vec<Vec<u8>>> {
         self.db.ask(self.command("SMEMBERS"))
     }
 
     /// All members, fetched in pages, in no order.
-    pub fn iter(&self) -> Result<impl Iterator<Item = Vec<u8>>> {
+    pub fn scan(&self) -> Result<impl Iterator<Item = Vec<u8>>> {
         Scan::new(&self.db, "SSCAN", self.key)
     }
 

@@ -113,14 +113,14 @@ impl<D: Deref<Target = Db>> SortedSet<'_, D> {
     fn between(
         &self,
         counting: &str,
-        least: &str,
+        unbounded: &str,
         first: impl Argument,
         last: impl Argument,
         before: Option<impl Argument>,
     ) -> Result<Pages<'_, Ranked>> {
         let count: usize = self.db.ask(self.command(counting).arg(first).arg(last))?;
         let start = match before {
-            Some(before) if count > 0 => self.db.ask(self.command(counting).arg(least).arg(before))?,
+            Some(before) if count > 0 => self.db.ask(self.command(counting).arg(unbounded).arg(before))?,
             _ => 0,
         };
         Ok(Pages::new(&self.db, self.key, start, start + count))

@@ -38,10 +38,15 @@ pub fn is(word: &[u8], option: &str) -> bool {
 /// Start and end of a range of `len` elements, given by two indexes of which negative ones count from the end, and of
 /// which the second is inclusive.
 pub fn range(first: &[u8], last: &[u8], len: usize) -> Result<core::ops::Range<usize>> {
+    Ok(places(integer(first)?, integer(last)?, len))
+}
+
+/// The same of indexes that have been read.
+pub fn places(first: i64, last: i64, len: usize) -> core::ops::Range<usize> {
     let len = len as i64;
-    let index = |text| integer(text).map(|index| if index < 0 { index.saturating_add(len) } else { index });
-    let (start, end) = (index(first)?.clamp(0, len), index(last)?.clamp(-1, len - 1) + 1);
-    Ok(start as usize..end.max(start) as usize)
+    let index = |index: i64| if index < 0 { index.saturating_add(len) } else { index };
+    let (start, end) = (index(first).clamp(0, len), index(last).clamp(-1, len - 1) + 1);
+    start as usize..end.max(start) as usize
 }
 
 /// How many elements a command with an optional count is about; `None` when it is not given.

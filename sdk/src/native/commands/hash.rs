@@ -14,14 +14,14 @@ use crate::{Reply, Result};
 pub const COMMANDS: &[Row] = &[
     writes("HDEL", -3, |store, words| {
         store.update("hdel", words[1], |hash: &mut Hash, changed| {
-            let gone = words[2..].iter().filter(|field| {
-                let existed = hash.remove(**field).is_some();
-                if existed {
-                    changed.element(**field);
+            let mut gone = 0;
+            for field in &words[2..] {
+                if hash.remove(*field).is_some() {
+                    changed.element(*field);
+                    gone += 1;
                 }
-                existed
-            });
-            Ok(count(gone.count()))
+            }
+            Ok(count(gone))
         })
     }),
     reads("HEXISTS", 3, |store, words| Ok(flag(read(store, words)?.contains_key(words[2])))),

@@ -10,7 +10,7 @@ use crate::native::value::Value;
 use crate::{Error, Reply, Result};
 
 pub const COMMANDS: &[Row] = &[
-    writes("DEL", -2, delete),
+    writes("DEL", -2, |store, words| Ok(delete(store, &words[1..]))),
     reads("EXISTS", -2, |store, words| {
         Ok(count(words[1..].iter().filter(|key| store.value(key).is_some()).count()))
     }),
@@ -30,11 +30,11 @@ pub const COMMANDS: &[Row] = &[
     reads("TYPE", 2, |store, words| {
         Ok(Reply::Status(store.value(words[1]).map_or("none", Value::type_name).into()))
     }),
-    writes("UNLINK", -2, delete),
+    writes("UNLINK", -2, |store, words| Ok(delete(store, &words[1..]))),
 ];
 
-fn delete(store: &mut Store, words: &[&[u8]]) -> Result<Reply> {
-    Ok(count(words[1..].iter().filter(|key| store.remove("del", key).is_some()).count()))
+fn delete(store: &mut Store, keys: &[&[u8]]) -> Reply {
+    count(keys.iter().filter(|key| store.remove("del", key).is_some()).count())
 }
 
 /// `unit_ms` is the unit of the number given, which counts from now or from 1970.

@@ -76,7 +76,9 @@ fn pop(store: &mut Store, event: &'static str, words: &[&[u8]]) -> Result<Reply>
         let is_front = event == "lpop";
         let start = if is_front { 0 } else { list.len() - taken };
         let mut values: Vec<Vec<u8>> = list.drain(start..start + taken).collect();
-        (start..start + taken).for_each(|index| changed_at(changed, index));
+        for index in start..start + taken {
+            changed_at(changed, index);
+        }
         if !is_front {
             values.reverse();
         }
@@ -127,8 +129,12 @@ fn remove(store: &mut Store, words: &[&[u8]]) -> Result<Reply> {
         } else {
             indexes.truncate(limit);
         }
-        indexes.iter().for_each(|index| changed_at(changed, *index));
-        indexes.iter().rev().for_each(|index| drop(list.remove(*index)));
+        for index in &indexes {
+            changed_at(changed, *index);
+        }
+        for index in indexes.iter().rev() {
+            list.remove(*index);
+        }
         Ok(count(indexes.len()))
     })
 }

@@ -53,18 +53,28 @@ fn members(set: &Set) -> Reply {
 /// How many are new.
 fn add(store: &mut Store, key: &[u8], added: &[&[u8]]) -> Result<usize> {
     store.update("sadd", key, |set: &mut Set, changed| {
-        let new: Vec<_> = added.iter().filter(|member| set.insert(member.to_vec())).collect();
-        new.iter().for_each(|member| changed.element(**member));
-        Ok(new.len())
+        let mut new = 0;
+        for member in added {
+            if set.insert(member.to_vec()) {
+                changed.element(*member);
+                new += 1;
+            }
+        }
+        Ok(new)
     })
 }
 
 /// How many were there.
 fn remove(store: &mut Store, key: &[u8], removed: &[&[u8]]) -> Result<usize> {
     store.update("srem", key, |set: &mut Set, changed| {
-        let gone: Vec<_> = removed.iter().filter(|member| set.remove(**member)).collect();
-        gone.iter().for_each(|member| changed.element(**member));
-        Ok(gone.len())
+        let mut gone = 0;
+        for member in removed {
+            if set.remove(*member) {
+                changed.element(*member);
+                gone += 1;
+            }
+        }
+        Ok(gone)
     })
 }
 

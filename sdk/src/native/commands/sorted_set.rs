@@ -32,9 +32,14 @@ pub const COMMANDS: &[Row] = &[
     reads("ZRANK", 3, |store, words| rank(store, words, false)),
     writes("ZREM", -3, |store, words| {
         store.update("zrem", words[1], |set: &mut SortedSet, changed| {
-            let gone: Vec<_> = words[2..].iter().filter(|member| set.0.remove(**member).is_some()).collect();
-            gone.iter().for_each(|member| changed.element(**member));
-            Ok(count(gone.len()))
+            let mut gone = 0;
+            for member in &words[2..] {
+                if set.0.remove(*member).is_some() {
+                    changed.element(*member);
+                    gone += 1;
+                }
+            }
+            Ok(count(gone))
         })
     }),
     writes("ZREMRANGEBYLEX", 4, |store, words| remove(store, "zremrangebylex", words, By::Member)),

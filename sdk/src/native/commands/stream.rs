@@ -16,9 +16,14 @@ pub const COMMANDS: &[Row] = &[
     writes("XDEL", -3, |store, words| {
         let ids = words[2..].iter().map(|id| bound(id, 0)).collect::<Result<Vec<_>>>()?;
         store.update("xdel", words[1], |stream: &mut Stream, changed| {
-            let gone: Vec<_> = ids.into_iter().filter(|id| stream.entries.remove(id).is_some()).collect();
-            gone.iter().for_each(|id| changed.element(String::from(*id)));
-            Ok(count(gone.len()))
+            let mut gone = 0;
+            for id in ids {
+                if stream.entries.remove(&id).is_some() {
+                    changed.element(String::from(id));
+                    gone += 1;
+                }
+            }
+            Ok(count(gone))
         })
     }),
     reads("XLEN", 2, |store, words| Ok(count(read(store, words)?.entries.len()))),
@@ -30,6 +35,8 @@ pub const COMMANDS: &[Row] = &[
     }),
 ];
 
+type Words<'a> = &'a [&'a [u8]];
+
 /// What trimming leaves.
 #[derive(Clone, Copy)]
 enum Kept {
@@ -39,7 +46,7 @@ enum Kept {
 
 impl Kept {
     /// `MAXLEN | MINID`, perhaps `=`, and how much; `None` when the words do not begin so. What follows them, too.
-    fn parse<'w, 'a>(words: &'w [&'a [u8]]) -> Result<Option<(Self, &'w [&'a [u8]])>> {
+    fn parse(words: Words<'_>) -> Result<Option<(Self, Words<'_>)>> {
         let [option, words @ ..] = words else { return Ok(None) };
         let is_length = is(option, "MAXLEN");
         if !is_length && !is(option, "MINID") {
@@ -157,9 +164,10 @@ fn range(store: &mut Store, words: &[&[u8]], is_reverse: bool) -> Result<Reply> 
     let reply =
         |(id, fields): (&StreamId, &Vec<Vec<u8>>)| Ok(Reply::Array(vec![(*id).into_reply()?, bulks(fields)]));
     let entries = stream.entries.range(low..=high);
-    let found: Result<Vec<_>> = match is_reverse {
-        true => entries.rev().take(limit).map(reply).collect(),
-        false => entries.take(limit).map(reply).collect(),
+    let found: Result<Vec<_>> = if is_reverse {
+        entries.rev().take(limit).map(reply).collect()
+    } else {
+        entries.take(limit).map(reply).collect()
     };
     found.map(Reply::Array)
 }

@@ -477,7 +477,9 @@ fn check_events(before: &[&str], line: &str, expected: &[&str]) {
         let words: Vec<&[u8]> = line.split(' ').map(str::as_bytes).collect();
         run(&mut store, &words, true).unwrap();
     };
-    before.iter().for_each(|line| command(line));
+    for line in before {
+        command(line);
+    }
     command(line);
     let mut events = Vec::new();
     while let Some(change) = store.take_change() {

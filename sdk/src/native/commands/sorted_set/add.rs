@@ -21,7 +21,7 @@ struct Options {
 
 impl Options {
     /// The options, and what follows them.
-    fn parse<'w, 'a>(mut words: &'w [&'a [u8]]) -> Result<(Self, &'w [&'a [u8]])> {
+    fn parse<'w, 'a>(mut words: &'w [&'a [u8]]) -> (Self, &'w [&'a [u8]]) {
         let mut options = Self::default();
         while let [word, rest @ ..] = words {
             let flag = match *word {
@@ -36,7 +36,7 @@ impl Options {
             *flag = true;
             words = rest;
         }
-        Ok((options, words))
+        (options, words)
     }
 
     fn check(&self, words: usize) -> Result<()> {
@@ -71,7 +71,7 @@ impl Options {
 }
 
 pub fn add(store: &mut Store, words: &[&[u8]]) -> Result<Reply> {
-    let (options, pairs) = Options::parse(&words[2..])?;
+    let (options, pairs) = Options::parse(&words[2..]);
     options.check(pairs.len())?;
     apply(store, words[1], &options, pairs)
 }
@@ -81,10 +81,10 @@ pub fn increment(store: &mut Store, words: &[&[u8]]) -> Result<Reply> {
     apply(store, words[1], &options, &words[2..])
 }
 
-fn apply(store: &mut Store, key: &[u8], options: &Options, pairs: &[&[u8]]) -> Result<Reply> {
+fn apply(data: &mut Store, key: &[u8], options: &Options, pairs: &[&[u8]]) -> Result<Reply> {
     let scores = pairs.chunks(2).map(|pair| double(pair[0])).collect::<Result<Vec<_>>>()?;
     let event = if options.increments { "zincr" } else { "zadd" };
-    store.update(event, key, |set: &mut SortedSet, changed| {
+    data.update(event, key, |set: &mut SortedSet, changed| {
         let (mut added, mut updated, mut last) = (0, 0, None);
         for (pair, score) in pairs.chunks(2).zip(scores) {
             let member = pair[1];

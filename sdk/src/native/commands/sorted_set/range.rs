@@ -18,7 +18,7 @@ pub enum By {
 
 /// A range, from the lower to the higher.
 pub enum Bounds<'a> {
-    Rank(&'a [u8], &'a [u8]),
+    Rank(i64, i64),
     Score(Bound<f64>, Bound<f64>),
     Member(Lex<'a>, Lex<'a>),
 }
@@ -39,10 +39,7 @@ pub enum Lex<'a> {
 impl<'a> Bounds<'a> {
     pub fn parse(by: By, low: &'a [u8], high: &'a [u8]) -> Result<Self> {
         Ok(match by {
-            By::Rank => {
-                (integer(low)?, integer(high)?);
-                Self::Rank(low, high)
-            }
+            By::Rank => Self::Rank(integer(low)?, integer(high)?),
             By::Score => Self::Score(score(low)?, score(high)?),
             By::Member => Self::Member(lex(low)?, lex(high)?),
         })
@@ -52,15 +49,12 @@ impl<'a> Bounds<'a> {
     pub fn select(&self, set: &SortedSet) -> Vec<(Vec<u8>, f64)> {
         let ordered = set.ordered();
         let ranks = match self {
-            Self::Rank(first, last) => arguments::range(first, last, ordered.len()).unwrap_or_default(),
+            Self::Rank(first, last) => arguments::places(*first, *last, ordered.len()),
             _ => 0..ordered.len(),
         };
-        let is_within = |member: &[u8], value: f64| match self {
+        let is_within = |member: &[u8], score: f64| match self {
             Self::Rank(..) => true,
-            Self::Score(low, high) => {
-                low.lets(low.value < value, low.value == value)
-                    && high.lets(value < high.value, high.value == value)
-            }
+            Self::Score(low, high) => low.is_below(&score) && high.is_above(&score),
             Self::Member(low, high) => low.is_below(member) && high.is_above(member),
         };
         let found = ordered[ranks].iter().filter(|(member, score)| is_within(member, *score));
@@ -68,9 +62,13 @@ impl<'a> Bounds<'a> {
     }
 }
 
-impl<T> Bound<T> {
-    fn lets(&self, is_within: bool, is_equal: bool) -> bool {
-        is_within || (is_equal && !self.is_exclusive)
+impl<T: PartialOrd> Bound<T> {
+    fn is_below(&self, value: &T) -> bool {
+        if self.is_exclusive { self.value < *value } else { self.value <= *value }
+    }
+
+    fn is_above(&self, value: &T) -> bool {
+        if self.is_exclusive { self.value > *value } else { self.value >= *value }
     }
 }
 
@@ -79,7 +77,7 @@ impl Lex<'_> {
         match self {
             Self::Lowest => true,
             Self::Highest => false,
-            Self::Member(bound) => bound.lets(bound.value < member, bound.value == member),
+            Self::Member(bound) => bound.is_below(&member),
         }
     }
 
@@ -87,7 +85,7 @@ impl Lex<'_> {
         match self {
             Self::Lowest => false,
             Self::Highest => true,
-            Self::Member(bound) => bound.lets(member < bound.value, bound.value == member),
+            Self::Member(bound) => bound.is_above(&member),
         }
     }
 }
@@ -163,6 +161,6 @@ fn select(
         return Ok(bounds.select(set).into_iter().rev().collect());
     };
     let ordered = set.ordered().into_iter().rev().map(|(member, score)| (member.clone(), score));
-    let ranks = arguments::range(first, last, set.0.len())?;
+    let ranks = arguments::places(first, last, set.0.len());
     Ok(ordered.skip(ranks.start).take(ranks.len()).collect())
 }
