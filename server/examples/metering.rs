@@ -3,7 +3,9 @@
 //! `cargo run --release -p kvasm --example metering` compiles the guests beside this file with rustc for
 //! `wasm32-unknown-unknown`, so that target must be installed (`rustup target add wasm32-unknown-unknown`).
 
-use std::collections::HashMap;
+#[path = "../tests/support/map_host.rs"]
+mod map_host;
+
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -11,62 +13,11 @@ use std::time::{Duration, Instant};
 
 use kvasm::procedure::limits::fixed::NATIVE_STACK_BYTES;
 use kvasm::procedure::{CallInput, Host, Limits, LogLevel, Module, Runtime};
+use map_host::MapHost;
 
 const GUESTS: &[&str] = &["base64", "sha256", "json_scan", "sort", "sieve", "fib"];
 /// Runs of each; the fastest counts, because on a busy machine the others measure the neighbours.
 const ROUNDS: usize = 500;
-
-/// A host on a map.
-#[derive(Default)]
-struct MapHost(HashMap<Vec<u8>, Vec<u8>>);
-
-impl Host for MapHost {
-    type Error = ();
-
-    fn get(
-        &mut self,
-        key: &[u8],
-        offset: u64,
-        limit: usize,
-        copy: &mut dyn FnMut(&[u8]),
-    ) -> Result<Option<u64>, ()> {
-        Ok(self.0.get(key).map(|value| {
-            let rest = value.get(offset as usize..).unwrap_or_default();
-            copy(&rest[..rest.len().min(limit)]);
-            value.len() as u64
-        }))
-    }
-
-    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), ()> {
-        match self.0.get_mut(key) {
-            Some(old) => value.clone_into(old),
-            None => drop(self.0.insert(key.to_vec(), value.to_vec())),
-        }
-        Ok(())
-    }
-
-    fn delete(&mut self, key: &[u8]) -> Result<bool, ()> {
-        Ok(self.0.remove(key).is_some())
-    }
-
-    fn exists(&mut self, key: &[u8]) -> Result<bool, ()> {
-        Ok(self.0.contains_key(key))
-    }
-
-    fn increment(&mut self, _: &[u8], delta: i64) -> Result<i64, ()> {
-        Ok(delta)
-    }
-
-    fn command(&mut self, _: &[u8], _: bool, _: &mut Vec<u8>) -> Result<(), ()> {
-        Ok(())
-    }
-
-    fn log(&mut self, _: LogLevel, _: &[u8]) {}
-
-    fn validate_resp(&self, _: &[u8]) -> Result<(), ()> {
-        Ok(())
-    }
-}
 
 fn main() {
     let thread = std::thread::Builder::new().stack_size(NATIVE_STACK_BYTES).spawn(measure);
@@ -243,7 +194,7 @@ fn call_costs() {
         let module = Arc::new(Module::compile(text.as_bytes(), &Limits::default()).expect("passes the gate"));
         let mut runtime = Runtime::new(Limits::default());
         let mut host = Box::new(MapHost::default());
-        host.0.insert(b"some:key".to_vec(), vec![b'v'; 100]);
+        host.data.insert(b"some:key".to_vec(), vec![b'v'; 100]);
         let input = input();
         let mut times = Vec::new();
         for _ in 0..ROUNDS {

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use kvasm::engine::{self, Shared};
-use kvasm::net::Listener;
+use kvasm::net::{Listener, StopRequest};
 use kvasm::options::{self, AppendFsync, CommandLine, LogLevel, Options, Startup};
 use kvasm::procedure::limits::fixed::NATIVE_STACK_BYTES;
 use tokio::runtime::{Builder, LocalOptions};
@@ -115,26 +115,48 @@ fn serve(startup: Startup) -> Result<(), String> {
 }
 
 /// Until a signal comes, a client stops the server, or the store fails.
-async fn wait_for_the_end(engine: &Shared, mut stopped: mpsc::UnboundedReceiver<bool>) -> Result<(), String> {
+///
+/// As in Redis the server goes on when not everything can be made durable, unless that is forced: by the client's word,
+/// or by a signal that comes again.
+async fn wait_for_the_end(
+    engine: &Shared,
+    mut stopped: mpsc::UnboundedReceiver<StopRequest>,
+) -> Result<(), String> {
     let listen = |kind| signal(kind).map_err(|error| error.to_string());
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    let signals = engine.borrow().signals();
-    let failed = async {
-        loop {
-            signals.durable.notified().await;
-            if let Some(reason) = engine.borrow().fatal() {
-                return reason.to_owned();
+    let mut signalled = false;
+    loop {
+        let (force, refused) = tokio::select! {
+            _ = terminate.recv() => (std::mem::replace(&mut signalled, true), None),
+            _ = interrupt.recv() => (std::mem::replace(&mut signalled, true), None),
+            Some(request) = stopped.recv() => (request.force, Some(request.refused)),
+            reason = failed(engine) => {
+                tokio::time::sleep(FAREWELL).await;
+                return Err(format!("the server cannot go on: {reason}"));
+            }
+        };
+        if force {
+            return Ok(());
+        }
+        match engine::settle(engine).await {
+            Ok(()) => return Ok(()),
+            Err(reason) => {
+                tracing::error!("not stopping, because not everything can be made durable: {reason}");
             }
         }
-    };
-    tokio::select! {
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
-        _ = stopped.recv() => Ok(()),
-        reason = failed => {
-            tokio::time::sleep(FAREWELL).await;
-            Err(format!("the server cannot go on: {reason}"))
+        // A client that has gone need not know.
+        let _ = refused.map(|refused| refused.send(()));
+    }
+}
+
+/// Waits until the store has failed for good, and gives the reason.
+async fn failed(engine: &Shared) -> String {
+    let signals = engine.borrow().signals();
+    loop {
+        if let Some(reason) = engine.borrow().fatal() {
+            return reason.to_owned();
         }
+        signals.durable.notified().await;
     }
 }
 

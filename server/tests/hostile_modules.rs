@@ -1,62 +1,15 @@
 //! Modules made to break the server: each is refused by the gate or ends with a clear error, and after each the same
 //! runtime still runs a good module on unharmed data.
 
-use std::collections::HashMap;
+#[path = "support/map_host.rs"]
+mod map_host;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kvasm::procedure::limits::{PAGE_BYTES, fixed::NATIVE_STACK_BYTES};
 use kvasm::procedure::{CallError, CallInput, Host, Limits, LogLevel, Module, ProcedureReply, Runtime};
-
-/// Data that only `put` and `delete` change.
-#[derive(Default)]
-struct MapHost(HashMap<Vec<u8>, Vec<u8>>);
-
-impl Host for MapHost {
-    type Error = String;
-
-    fn get(
-        &mut self,
-        key: &[u8],
-        offset: u64,
-        limit: usize,
-        copy: &mut dyn FnMut(&[u8]),
-    ) -> Result<Option<u64>, String> {
-        Ok(self.0.get(key).map(|value| {
-            let rest = value.get(offset as usize..).unwrap_or_default();
-            copy(&rest[..rest.len().min(limit)]);
-            value.len() as u64
-        }))
-    }
-
-    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), String> {
-        self.0.insert(key.to_vec(), value.to_vec());
-        Ok(())
-    }
-
-    fn delete(&mut self, key: &[u8]) -> Result<bool, String> {
-        Ok(self.0.remove(key).is_some())
-    }
-
-    fn exists(&mut self, key: &[u8]) -> Result<bool, String> {
-        Ok(self.0.contains_key(key))
-    }
-
-    fn increment(&mut self, _: &[u8], delta: i64) -> Result<i64, String> {
-        Ok(delta)
-    }
-
-    fn command(&mut self, _: &[u8], _: bool, reply: &mut Vec<u8>) -> Result<(), String> {
-        reply.extend_from_slice(b"+OK\r\n");
-        Ok(())
-    }
-
-    fn log(&mut self, _: LogLevel, _: &[u8]) {}
-
-    fn validate_resp(&self, _: &[u8]) -> Result<(), String> {
-        Ok(())
-    }
-}
+use map_host::MapHost;
 
 const GOOD: &str = r#"(module (import "kvasm_1" "get" (func $get (param i32 i32 i32 i32) (result i64)))
     (import "kvasm_1" "reply_integer" (func $reply (param i64))) (memory 1) (data (i32.const 0) "key")
@@ -78,7 +31,7 @@ impl Arena {
         let limits = Limits { max_memory_bytes: 64 * PAGE_BYTES, fuel: 20_000_000, ..Limits::default() };
         let good = Arc::new(Module::compile(GOOD.as_bytes(), &limits).expect("good"));
         let mut host = Box::new(MapHost::default());
-        host.0.insert(b"key".to_vec(), b"value".to_vec());
+        host.data.insert(b"key".to_vec(), b"value".to_vec());
         Self { runtime: Runtime::new(limits.clone()), limits, host: Some(host), good }
     }
 

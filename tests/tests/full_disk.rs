@@ -17,7 +17,7 @@ const VALUES: usize = 40;
 
 #[test]
 fn with_everysec_writes_are_refused_and_what_is_in_memory_stays_readable() {
-    let server = server("everysec");
+    let mut server = server("everysec");
     let mut connection = server.connect();
     let value = "x".repeat(1 << 20);
     let mut refused = String::new();
@@ -32,10 +32,16 @@ fn with_everysec_writes_are_refused_and_what_is_in_memory_stays_readable() {
     let reads =
         eval(&mut connection, &procedure("key_count", "(drop (call $key_count))"), "", "").to_string();
     assert_eq!(reads, "$-1", "one that does not write runs");
-    connection.run("MULTI");
-    assert!(connection.run("EXEC").to_string().contains("MISCONF"), "a transaction might write");
+    for (line, reply) in [("MULTI", "+OK"), ("STRLEN big", "+QUEUED"), ("EXEC", "[:1048576]")] {
+        assert_eq!(connection.run(line).to_string(), reply, "a transaction that only reads runs");
+    }
     assert!(connection.run("INFO persistence").to_string().contains("aof_last_write_status:err"));
     assert!(server.log().contains("the log cannot be written"), "{}", server.log());
+    let refused = "-ERR Errors trying to SHUTDOWN. Check logs.";
+    assert_eq!(connection.run("SHUTDOWN").to_string(), refused);
+    assert_eq!(connection.run("SHUTDOWN SAVE NOW").to_string(), refused, "and the server still runs");
+    connection.send(b"SHUTDOWN FORCE\r\n");
+    assert!(!server.wait_until_ended().success(), "it says that not everything was kept");
 }
 
 #[test]

@@ -55,6 +55,13 @@ impl Operation {
         get_field(string, self.field, self.offset)
     }
 
+    /// Whether it writes nothing, because its number does not fit and it is not to be made fit.
+    fn fails(&self, string: &StringValue) -> bool {
+        let may_fail =
+            matches!(self.action, Action::Set(_, Overflow::Fail) | Action::Increment(_, Overflow::Fail));
+        may_fail && self.run(&mut string.clone()).0.is_none()
+    }
+
     /// Carries it out and tells whether that changed the field; the number is `None` where it does not fit.
     fn run(&self, string: &mut StringValue) -> (Option<i64>, bool) {
         let before = self.read(string);
@@ -123,10 +130,14 @@ fn bitfield(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let written =
         written.map(Operation::bytes).reduce(|one, other| one.start.min(other.start)..one.end.max(other.end));
     let Some(written) = written else { return read_all(ctx, args[1], &operations) };
-    let empty = StringValue::raw(b"");
+    // As in Redis, a string that grows although no number fits says nothing of it.
+    let nothing = StringValue::raw(b"");
+    let before = ctx.keyspace.peek_string(ctx.session.database, args[1])?.unwrap_or(&nothing);
+    let mut writes = operations.iter().filter(|operation| operation.action != Action::Get);
+    let event = if writes.all(|write| write.fails(before)) { events::SILENT } else { events::SETBIT };
     let edit = |string: &mut StringValue| {
         let mut changed = (string.len() as u64) < written.end;
-        // As in Redis, the string grows even if nothing then fits.
+        // As in Redis, the string grows even if no number fits.
         string.grow_to(written.end as usize);
         let run = |operation: &Operation| {
             let (result, has_changed) = operation.run(string);
@@ -136,7 +147,8 @@ fn bitfield(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
         let replies = operations.iter().map(run).collect();
         (replies, if changed { Edit::Bytes(written) } else { Edit::Unchanged })
     };
-    let replies = ctx.keyspace.edit_or_create(ctx.session.database, args[1], events::SETBIT, empty, edit)?;
+    let empty = StringValue::raw(b"");
+    let replies = ctx.keyspace.edit_or_create(ctx.session.database, args[1], event, empty, edit)?;
     Ok(Reply::Array(replies))
 }
 
@@ -168,6 +180,21 @@ mod tests {
             ("bitfield none overflow fail set u8 8 256", "[nil]"),
             ("strlen none", ":2"),
         ]);
+    }
+
+    #[test]
+    fn a_string_that_only_grows_raises_no_event_of_its_bits() {
+        let mut fixture = Fixture::new();
+        for (request, events) in [
+            ("bitfield k overflow fail set u8 0 256", &["0 new k"][..]),
+            ("bitfield k overflow fail set u8 0 256 incrby i8 8 128", &[]),
+            ("bitfield k overflow fail set u8 0 256 incrby u8 0 7", &["0 setbit k"]),
+            ("bitfield k overflow fail incrby u8 0 249", &[]),
+            ("bitfield k overflow fail incrby u8 0 249 overflow wrap set u8 32 0", &["0 setbit k"]),
+        ] {
+            fixture.check_events(request, events);
+        }
+        fixture.check(&[("strlen k", ":5"), ("bitfield_ro k get u8 0", "[:7]")]);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Arithmetic on strings that are numbers.
 
 use super::{Command, Context, Error, Flags, Group, Result, integer};
-use crate::keyspace::{Edit, events};
+use crate::keyspace::{Edit, Keyspace, events};
 use crate::protocol::Reply;
 use crate::types::{LongDouble, StringValue};
 
@@ -65,6 +65,11 @@ fn decrby(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
 }
 
 fn add(ctx: &mut Context<'_>, key: &[u8], increment: i64) -> Result {
+    add_integer(ctx.keyspace, ctx.session.database, key, increment).map(Reply::Integer)
+}
+
+/// Adds to the integer at a key, which is 0 if there is none, and gives the sum.
+pub fn add_integer(keyspace: &mut Keyspace, database: u8, key: &[u8], increment: i64) -> Result<i64> {
     const OVERFLOW: Error = Error::text("ERR increment or decrement would overflow");
     let zero = StringValue::from_integer(0);
     let edit = |string: &mut StringValue| {
@@ -76,8 +81,7 @@ fn add(ctx: &mut Context<'_>, key: &[u8], increment: i64) -> Result {
         });
         (sum, edit)
     };
-    let sum = ctx.keyspace.edit_or_create(ctx.session.database, key, events::INCRBY, zero, edit)?;
-    Ok(Reply::Integer(sum?))
+    keyspace.edit_or_create(database, key, events::INCRBY, zero, edit)?
 }
 
 fn incrbyfloat(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
@@ -139,7 +143,7 @@ mod tests {
     fn a_refused_change_is_none() {
         let mut fixture = Fixture::new();
         fixture.check(&[("set k x", "+OK")]);
-        fixture.keyspace.watch(1, 0, b"k");
+        fixture.keyspace.watch(1, 0, b"k").expect("in memory");
         fixture.check(&[("incr k", "-ERR value is not an integer or out of range")]);
         assert!(!fixture.keyspace.is_dirty(1));
         fixture.check(&[("append k y", ":2")]);

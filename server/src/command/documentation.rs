@@ -8,6 +8,8 @@ use super::{Command, Group, Run, all};
 const GROUPS: &[(Group, &str)] = &[
     (Group::String, "Strings"),
     (Group::Bitmap, "Bits of strings"),
+    (Group::Hash, "Hashes"),
+    (Group::Set, "Sets"),
     (Group::Generic, "Keys of any type"),
     (Group::Scripting, "Procedures and triggers"),
     (Group::Transactions, "Transactions"),

@@ -2,7 +2,7 @@
 
 use super::categories::{categories, is_in};
 use super::help::help;
-use super::key_use::key_uses;
+use super::key_use::{key_uses, key_uses_of_call};
 use super::syntax::{self, Argument, Kind};
 use super::{Command, Context, Error, Flags, Group, Keys, Result, Run, all, flag, lookup, subcommand};
 use crate::protocol::Reply;
@@ -286,7 +286,7 @@ fn get_keys(_: &mut Context<'_>, args: &[&[u8]]) -> Result {
 fn get_keys_and_flags(_: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let (command, arguments) = (parse_command(&args[2..])?, &args[2..]);
     let keys = keys_of(&command, arguments)?;
-    let uses = key_uses(&command.name(), command.row);
+    let uses = key_uses_of_call(&command.name(), command.row, arguments);
     let last = uses.last().copied().unwrap_or_default();
     let uses = uses.iter().copied().chain(std::iter::repeat(last));
     let pairs = keys.into_iter().zip(uses);
@@ -376,6 +376,10 @@ mod tests {
             ("COMMAND GETKEYSANDFLAGS rename a b", "[[$a [+RW +access +delete]] [$b [+OW +update]]]"),
             ("COMMAND GETKEYSANDFLAGS del a b", "[[$a [+RM +delete]] [$b [+RM +delete]]]"),
             ("COMMAND GETKEYSANDFLAGS get a", "[[$a [+RO +access]]]"),
+            ("COMMAND GETKEYSANDFLAGS set a get ex 3", "[[$a [+OW +update]]]"),
+            ("COMMAND GETKEYSANDFLAGS set a b ex 3 get", "[[$a [+RW +access +update]]]"),
+            ("COMMAND GETKEYSANDFLAGS bitfield a get u8 0", "[[$a [+RO +access]]]"),
+            ("COMMAND GETKEYSANDFLAGS bitfield a get u8 0 incrby u8 0 1", "[[$a [+RW +access +update]]]"),
         ]);
     }
 

@@ -1,6 +1,6 @@
 //! What commands do with their keys, in the words of `COMMAND INFO` and `COMMAND GETKEYSANDFLAGS`.
 
-use super::{Command, Flags};
+use super::{Command, Flags, flag};
 
 const READ: &str = "RO access";
 const CHANGE: &str = "RW access update";
@@ -16,6 +16,13 @@ const EXCEPTIONS: &[(&str, &[&str])] = &[
     ("expire", &["RW update"]),
     ("expireat", &["RW update"]),
     ("getdel", &["RW access delete"]),
+    ("hdel", &["RW delete"]),
+    ("hexists", &["RO"]),
+    ("hlen", &["RO"]),
+    ("hmset", &["RW update"]),
+    ("hset", &["RW update"]),
+    ("hsetnx", &["RW insert"]),
+    ("hstrlen", &["RO"]),
     ("mset", &["OW update"]),
     ("msetnx", &["OW insert"]),
     ("object|encoding", &["RO"]),
@@ -28,11 +35,20 @@ const EXCEPTIONS: &[(&str, &[&str])] = &[
     ("psetex", &["OW update"]),
     ("rename", &["RW access delete", "OW update"]),
     ("renamenx", &["RW access delete", "OW insert"]),
+    ("sadd", &["RW insert"]),
+    ("scard", &["RO"]),
+    ("sdiffstore", &["OW update", "RO access"]),
     ("set", &["RW access update variable_flags"]),
     ("setex", &["OW update"]),
     ("setnx", &["OW insert"]),
     ("setrange", &["RW update"]),
+    ("sinterstore", &["RW update", "RO access"]),
+    ("sismember", &["RO"]),
+    ("smove", &["RW access delete", "RW insert"]),
+    ("spop", &["RW access delete"]),
+    ("srem", &["RW delete"]),
     ("strlen", &["RO"]),
+    ("sunionstore", &["OW update", "RO access"]),
     ("touch", &["RO"]),
     ("type", &["RO"]),
     ("unlink", &["RM delete"]),
@@ -44,6 +60,22 @@ pub(super) fn key_uses(full_name: &str, row: &Command) -> &'static [&'static str
     let exception = EXCEPTIONS.iter().find(|(name, _)| *name == full_name);
     let default: &[&str] = if row.is(Flags::READONLY) { &[READ] } else { &[CHANGE] };
     exception.map_or(default, |(_, uses)| uses)
+}
+
+/// The same for a call with these arguments, which may say more than the row.
+pub(super) fn key_uses_of_call(
+    full_name: &str,
+    row: &Command,
+    arguments: &[&[u8]],
+) -> &'static [&'static str] {
+    let has = |word| arguments.iter().skip(2).any(|argument| flag(argument, word));
+    match full_name {
+        "set" if arguments.iter().skip(3).any(|argument| flag(argument, "GET")) => &[CHANGE],
+        "set" => &["OW update"],
+        "bitfield" if !has("SET") && !has("INCRBY") => &[READ],
+        "bitfield" => &[CHANGE],
+        _ => key_uses(full_name, row),
+    }
 }
 
 #[cfg(test)]

@@ -24,8 +24,8 @@ pub const COMMANDS: &[Command] = &[
     ),
 ];
 
-/// Keys that SCAN looks at when it is not told how many.
-const DEFAULT_COUNT: usize = 10;
+/// Keys or elements that a step looks at when it is not told how many.
+pub(super) const DEFAULT_COUNT: usize = 10;
 
 fn keys(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let page = ctx.keyspace.scan(ctx.session.database, Position::MIN, usize::MAX)?;
@@ -34,7 +34,7 @@ fn keys(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
 }
 
 fn scan(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    let cursor = parse_cursor(args[1]).ok_or(Error::text("ERR invalid cursor"))?;
+    let cursor = cursor(args[1])?;
     let (filter, count) = parse_options(&args[2..])?;
     // A cursor that no walk gave ends the walk.
     let page = match Position::new(cursor) {
@@ -43,6 +43,11 @@ fn scan(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     };
     let next = page.next.map_or(0, Position::get);
     Ok(Reply::Array(vec![next.to_string().into(), filter.names(&page.keys)]))
+}
+
+/// A cursor, which of an unknown walk may be any number.
+pub(super) fn cursor(argument: &[u8]) -> Result<u64> {
+    parse_cursor(argument).ok_or(Error::text("ERR invalid cursor"))
 }
 
 /// Reads an unsigned number as C's `strtoul` does, in which Redis has cursors read.
@@ -65,8 +70,7 @@ fn parse_options<'a>(mut options: &[&'a [u8]]) -> Result<(Filter<'a>, usize)> {
     while let [option, rest @ ..] = options {
         let [argument, rest @ ..] = rest else { return Err(Error::SYNTAX) };
         if flag(option, "COUNT") {
-            let number = usize::try_from(integer(argument)?).ok().filter(|number| *number > 0);
-            count = number.ok_or(Error::SYNTAX)?;
+            count = scan_count(argument)?;
         } else if flag(option, "MATCH") {
             filter.pattern = Some(argument);
         } else if flag(option, "TYPE") {
@@ -77,6 +81,12 @@ fn parse_options<'a>(mut options: &[&'a [u8]]) -> Result<(Filter<'a>, usize)> {
         options = rest;
     }
     Ok((filter, count))
+}
+
+/// How many keys or elements a step is to look at.
+pub(super) fn scan_count(argument: &[u8]) -> Result<usize> {
+    let number = usize::try_from(integer(argument)?).ok().filter(|number| *number > 0);
+    number.ok_or(Error::SYNTAX)
 }
 
 /// Which keys are wanted.

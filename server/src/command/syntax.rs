@@ -39,7 +39,7 @@ impl Kind {
             "unix-time-seconds" | "unix-time-milliseconds" => Self::UnixTime,
             "seconds" | "milliseconds" | "count" | "offset" | "start" | "end" | "numkeys" | "increment"
             | "decrement" | "index" | "index1" | "index2" | "destination-db" | "db" | "cursor"
-            | "protover" | "client-id" | "maxage" | "bit" | "min-match-len" => Self::Integer,
+            | "protover" | "limit" | "client-id" | "maxage" | "bit" | "min-match-len" => Self::Integer,
             _ => Self::String,
         }
     }

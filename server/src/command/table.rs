@@ -133,6 +133,10 @@ pub enum Group {
     String,
     /// Bits of strings.
     Bitmap,
+    /// Hashes.
+    Hash,
+    /// Sets.
+    Set,
     /// Connections.
     Connection,
     /// MULTI and EXEC.
@@ -153,6 +157,8 @@ impl Group {
             Self::Generic => "generic",
             Self::String => "string",
             Self::Bitmap => "bitmap",
+            Self::Hash => "hash",
+            Self::Set => "set",
             Self::Connection => "connection",
             Self::Transactions => "transactions",
             Self::PubSub => "pubsub",
@@ -264,6 +270,13 @@ impl Command {
         self
     }
 
+    /// Says that all arguments from `first` on are keys, and that the first of them is used in another way.
+    #[must_use]
+    pub const fn keys_from(mut self, first: usize) -> Self {
+        self.keys = Keys::From { first };
+        self
+    }
+
     /// Adds what the documentation says.
     #[must_use]
     pub const fn docs(
@@ -327,6 +340,9 @@ const GROUPS: &[&[Command]] = &[
     super::counters::COMMANDS,
     super::bits::COMMANDS,
     super::bitfield::COMMANDS,
+    super::hashes::COMMANDS,
+    super::sets::COMMANDS,
+    super::set_algebra::COMMANDS,
     super::generic::COMMANDS,
     super::object::COMMANDS,
     super::expiry::COMMANDS,

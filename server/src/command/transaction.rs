@@ -76,7 +76,7 @@ fn watch(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
         return Err(Error::text("ERR WATCH inside MULTI is not allowed"));
     }
     for key in &args[1..] {
-        ctx.keyspace.watch(ctx.session.id, ctx.session.database, key);
+        ctx.keyspace.watch(ctx.session.id, ctx.session.database, key)?;
     }
     ctx.session.watching = true;
     Ok(Reply::OK)

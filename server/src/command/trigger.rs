@@ -119,7 +119,8 @@ fn list(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
 }
 
 fn info(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
-    let Trigger { definition, runs, failures, last_error } = find(context, arguments[2])?;
+    let trigger = find(context, arguments[2])?;
+    let (definition, counts) = (&trigger.definition, trigger.counts());
     let field = |name: &'static str, value: Reply| (Reply::text(name), value);
     Ok(Reply::Map(vec![
         field("name", definition.name.clone().into()),
@@ -129,9 +130,9 @@ fn info(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
         field("call", definition.function.clone().into()),
         field("enabled", Reply::Boolean(definition.enabled)),
         field("library", definition.library.clone().into()),
-        field("runs", Reply::Integer(*runs as i64)),
-        field("failures", Reply::Integer(*failures as i64)),
-        field("last_error", last_error.clone().into()),
+        field("runs", Reply::Integer(counts.runs as i64)),
+        field("failures", Reply::Integer(counts.failures as i64)),
+        field("last_error", counts.last_error.into()),
     ]))
 }
 

@@ -3,12 +3,14 @@
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::limits::{MAX_COLD_EXPIRIES_PER_TURN, MAX_EXPIRIES_PER_TURN};
+use super::limits::{BUSY_PERCENT, MAX_COLD_EXPIRIES_PER_TURN, MAX_EXPIRIES_PER_TURN};
 use super::persistence::Arrival;
-use super::{Engine, Shared};
+use super::{EndOnPanic, Engine, Shared};
 use crate::command::Error;
+use crate::keyspace::Key;
 use crate::options::{AppendFsync, OutputClass};
 use crate::state::Closing;
 
@@ -17,6 +19,7 @@ const HOUSEKEEPING_PAUSE: Duration = Duration::from_millis(100);
 
 /// Takes in what the store tells, until the store is closed.
 pub async fn run_store_events(engine: Shared, mut arrivals: UnboundedReceiver<Arrival>) {
+    let _guard = EndOnPanic(Rc::clone(&engine));
     while let Some(arrival) = arrivals.recv().await {
         engine.borrow_mut().on_arrival(arrival);
     }
@@ -24,6 +27,7 @@ pub async fn run_store_events(engine: Shared, mut arrivals: UnboundedReceiver<Ar
 
 /// Runs for as long as the server does.
 pub async fn run_timers(engine: Shared) {
+    let _guard = EndOnPanic(Rc::clone(&engine));
     let signals = engine.borrow().signals();
     tokio::join!(run_log_timer(&engine), run_expiry(&engine), run_housekeeping(&engine), async {
         loop {
@@ -33,6 +37,19 @@ pub async fn run_timers(engine: Shared) {
             engine.borrow_mut().flush();
         }
     });
+}
+
+/// Makes durable what was done until now; an error says why the disk does not take it.
+pub async fn settle(engine: &Shared) -> Result<(), String> {
+    let (signals, last) = {
+        let mut engine = engine.borrow_mut();
+        engine.flush();
+        (engine.signals(), engine.core_ref().keyspace.journal().last_group())
+    };
+    while !engine.borrow().settled(last)? {
+        signals.durable.notified().await;
+    }
+    Ok(())
 }
 
 async fn run_log_timer(engine: &Shared) {
@@ -59,10 +76,34 @@ async fn run_expiry(engine: &Shared) {
 }
 
 async fn run_housekeeping(engine: &Rc<std::cell::RefCell<Engine>>) {
-    let mut rate = Rate::default();
+    let (mut rate, mut load) = (Rate::default(), Load::default());
     loop {
         tokio::time::sleep(HOUSEKEEPING_PAUSE).await;
-        engine.borrow_mut().look_after_clients(&mut rate);
+        let mut engine = engine.borrow_mut();
+        engine.look_after_clients(&mut rate);
+        engine.persistence.set_busy(load.measure_percent() > BUSY_PERCENT);
+    }
+}
+
+/// How much of the time this thread works.
+struct Load {
+    measured: Instant,
+    busy: Duration,
+}
+
+impl Default for Load {
+    fn default() -> Self {
+        Self { measured: Instant::now(), busy: Duration::ZERO }
+    }
+}
+
+impl Load {
+    /// In percent, since it was last measured.
+    fn measure_percent(&mut self) -> u128 {
+        let (now, busy) = (Instant::now(), Handle::current().metrics().worker_total_busy_duration(0));
+        let elapsed = now.duration_since(std::mem::replace(&mut self.measured, now));
+        let worked = busy.saturating_sub(std::mem::replace(&mut self.busy, busy));
+        worked.as_nanos() * 100 / elapsed.as_nanos().max(1)
     }
 }
 
@@ -128,16 +169,16 @@ impl Engine {
             Err(Error::Reply(_)) => self.take_back(triggers),
             Err(Error::NotResident(need)) => {
                 self.take_back(triggers);
-                if self.persistence.take_unreadable(std::slice::from_ref(&need)).is_some() {
+                let needs = [need];
+                let load = self.persistence.expiry_load.take();
+                if load.is_some_and(|(of, load)| of[..] == *key && load.failure_of(&needs).is_some()) {
+                    let [need] = needs;
                     tracing::warn!(?need, "a trigger on an expired key needed a key that cannot be read");
                     self.core().keyspace.release(whole.keyspace);
                     return true;
                 }
                 self.take_back(whole);
-                let Self { core, persistence, .. } = self;
-                if let Some(core) = core {
-                    persistence.request(&core.keyspace, &[need]);
-                }
+                self.persistence.expiry_load = Some((Key::new(key), self.load(&needs)));
                 return false;
             }
         }

@@ -54,7 +54,6 @@ impl Engine {
         let Some(mut core) = self.core.take() else {
             return (Err(Error::text("ERR a procedure cannot call another one")), 0);
         };
-        core.server.statistics.procedure_calls += 1;
         core.running = Running::new(call.name.clone(), invocation.database);
         let input = CallInput {
             keys: invocation.keys,
@@ -70,6 +69,7 @@ impl Engine {
         let (mut core, outcome) = self.runtime.call(&call.module, call.procedure, core, &input);
         let runs_again = matches!(outcome.result, Err(CallError::Host(Error::NotResident(_))));
         if !runs_again {
+            core.server.statistics.procedure_calls += 1;
             core.keep_lines();
         }
         self.core = Some(core);

@@ -11,6 +11,8 @@ use super::call::Invocation;
 use super::limits::MAX_CASCADE_RUNS;
 use crate::command::{self, Call, Error};
 use crate::keyspace::{self, Event, events};
+use crate::state::Libraries;
+use crate::trigger::Triggers;
 use crate::types::Value;
 
 /// A point in a transaction to which the engine can return.
@@ -18,7 +20,8 @@ pub(super) struct Savepoint {
     pub keyspace: keyspace::Savepoint,
     messages: usize,
     events: usize,
-    definitions: u64,
+    libraries: Libraries,
+    triggers: Triggers,
 }
 
 impl Engine {
@@ -29,7 +32,8 @@ impl Engine {
             keyspace: core.keyspace.savepoint(),
             messages: core.messages.len(),
             events: core.keyspace.journal().events().len(),
-            definitions: core.keyspace.definition_changes(),
+            libraries: core.server.libraries.clone(),
+            triggers: core.server.triggers.clone(),
         }
     }
 
@@ -38,9 +42,8 @@ impl Engine {
         let core = self.core();
         core.messages.truncate(savepoint.messages);
         core.keyspace.rollback(savepoint.keyspace);
-        if core.keyspace.definition_changes() != savepoint.definitions {
-            super::start::load_definitions(core);
-        }
+        core.server.libraries = savepoint.libraries;
+        core.server.triggers = savepoint.triggers;
     }
 
     /// Runs something and the triggers of what it did, and undoes it all when either fails.
@@ -105,14 +108,19 @@ impl Engine {
         cascade: &mut Cascade,
     ) -> command::Result<()> {
         match self.run_trigger(event, function, cascade) {
+            Ok(()) => {
+                let server = &mut self.core().server;
+                server.statistics.trigger_runs += 1;
+                server.triggers.count(trigger, None);
+                Ok(())
+            }
             Err(Error::Reply(text)) => {
+                self.core().server.statistics.trigger_runs += 1;
                 self.count_failure(trigger, event, &text);
                 Err(failed(trigger, &text))
             }
-            done => {
-                self.core().server.triggers.count(trigger, None);
-                done
-            }
+            // It will run again.
+            missing @ Err(Error::NotResident(_)) => missing,
         }
     }
 
@@ -148,7 +156,6 @@ impl Engine {
 
     fn run_trigger(&mut self, event: &Event, function: &str, cascade: &mut Cascade) -> command::Result<()> {
         let server = &mut self.core().server;
-        server.statistics.trigger_runs += 1;
         let Some((library, procedure)) = server.libraries.function(function.as_bytes()) else {
             return Err(Error::text("ERR Function not found"));
         };

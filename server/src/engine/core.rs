@@ -7,7 +7,6 @@ use crate::options::AppendFsync;
 use crate::procedure::{Host, LogLevel};
 use crate::protocol::{Reply, Version, decode_reply, decode_request, encode};
 use crate::state::{Message, ProcedureLogEntry, Server, Session};
-use crate::types::{StringValue, Value};
 
 /// See the module's description. Moves into the interpreter for the time of a call, and back.
 pub(super) struct Core {
@@ -197,15 +196,7 @@ impl Host for Core {
         self.refuse_unkept()?;
         self.refuse_when_full()?;
         let database = self.database();
-        let before = match self.keyspace.peek_string(database, key)? {
-            Some(string) => string.as_integer().ok_or(Error::NOT_AN_INTEGER)?,
-            None => 0,
-        };
-        let after =
-            before.checked_add(delta).ok_or(Error::text("ERR increment or decrement would overflow"))?;
-        let content = Content::Value(Value::String(StringValue::from_integer(after)));
-        self.keyspace.set(database, key, content, Expiry::Keep, events::INCRBY)?;
-        Ok(after)
+        command::add_integer(&mut self.keyspace, database, key, delta)
     }
 
     fn command(&mut self, request: &[u8], read_only: bool, reply: &mut Vec<u8>) -> Result<(), Error> {

@@ -62,7 +62,7 @@ impl Engine {
         if session.reply_mode == ReplyMode::SkipNext {
             session.reply_mode = ReplyMode::Skip;
         }
-        let now_us = match session.retry {
+        let now_us = match &session.retry {
             Some(retry) => retry.time_us,
             None => self.clock.unix_us(),
         };
@@ -80,7 +80,7 @@ impl Engine {
             Err(error) => Err(self.reject(session, arguments, error.clone())),
         };
         let answer = match answer {
-            Err(Error::NotResident(need)) => self.wait_for(session, vec![need]),
+            Err(Error::NotResident(need)) => self.wait_for(session, &[need]),
             other => other,
         };
         if answer.is_err() && matches!(&found, Ok(found) if found.parent.name == "exec") {
@@ -165,12 +165,15 @@ impl Engine {
                 return Err(Error::text("ERR too many bytes queued in this transaction"));
             }
             transaction.queue.push(queued);
+            transaction.writes |= row.is(Flags::WRITE);
+            transaction.may_write |= may_write(row);
             return Ok(Answer::Queued);
         }
-        // A procedure that is not read-only is held back like a write, but refused only when it does write.
-        let runs_procedure = row.is(Flags::NO_MANDATORY_KEYS) && !row.is(Flags::READONLY);
-        let may_write = row.is(Flags::WRITE) || name == "exec" || runs_procedure;
-        if may_write && let Some(wait) = self.persistence.back_pressure(self.core_ref()) {
+        let queue_may_write =
+            name == "exec" && session.transaction.as_ref().is_some_and(|transaction| transaction.may_write);
+        if (may_write(row) || queue_may_write)
+            && let Some(wait) = self.persistence.back_pressure(self.core_ref())
+        {
             return Ok(Answer::Wait(wait));
         }
         let needs = match (&session.transaction, name) {
@@ -178,7 +181,7 @@ impl Engine {
             _ => self.needs_of(session.database, row, arguments),
         };
         if !needs.is_empty() {
-            return self.wait_for(session, needs);
+            return self.wait_for(session, &needs);
         }
         let outcome = self.perform(session, Some(mailbox), row, arguments)?;
         let answer = match outcome {
@@ -205,6 +208,7 @@ impl Engine {
         arguments: &[&[u8]],
     ) -> command::Result<Outcome> {
         let core = self.core();
+        core.keyspace.set_no_touch(session.no_touch && row.name != "touch");
         if core.server.triggers.is_idle() {
             let outcome = core.run(session, mailbox, row, arguments)?;
             return match outcome {
@@ -231,8 +235,10 @@ impl Engine {
         if session.transaction.is_some() && row.is(Flags::NO_MULTI) {
             return Err("ERR Command not allowed inside a transaction".into());
         }
+        // An EXEC that is run again may have subscribed its client when it ran in vain.
         if session.version == Version::Resp2
             && session.is_subscriber()
+            && session.retry.is_none()
             && !SUBSCRIBER_COMMANDS.contains(&found.parent.name)
         {
             return Err(format!(
@@ -246,7 +252,9 @@ impl Engine {
         if row.is(Flags::DENYOOM) && core.is_out_of_memory() {
             return Err(core::OUT_OF_MEMORY.into());
         }
-        if (row.is(Flags::WRITE) || found.parent.name == "exec")
+        let queue_writes = found.parent.name == "exec"
+            && session.transaction.as_ref().is_some_and(|transaction| transaction.writes);
+        if (row.is(Flags::WRITE) || queue_writes)
             && let Some(text) = core.write_failure()
         {
             return Err(text.into());
@@ -276,21 +284,22 @@ impl Engine {
     }
 
     /// Has something loaded, and the request executed again afterwards.
-    fn wait_for(&mut self, session: &mut Session, needs: Vec<Need>) -> command::Result<Answer> {
-        if let Some(reason) = self.persistence.take_unreadable(&needs) {
-            return Err(format!("ERR the data cannot be read from disk: {reason}").into());
-        }
-        let time_us = self.core_ref().keyspace.now_us();
-        let retry = session.retry.get_or_insert(Retry { time_us, count: 0 });
-        retry.count += 1;
-        if retry.count > MAX_RETRIES {
+    fn wait_for(&mut self, session: &mut Session, needs: &[Need]) -> command::Result<Answer> {
+        let (time_us, count) = match &session.retry {
+            Some(retry) => {
+                if let Some(reason) = retry.load.failure_of(needs) {
+                    return Err(format!("ERR the data cannot be read from disk: {reason}").into());
+                }
+                (retry.time_us, retry.count)
+            }
+            None => (self.core_ref().keyspace.now_us(), 0),
+        };
+        if count >= MAX_RETRIES {
             return Err(Error::text(TOO_MANY_RETRIES));
         }
-        let Self { core, persistence, .. } = self;
-        if let Some(core) = core {
-            persistence.request(&core.keyspace, &needs);
-        }
-        Ok(Answer::Wait(Wait::Loaded(needs)))
+        let load = self.load(needs);
+        session.retry = Some(Retry { time_us, count: count + 1, load: Rc::clone(&load) });
+        Ok(Answer::Wait(Wait::Loaded(load)))
     }
 
     /// Counts a reply, and the command that has run for it, if one has.
@@ -337,6 +346,13 @@ const TOO_MANY_RETRIES: &str = "ERR the request needed too many keys from disk t
 /// What a RESP2 client may do while it is subscribed to something.
 const SUBSCRIBER_COMMANDS: [&str; 7] =
     ["subscribe", "psubscribe", "unsubscribe", "punsubscribe", "ping", "quit", "reset"];
+
+/// Whether a command is held back while the log is full. A procedure that is not read-only is, but it is refused only
+/// when it does write.
+fn may_write(row: &Command) -> bool {
+    let runs_procedure = row.is(Flags::NO_MANDATORY_KEYS) && !row.is(Flags::READONLY);
+    row.is(Flags::WRITE) || runs_procedure
+}
 
 fn send(session: &mut Session, reply: &Reply, output: &mut Vec<u8>) {
     match session.reply_mode {

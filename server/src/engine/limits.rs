@@ -5,13 +5,17 @@
 pub const MAX_QUEUED_BYTES: usize = 1 << 30;
 
 /// A group goes to the log as soon as it has this many bytes, without waiting for its time.
-pub const GROUP_BYTES: usize = 4 << 20;
+pub const GROUP_BYTES: usize = 1 << 20;
 
 /// Used buffers of groups that are kept for the next ones.
 pub const MAX_SPARE_BUFFERS: usize = 3;
 
 /// The memory in use is measured at most this often, because measuring takes as long as several commands.
 pub const MEMORY_CHECK_PAUSE_US: u64 = 1000;
+
+/// When the engine works for more than this share of the time, in percent, what can wait has to: the log is not applied
+/// before it is long.
+pub const BUSY_PERCENT: u128 = 10;
 
 /// Keys that expire in one go before other work gets its turn.
 pub const MAX_EXPIRIES_PER_TURN: usize = 200;

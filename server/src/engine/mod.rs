@@ -17,9 +17,11 @@ mod dispatch;
 pub mod limits;
 mod persistence;
 mod start;
+#[cfg(test)]
+mod tests;
 mod transaction;
 
-pub use background::{run_store_events, run_timers};
+pub use background::{run_store_events, run_timers, settle};
 pub use dispatch::Step;
 pub use persistence::{Signals, Wait};
 pub use start::{StartError, open};
@@ -38,6 +40,18 @@ use crate::state::{ClientId, Mailbox, Session};
 
 /// The engine, shared by the tasks of the one thread that it runs on.
 pub type Shared = Rc<RefCell<Engine>>;
+
+/// A defect that makes a task panic may leave a transaction half done. Then the process ends: the log has only whole
+/// transactions, so a restart is safe, and going on is not. Every task that uses the engine keeps one of these.
+pub struct EndOnPanic(pub Shared);
+
+impl Drop for EndOnPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.borrow_mut().fail("a task of the engine panicked".to_owned());
+        }
+    }
+}
 
 /// See the module's description.
 pub struct Engine {

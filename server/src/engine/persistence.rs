@@ -1,6 +1,6 @@
 //! The store's side of the engine: groups on their way to the log, keys on their way from the disk.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,6 +11,7 @@ use super::core::Core;
 use super::limits::{GROUP_BYTES, MAX_SPARE_BUFFERS};
 use crate::keyspace::{ColdKey, ColdPage, Key, Keyspace, Loaded, Need};
 use crate::options::AppendFsync;
+use crate::state::Load;
 use crate::store::{DuePage, KeyAt, Position, ScanPage, StorageId, Store, StoreError, StoreEvent};
 use crate::types::Kind;
 
@@ -19,8 +20,6 @@ use crate::types::Kind;
 pub struct Signals {
     /// A group became durable, or never will.
     pub durable: Notify,
-    /// Something was loaded.
-    pub loaded: Notify,
     /// The log has room again.
     pub writable: Notify,
     /// There is a group to be written at once.
@@ -56,8 +55,8 @@ impl From<StoreEvent> for Arrival {
 /// Why a request has to wait.
 #[derive(Clone, Debug)]
 pub enum Wait {
-    /// For these to be loaded.
-    Loaded(Vec<Need>),
+    /// For something to be loaded.
+    Loaded(Rc<Load>),
     /// For room in the log.
     Writable,
 }
@@ -85,9 +84,10 @@ pub(super) struct Persistence {
     /// By number, with the group up to which data.redb was applied when they were asked.
     questions: BTreeMap<u64, (Question, u64)>,
     last_token: u64,
-    loading: HashSet<Need>,
-    /// What could not be read, until the request that asked has been told.
-    unreadable: HashMap<Need, String>,
+    /// What is being loaded, and who waits for it.
+    loading: HashMap<Need, Vec<Rc<Load>>>,
+    /// What the triggers of a key that is to expire have waited for last.
+    pub expiry_load: Option<(Key, Rc<Load>)>,
     /// The group up to which data.redb is applied.
     applied: u64,
     /// The group up to which it was forgotten what the disk says by itself.
@@ -107,8 +107,8 @@ impl Persistence {
             fatal: None,
             questions: BTreeMap::new(),
             last_token: 0,
-            loading: HashSet::new(),
-            unreadable: HashMap::new(),
+            loading: HashMap::new(),
+            expiry_load: None,
             applied,
             forgotten: 0,
             next_cold_expiry_ms: 0,
@@ -131,14 +131,16 @@ impl Persistence {
         full.then_some(Wait::Writable)
     }
 
-    /// Has things loaded that are not being loaded already.
-    pub fn request(&mut self, keyspace: &Keyspace, needs: &[Need]) {
+    /// Has things loaded that are not being loaded already; `load`, if somebody waits, is told of each.
+    fn request(&mut self, keyspace: &Keyspace, needs: &[Need], load: Option<&Rc<Load>>) {
         let Some(store) = &self.store else { return };
         let (mut keys, mut asked) = (Vec::new(), Vec::new());
         for need in needs {
-            if !self.loading.insert(need.clone()) {
+            if let Some(waiting) = self.loading.get_mut(need) {
+                waiting.extend(load.cloned());
                 continue;
             }
+            self.loading.insert(need.clone(), load.cloned().into_iter().collect());
             match need {
                 Need::Key { database, key } => {
                     keys.push(KeyAt { storage: keyspace.storage(*database), key: key.to_vec().into() });
@@ -159,9 +161,11 @@ impl Persistence {
         }
     }
 
-    /// Why something that a request needs cannot be read, once.
-    pub fn take_unreadable(&mut self, needs: &[Need]) -> Option<String> {
-        needs.iter().find_map(|need| self.unreadable.remove(need))
+    /// Says whether the engine needs the processor for itself.
+    pub fn set_busy(&self, busy: bool) {
+        if let Some(store) = &self.store {
+            store.set_busy(busy);
+        }
     }
 
     pub fn ask_due(&mut self, now_ms: u64, limit: usize) {
@@ -199,6 +203,16 @@ fn ask(
 }
 
 impl Engine {
+    /// Has things loaded, and gives what tells when they are.
+    pub(super) fn load(&mut self, needs: &[Need]) -> Rc<Load> {
+        let load = Rc::new(Load::new(needs.len()));
+        let Self { core, persistence, .. } = self;
+        if let Some(core) = core {
+            persistence.request(&core.keyspace, needs, Some(&load));
+        }
+        load
+    }
+
     /// Hands the committed transactions to the log.
     pub fn flush(&mut self) {
         let Self { core: Some(core), persistence, .. } = self else { return };
@@ -252,7 +266,7 @@ impl Engine {
     #[must_use]
     pub fn is_over(&self, wait: &Wait) -> bool {
         match wait {
-            Wait::Loaded(needs) => !needs.iter().any(|need| self.persistence.loading.contains(need)),
+            Wait::Loaded(load) => load.is_over(),
             Wait::Writable => self.persistence.back_pressure(self.core_ref()).is_none(),
         }
     }
@@ -286,6 +300,7 @@ impl Engine {
                     self.fail(error);
                 }
                 self.persistence.signals.writable.notify_waiters();
+                self.persistence.signals.durable.notify_waiters();
             }
             StoreEvent::Applied { sequence } => {
                 self.persistence.applied = sequence;
@@ -308,6 +323,15 @@ impl Engine {
         }
     }
 
+    /// Whether everything up to that group is durable; an error says why the disk does not take it.
+    pub(super) fn settled(&self, group: u64) -> Result<bool, String> {
+        let durable = self.durable()? >= group;
+        match &self.core_ref().server.store.failure {
+            Some(reason) if !durable => Err(reason.clone()),
+            _ => Ok(durable),
+        }
+    }
+
     /// Makes everything durable and closes the store.
     pub fn close(&mut self) -> Result<(), StoreError> {
         self.flush();
@@ -322,11 +346,11 @@ impl Engine {
 
     fn update_log_status(&mut self) {
         if let Some(store) = &self.persistence.store {
-            let told = store.stats();
+            let (log_bytes, (commits, last_commit_us)) = (store.log_bytes(), store.commits());
             let status = &mut self.core().server.store;
-            status.log_bytes = told.log_bytes;
-            status.commits = told.commits;
-            status.last_commit_us = told.commit_times.last_us;
+            status.log_bytes = log_bytes;
+            status.commits = commits;
+            status.last_commit_us = last_commit_us;
         }
         self.persistence.signals.writable.notify_waiters();
     }
@@ -387,7 +411,7 @@ impl Engine {
                 self.persistence.next_cold_expiry_ms = next.min(now_ms + pause_ms);
                 let Self { core, persistence, .. } = self;
                 if let Some(core) = core {
-                    persistence.request(&core.keyspace, &needs);
+                    persistence.request(&core.keyspace, &needs, None);
                 }
             }
             Err(error) => {
@@ -398,16 +422,17 @@ impl Engine {
         self.forget_absent();
     }
 
-    /// Wakes whoever waits, now that a question is answered, or could not be.
+    /// Tells those who wait for these that they are loaded, or could not be.
     fn answered(&mut self, needs: &[Need], error: Option<&dyn std::fmt::Display>) {
+        let error = error.map(ToString::to_string);
+        if let Some(error) = &error {
+            tracing::error!("data.redb cannot be read: {error}");
+        }
         for need in needs {
-            self.persistence.loading.remove(need);
-            if let Some(error) = error {
-                tracing::error!("data.redb cannot be read: {error}");
-                self.persistence.unreadable.insert(need.clone(), error.to_string());
+            for load in self.persistence.loading.remove(need).unwrap_or_default() {
+                load.answer(need, error.as_deref());
             }
         }
-        self.persistence.signals.loaded.notify_waiters();
         self.forget_absent();
     }
 

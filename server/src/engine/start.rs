@@ -119,7 +119,7 @@ fn recover(store: &Store, recovery: Recovery) -> Result<Keyspace, StartError> {
 }
 
 /// Makes libraries and triggers what the keyspace's definitions say.
-pub(super) fn load_definitions(core: &mut Core) {
+fn load_definitions(core: &mut Core) {
     let Core { keyspace, server, .. } = core;
     let limits = module_limits(&server.options);
     server.libraries = crate::state::Libraries::default();

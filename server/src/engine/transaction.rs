@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use super::Engine;
-use crate::command::{self, Error, Outcome};
+use crate::command::{self, Command, Error, Flags, Group, Outcome};
+use crate::keyspace::Need;
 use crate::protocol::Reply;
 use crate::state::{Mailbox, Session, Transaction};
 
@@ -15,10 +16,11 @@ impl Engine {
         session: &mut Session,
         mailbox: &Rc<Mailbox>,
     ) -> command::Result<Reply> {
-        let Some(transaction) = session.transaction.take() else {
+        let Some(mut transaction) = session.transaction.take() else {
             return Err(Error::text("ERR EXEC without MULTI"));
         };
-        let dirty = self.core().keyspace.is_dirty(session.id);
+        let keyspace = &self.core_ref().keyspace;
+        let dirty = keyspace.is_dirty(session.id) || keyspace.watches_expired(session.id);
         if transaction.aborted || dirty {
             self.leave_transaction(session);
             return if transaction.aborted {
@@ -27,7 +29,7 @@ impl Engine {
                 Ok(Reply::NullArray)
             };
         }
-        match self.run_queue(session, mailbox, &transaction) {
+        match self.run_queue(session, mailbox, &mut transaction) {
             Err(Error::NotResident(need)) => {
                 // It will be run again from the start.
                 session.transaction = Some(transaction);
@@ -50,42 +52,78 @@ impl Engine {
         &mut self,
         session: &mut Session,
         mailbox: &Rc<Mailbox>,
-        transaction: &Transaction,
+        transaction: &mut Transaction,
     ) -> command::Result<Reply> {
-        let before = (session.database, session.version, session.reply_mode);
+        let database = session.database;
+        // UNWATCH has nothing to do here: the end of EXEC forgets what is watched, and a retry must not forget it before.
+        let watching = std::mem::take(&mut session.watching);
         // Each procedure gets random numbers of its own, and the same ones when all is run again.
         let seed = *session.seed.get_or_insert_with(|| fastrand::u64(..));
-        let run_all = |engine: &mut Self, session: &mut Session| {
-            let mut replies = Vec::with_capacity(transaction.queue.len());
-            for (index, queued) in transaction.queue.iter().enumerate() {
-                session.seed = Some(seed.wrapping_add(index as u64));
-                let arguments = queued.arguments();
-                // What was queued was found then, and the table does not change.
-                let Ok(found) = super::dispatch::find(&arguments) else { continue };
-                let row = found.row;
-                if let Some(need) = engine.needs_of(session.database, row, &arguments).into_iter().next() {
-                    return Err(Error::NotResident(need));
-                }
-                let reply = match engine.perform(session, Some(mailbox), row, &arguments) {
-                    Ok(Outcome::Reply(reply) | Outcome::Close(reply)) => reply,
-                    Ok(_) => Reply::error("ERR Command not allowed inside a transaction"),
-                    Err(Error::Reply(text)) => Reply::Error(text),
-                    Err(error @ Error::NotResident(_)) => return Err(error),
-                };
-                engine.account(session, Some(found), &arguments, &reply);
-                replies.push(reply);
-            }
-            Ok(Reply::Array(replies))
-        };
         let savepoint = self.open();
-        let done = run_all(self, session);
-        session.seed = Some(seed);
-        if done.is_ok() {
-            self.core().keyspace.release(savepoint.keyspace);
-        } else {
-            (session.database, session.version, session.reply_mode) = before;
-            self.take_back(savepoint);
+        let mut replies = Vec::with_capacity(transaction.queue.len());
+        let mut missing = None;
+        for index in 0..transaction.queue.len() {
+            session.seed = Some(seed.wrapping_add(index as u64));
+            match self.run_queued(session, mailbox, transaction, index) {
+                Ok(reply) => replies.push(reply),
+                Err(need) => {
+                    missing = Some(need);
+                    break;
+                }
+            }
         }
-        done
+        session.seed = Some(seed);
+        let Some(need) = missing else {
+            self.core().keyspace.release(savepoint.keyspace);
+            return Ok(Reply::Array(replies));
+        };
+        session.database = database;
+        session.watching = watching;
+        self.take_back(savepoint);
+        for (index, reply) in replies.into_iter().enumerate().skip(transaction.attempted.len()) {
+            let row = super::dispatch::find(&transaction.queue[index].arguments()).map(|found| found.row);
+            let lasting = row.is_ok_and(has_lasting_effect);
+            transaction.attempted.push(lasting.then_some(reply));
+        }
+        Err(Error::NotResident(need))
     }
+
+    /// Runs one command of the queue; an error is what has to be loaded first.
+    fn run_queued(
+        &mut self,
+        session: &mut Session,
+        mailbox: &Rc<Mailbox>,
+        transaction: &Transaction,
+        index: usize,
+    ) -> Result<Reply, Need> {
+        let attempted = transaction.attempted.get(index);
+        if let Some(Some(reply)) = attempted {
+            return Ok(reply.clone());
+        }
+        let arguments = transaction.queue[index].arguments();
+        let found = match super::dispatch::find(&arguments) {
+            Ok(found) => found,
+            Err(Error::Reply(text)) => return Ok(Reply::Error(text)),
+            Err(Error::NotResident(need)) => return Err(need),
+        };
+        if let Some(need) = self.needs_of(session.database, found.row, &arguments).into_iter().next() {
+            return Err(need);
+        }
+        let reply = match self.perform(session, Some(mailbox), found.row, &arguments) {
+            Ok(Outcome::Reply(reply) | Outcome::Close(reply)) => reply,
+            Ok(_) => Reply::error("ERR Command not allowed inside a transaction"),
+            Err(Error::Reply(text)) => Reply::Error(text),
+            Err(Error::NotResident(need)) => return Err(need),
+        };
+        if attempted.is_none() {
+            self.account(session, Some(found), &arguments, &reply);
+        }
+        Ok(reply)
+    }
+}
+
+/// Whether a command does what taking back the transaction leaves as it is: to clients, subscriptions and the server.
+fn has_lasting_effect(row: &Command) -> bool {
+    let is_outside = row.is(Flags::ADMIN) || matches!(row.group, Group::Connection | Group::PubSub);
+    is_outside && !row.is(Flags::WRITE) && !matches!(row.name, "select" | "publish")
 }

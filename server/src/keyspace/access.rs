@@ -21,7 +21,9 @@ impl Keyspace {
         self.statistics.hits += 1;
         let entry = self.databases[usize::from(database)].table.get_mut(place);
         Ok(entry.map(|entry| {
-            entry.stamp.touch(now_s);
+            if !self.no_touch {
+                entry.stamp.touch(now_s);
+            }
             &entry.value
         }))
     }

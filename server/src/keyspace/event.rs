@@ -135,6 +135,26 @@ pub mod events {
     pub const INCRBY: EventKind = EventKind::new("incrby", EventClasses::STRING);
     /// `INCRBYFLOAT`.
     pub const INCRBYFLOAT: EventKind = EventKind::new("incrbyfloat", EventClasses::STRING);
+    /// `HSET`, `HMSET` and `HSETNX`.
+    pub const HSET: EventKind = EventKind::new("hset", EventClasses::HASH);
+    /// `HDEL`.
+    pub const HDEL: EventKind = EventKind::new("hdel", EventClasses::HASH);
+    /// `HINCRBY`.
+    pub const HINCRBY: EventKind = EventKind::new("hincrby", EventClasses::HASH);
+    /// `HINCRBYFLOAT`.
+    pub const HINCRBYFLOAT: EventKind = EventKind::new("hincrbyfloat", EventClasses::HASH);
+    /// `SADD`, and `SMOVE` at its destination.
+    pub const SADD: EventKind = EventKind::new("sadd", EventClasses::SET);
+    /// `SREM`, and `SMOVE` at its source.
+    pub const SREM: EventKind = EventKind::new("srem", EventClasses::SET);
+    /// `SPOP`.
+    pub const SPOP: EventKind = EventKind::new("spop", EventClasses::SET);
+    /// `SINTERSTORE`.
+    pub const SINTERSTORE: EventKind = EventKind::new("sinterstore", EventClasses::SET);
+    /// `SUNIONSTORE`.
+    pub const SUNIONSTORE: EventKind = EventKind::new("sunionstore", EventClasses::SET);
+    /// `SDIFFSTORE`.
+    pub const SDIFFSTORE: EventKind = EventKind::new("sdiffstore", EventClasses::SET);
     /// A key was deleted by a command.
     pub const DEL: EventKind = EventKind::new("del", EventClasses::GENERIC);
     /// A key got a time to live.
@@ -155,8 +175,8 @@ pub mod events {
     pub const EXPIRED: EventKind = EventKind::new("expired", EventClasses::EXPIRED);
     /// A key that did not exist came to be.
     pub const NEW: EventKind = EventKind::new("new", EventClasses::NEW);
-    /// Nobody hears of it: for a step of a change that raises its events itself.
-    pub(in crate::keyspace) const SILENT: EventKind = EventKind::new("", EventClasses::NONE);
+    /// Nobody hears of it: for a step of a change that raises its events itself, and for changes that have none.
+    pub const SILENT: EventKind = EventKind::new("", EventClasses::NONE);
     /// A key that does not exist was read.
     pub const KEY_MISS: EventKind = EventKind::new("keymiss", EventClasses::KEY_MISS);
 
@@ -168,6 +188,16 @@ pub mod events {
         APPEND,
         INCRBY,
         INCRBYFLOAT,
+        HSET,
+        HDEL,
+        HINCRBY,
+        HINCRBYFLOAT,
+        SADD,
+        SREM,
+        SPOP,
+        SINTERSTORE,
+        SUNIONSTORE,
+        SDIFFSTORE,
         DEL,
         EXPIRE,
         PERSIST,

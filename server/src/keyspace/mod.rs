@@ -83,9 +83,10 @@ pub struct Keyspace {
     watchers: Watchers,
     now_us: u64,
     now_ms: u64,
+    /// Reads do not count as use of their keys.
+    no_touch: bool,
     statistics: Statistics,
     definitions: HashMap<(SystemTable, Vec<u8>), Vec<u8>>,
-    definition_changes: u64,
     /// Pages of cold keys that the transaction has walked: database, start and limit. A retry needs them again.
     used_pages: Vec<(u8, Position, usize)>,
 }
@@ -104,6 +105,11 @@ impl Keyspace {
     pub fn begin(&mut self, now_us: u64) {
         self.now_us = now_us;
         self.now_ms = now_us / 1000;
+    }
+
+    /// Says whether reads from now on leave the times when their keys were last used as they are.
+    pub fn set_no_touch(&mut self, no_touch: bool) {
+        self.no_touch = no_touch;
     }
 
     /// The time of the transaction in microseconds of unix time.
@@ -202,8 +208,13 @@ impl Keyspace {
     }
 
     /// Lets `watcher` know later whether the key was touched from now on.
-    pub fn watch(&mut self, watcher: WatcherId, database: u8, key: &[u8]) {
+    pub fn watch(&mut self, watcher: WatcherId, database: u8, key: &[u8]) -> Result<(), Error> {
+        // A key whose time has come goes first, so that its going is no change to who begins to watch it. To those who
+        // watch it already it is one, even if this transaction is taken back: they see that its time has come.
+        self.locate(database, key)?;
+        self.watchers.commit();
         self.watchers.watch(watcher, database, key);
+        Ok(())
     }
 
     /// Forgets all that `watcher` watches.
@@ -215,5 +226,15 @@ impl Keyspace {
     #[must_use]
     pub fn is_dirty(&self, watcher: WatcherId) -> bool {
         self.watchers.is_dirty(watcher)
+    }
+
+    /// Whether the time of a key that `watcher` watches has come, although the key is not removed yet.
+    #[must_use]
+    pub fn watches_expired(&self, watcher: WatcherId) -> bool {
+        self.watchers.watched_by(watcher).iter().any(|(database, key)| {
+            let table = &self.databases[usize::from(*database)].table;
+            let entry = table.find(self.seed.position(key), key).and_then(|place| table.get(place));
+            entry.is_some_and(|entry| entry.is_expired(self.now_ms))
+        })
     }
 }

@@ -63,8 +63,8 @@ impl Keyspace {
             now_us: 0,
             now_ms: 0,
             statistics: super::Statistics::default(),
+            no_touch: false,
             definitions: super::HashMap::new(),
-            definition_changes: 0,
             used_pages: Vec::new(),
         };
         keyspace.journal.set_last_group(sequence);
@@ -140,7 +140,6 @@ impl Keyspace {
 
     /// Sets or removes a definition; it is journalled and undone like a key.
     pub fn define(&mut self, kind: SystemTable, name: &[u8], content: Option<&[u8]>) {
-        self.definition_changes += 1;
         self.journal.push(&Change::System { table: kind, name, content });
         let name = (kind, name.to_vec());
         let before = match content {
@@ -150,12 +149,6 @@ impl Keyspace {
         if self.undo.is_recording() {
             self.undo.push(Step::Definition { name, content: before });
         }
-    }
-
-    /// How often a definition was set or removed.
-    #[must_use]
-    pub fn definition_changes(&self) -> u64 {
-        self.definition_changes
     }
 
     /// Puts a definition as it was; not journalled.

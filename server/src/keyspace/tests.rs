@@ -246,7 +246,7 @@ fn a_key_is_gone_when_its_time_has_come_and_says_so() {
 #[test]
 fn a_watcher_learns_of_committed_changes_only() {
     let mut keyspace = keyspace(0);
-    keyspace.watch(1, 0, b"k");
+    keyspace.watch(1, 0, b"k").expect("in memory");
     let savepoint = keyspace.savepoint();
     set(&mut keyspace, b"k", b"v");
     keyspace.rollback(savepoint);
@@ -260,4 +260,25 @@ fn a_watcher_learns_of_committed_changes_only() {
     assert!(keyspace.is_dirty(1));
     keyspace.unwatch(1);
     assert!(!keyspace.is_dirty(1));
+}
+
+#[test]
+fn the_end_of_a_watched_keys_time_counts_if_it_comes_after_the_watching_began() {
+    let mut keyspace = keyspace(0);
+    let content = Content::String(b"v");
+    keyspace.set(0, b"k", content, Expiry::At(1_000_100), events::SET).expect("in memory");
+    keyspace.watch(1, 0, b"k").expect("in memory");
+    keyspace.commit();
+    let abort =
+        |keyspace: &Keyspace, watcher| (keyspace.is_dirty(watcher), keyspace.watches_expired(watcher));
+    assert_eq!(abort(&keyspace, 1), (false, false));
+    keyspace.begin(1_000_101_000);
+    assert_eq!(abort(&keyspace, 1), (false, true), "nothing has removed it yet");
+    keyspace.watch(2, 0, b"k").expect("in memory");
+    keyspace.commit();
+    assert_eq!(abort(&keyspace, 1), (true, false), "the second watching has removed it");
+    assert_eq!(abort(&keyspace, 2), (false, false));
+    set(&mut keyspace, b"k", b"new");
+    keyspace.commit();
+    assert_eq!(abort(&keyspace, 2), (true, false));
 }

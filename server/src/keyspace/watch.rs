@@ -45,6 +45,11 @@ impl Watchers {
         self.dirty.contains(&watcher)
     }
 
+    /// What a connection watches.
+    pub fn watched_by(&self, watcher: WatcherId) -> &[(u8, Key)] {
+        self.by_watcher.get(&watcher).map_or(&[], Vec::as_slice)
+    }
+
     pub fn touch(&mut self, database: u8, key: &[u8]) {
         if !self.keys.is_empty() {
             let key = (database, Key::new(key));

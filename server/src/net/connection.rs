@@ -9,19 +9,31 @@ use std::task::{Poll, ready};
 use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::engine::limits::{KEPT_BUFFER_BYTES, OUTPUT_HIGH_WATER_BYTES, READ_BYTES};
-use crate::engine::{Engine, Shared, Signals, Step, Wait};
+use crate::engine::{EndOnPanic, Engine, Shared, Signals, Step, Wait};
 use crate::keyspace::WARMED_AT_ONCE;
 use crate::options::OutputClass;
 use crate::protocol::{ProtocolError, Reply, Request, RequestParser, encode};
-use crate::state::{ClientId, Closing, Mailbox, Session};
+use crate::state::{ClientId, Closing, Mailbox, ReplyMode, Session};
 
 thread_local! {
     /// All connections read into one buffer, so that an idle one has none.
     static READ_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
 }
+
+/// A client's wish that the server stop.
+#[derive(Debug)]
+pub struct StopRequest {
+    /// Whether to stop even if not everything can be made durable.
+    pub force: bool,
+    /// To be told if the server goes on instead.
+    pub refused: oneshot::Sender<()>,
+}
+
+/// Where connections send such wishes.
+pub type StopSender = mpsc::UnboundedSender<StopRequest>;
 
 /// See the module's description.
 pub(super) struct Connection {
@@ -70,7 +82,7 @@ impl Connection {
     }
 
     /// Serves the client until it goes, is told to go, or the server stops; `stop` is told of the last.
-    pub async fn run(mut self, stop: mpsc::UnboundedSender<bool>) {
+    pub async fn run(mut self, stop: StopSender) {
         let _guard = EndOnPanic(Rc::clone(&self.engine));
         if let Err(error) = self.serve(&stop).await {
             tracing::debug!(client = self.id, "connection ended: {error}");
@@ -78,7 +90,7 @@ impl Connection {
         self.engine.borrow_mut().disconnect(self.id);
     }
 
-    async fn serve(&mut self, stop: &mpsc::UnboundedSender<bool>) -> io::Result<()> {
+    async fn serve(&mut self, stop: &StopSender) -> io::Result<()> {
         loop {
             let pause = self.execute();
             self.collect_mail();
@@ -89,10 +101,9 @@ impl Connection {
                 Pause::Output => {}
                 Pause::Close => return Ok(()),
                 Pause::Shutdown { force } => {
-                    // The receiver is gone only when the server stops already.
-                    let _ = stop.send(force);
-                    self.mailbox_closed().await;
-                    return Ok(());
+                    if !self.stop_server(force, stop).await {
+                        return Ok(());
+                    }
                 }
                 Pause::Wait(wait) => {
                     if !self.wait_for(&wait).await {
@@ -212,24 +223,29 @@ impl Connection {
 
     /// Sends the output as soon as what it tells is as durable as promised.
     async fn send(&mut self) -> io::Result<()> {
-        if self.barrier > 0
-            && let Err(reason) = self.wait_until_durable().await
-        {
-            // What the replies tell may be lost, so none of them may be sent.
-            self.output.clear();
-            let text = format!("-MISCONF Errors writing to the AOF file: {reason}\r\n");
-            self.stream.write_all(text.as_bytes()).await?;
-            return Err(io::Error::other("the log cannot be written"));
+        let mailbox = Rc::clone(&self.mailbox);
+        if self.barrier > 0 {
+            let durable = tokio::select! {
+                biased;
+                durable = self.wait_until_durable() => durable,
+                () = closed_now(&mailbox) => return Err(closed_by_server()),
+            };
+            if let Err(reason) = durable {
+                // What the replies tell may be lost, so none of them may be sent.
+                self.output.clear();
+                let text = format!("-MISCONF Errors writing to the AOF file: {reason}\r\n");
+                self.stream.write_all(text.as_bytes()).await?;
+                return Err(io::Error::other("the log cannot be written"));
+            }
         }
         let limit = self.engine.borrow().options().client_output_buffer_limit[OutputClass::Normal].hard_bytes;
         if limit > 0 && self.output.len() as u64 > limit {
             return Err(io::Error::other("its replies exceed client-output-buffer-limit"));
         }
-        let mailbox = Rc::clone(&self.mailbox);
         tokio::select! {
             biased;
             sent = self.stream.write_all(&self.output) => sent?,
-            () = closed_now(&mailbox) => return Err(io::Error::other("closed by the server")),
+            () = closed_now(&mailbox) => return Err(closed_by_server()),
         }
         self.engine.borrow_mut().count_sent(self.output.len());
         self.output.clear();
@@ -251,17 +267,21 @@ impl Connection {
 
     /// Waits for what a request needs; `false` when the connection is to be closed instead.
     async fn wait_for(&self, wait: &Wait) -> bool {
-        while !self.engine.borrow().is_over(wait) {
-            let signal = match wait {
-                Wait::Loaded(_) => &self.signals.loaded,
-                Wait::Writable => &self.signals.writable,
-            };
-            tokio::select! {
-                () = signal.notified() => {}
-                () = closed_now(&self.mailbox) => return false,
+        let over = async {
+            match wait {
+                Wait::Loaded(load) => load.over().await,
+                Wait::Writable => {
+                    while !self.engine.borrow().is_over(wait) {
+                        self.signals.writable.notified().await;
+                    }
+                }
             }
+        };
+        tokio::select! {
+            biased;
+            () = over => true,
+            () = closed_now(&self.mailbox) => false,
         }
-        true
     }
 
     /// Waits for input or mail; `false` when the client has gone.
@@ -286,10 +306,23 @@ impl Connection {
         }
     }
 
-    async fn mailbox_closed(&self) {
-        while self.mailbox.closing().is_none() {
-            self.mailbox.arrived().await;
+    /// Asks the server to stop; `true` when it does not, which the client is told.
+    async fn stop_server(&mut self, force: bool, stop: &StopSender) -> bool {
+        let (refused, refusal) = oneshot::channel();
+        // The receiver is gone only when the server stops already.
+        let _ = stop.send(StopRequest { force, refused });
+        tokio::select! {
+            Ok(()) = refusal => {}
+            () = closed_now(&self.mailbox) => return false,
         }
+        let mut engine = self.engine.borrow_mut();
+        let Some(session) = engine.begin_batch(self.id) else { return false };
+        if session.reply_mode == ReplyMode::On {
+            let error = Reply::error("ERR Errors trying to SHUTDOWN. Check logs.");
+            encode(&error, session.version, &mut self.output);
+        }
+        engine.end_batch(session, 0);
+        true
     }
 }
 
@@ -304,21 +337,53 @@ fn take_mail(mailbox: &Mailbox, session: &Session, output: &mut Vec<u8>) {
 /// An announced length alone must not make the server allocate more than this.
 const MAX_RESERVED_BYTES: usize = 16 << 20;
 
-/// A defect that makes a command panic may leave a transaction half done. Then the process ends: the log has only
-/// whole transactions, so a restart is safe, and going on is not.
-struct EndOnPanic(Shared);
-
-impl Drop for EndOnPanic {
-    fn drop(&mut self) {
-        if std::thread::panicking() {
-            self.0.borrow_mut().fail("a command panicked".to_owned());
-        }
-    }
+fn closed_by_server() -> io::Error {
+    io::Error::other("closed by the server")
 }
 
 /// Waits for the order to close at once. Other mail that comes meanwhile stays in the mailbox.
 async fn closed_now(mailbox: &Mailbox) {
     while mailbox.closing() != Some(Closing::Now) {
         mailbox.arrived().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tokio::io::AsyncReadExt;
+    use tokio::net::TcpListener;
+    use tokio::runtime::{Builder, LocalOptions};
+
+    use super::*;
+    use crate::options::{AppendFsync, Options};
+
+    #[test]
+    fn a_client_is_killed_even_while_its_reply_waits_for_the_disk() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let dir = directory.path().to_string_lossy().into_owned();
+        let options = Options { dir, appendfsync: AppendFsync::Always, ..Options::default() };
+        let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+        runtime.expect("a runtime").block_on(async {
+            // Nobody hands the log anything or listens to it, so nothing becomes durable.
+            let (engine, _events) = crate::engine::open(options, None).expect("it opens");
+            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+            let address = listener.local_addr().expect("bound");
+            let mut client = TcpStream::connect(address).await.expect("it listens");
+            let (stream, peer) = listener.accept().await.expect("a connection");
+            let (id, mailbox) = engine.borrow_mut().connect(peer, None).expect("below maxclients");
+            let (stop, _stopped) = mpsc::unbounded_channel();
+            let connection = Connection::new(stream, Rc::clone(&engine), id, Rc::clone(&mailbox));
+            let task = tokio::task::spawn_local(connection.run(stop));
+            client.write_all(b"SET k v\r\n").await.expect("sent");
+            let mut reply = [0; 16];
+            let early = tokio::time::timeout(Duration::from_millis(100), client.read(&mut reply)).await;
+            assert!(early.is_err(), "the reply waits");
+            mailbox.close(Closing::Now);
+            let ended = tokio::time::timeout(Duration::from_secs(20), task).await;
+            assert!(ended.is_ok_and(|joined| joined.is_ok()));
+            assert_eq!(client.read(&mut reply).await.expect("the end"), 0, "the reply was never sent");
+        });
     }
 }

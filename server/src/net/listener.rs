@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use rustix::net::sockopt;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
-use tokio::sync::mpsc;
 
-use super::connection::Connection;
+use super::connection::{Connection, StopSender};
 use crate::engine::Shared;
 
 /// When the system has no file descriptor left, accepting pauses for this long.
@@ -58,7 +57,7 @@ impl Listener {
 
     /// Starts a task for each socket, which starts one for each connection. `stop` is told when a client stops the
     /// server.
-    pub fn serve(self, engine: &Shared, stop: &mpsc::UnboundedSender<bool>) {
+    pub fn serve(self, engine: &Shared, stop: &StopSender) {
         for socket in self.sockets {
             tokio::task::spawn_local(accept_all(socket, Rc::clone(engine), stop.clone()));
         }
@@ -72,7 +71,7 @@ fn listen(address: SocketAddr, backlog: u32) -> std::io::Result<TcpListener> {
     socket.listen(backlog)
 }
 
-async fn accept_all(socket: TcpListener, engine: Shared, stop: mpsc::UnboundedSender<bool>) {
+async fn accept_all(socket: TcpListener, engine: Shared, stop: StopSender) {
     loop {
         match socket.accept().await {
             Ok((stream, peer)) => {

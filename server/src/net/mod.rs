@@ -6,4 +6,5 @@
 mod connection;
 mod listener;
 
+pub use connection::{StopRequest, StopSender};
 pub use listener::{ListenError, Listener};

@@ -167,7 +167,8 @@ options! {
     /// What happens when the memory is full: only noeviction yet, which refuses writes.
     "maxmemory-policy" => maxmemory_policy: MaxmemoryPolicy = MaxmemoryPolicy::NoEviction,
         Choice::<MaxmemoryPolicy>::new(), AtRunTime;
-    /// Bytes of log.redb above which writes wait until the log has been applied.
+    /// Bytes of log.redb above which writes wait until the log has been applied; what waits in memory then, at most
+    /// log-buffer-size, still comes on top.
     "log-max-size" => log_max_size: u64 = GIB, Size::new(MIB, MAX), AtRunTime;
     /// Bytes of changes that may wait in memory for the disk before writes wait too.
     "log-buffer-size" => log_buffer_size: u64 = 64 * MIB, Size::new(MIB, MAX), AtRunTime;
@@ -175,6 +176,19 @@ options! {
     "log-commit-interval-ms" => log_commit_interval_ms: u32 = 20, Integer::new(1, 1000), AtRunTime;
     /// Bytes of memory for the pages of data.redb.
     "store-cache-size" => store_cache_size: u64 = 16 * MIB, Size::new(MIB, MAX), AtStart;
+
+    // The forms of values.
+
+    /// Fields up to which a hash is kept in one piece of memory.
+    "hash-max-listpack-entries" => hash_max_listpack_entries: u64 = 512, Integer::new(0, MAX), AtRunTime;
+    /// Bytes of the longest field or value up to which a hash is kept in one piece of memory.
+    "hash-max-listpack-value" => hash_max_listpack_value: u64 = 64, Size::new(0, MAX), AtRunTime;
+    /// Integers up to which a set of nothing else is kept sorted in one piece of memory.
+    "set-max-intset-entries" => set_max_intset_entries: u64 = 512, Integer::new(0, MAX), AtRunTime;
+    /// Members up to which a set is kept in one piece of memory.
+    "set-max-listpack-entries" => set_max_listpack_entries: u64 = 128, Integer::new(0, MAX), AtRunTime;
+    /// Bytes of the longest member up to which a set is kept in one piece of memory.
+    "set-max-listpack-value" => set_max_listpack_value: u64 = 64, Size::new(0, MAX), AtRunTime;
 
     // What the server tells.
 

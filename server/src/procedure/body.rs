@@ -207,6 +207,15 @@ impl BodyWriter {
                 Operator::Return if self.counter == Counter::Local => {
                     self.emit(&Instruction::Br(depth + region.outside));
                 }
+                // What ends a call, or may, leaves the fuel where the host finds it.
+                Operator::Unreachable => {
+                    self.store_global(rewriter);
+                    self.emit(&copied);
+                }
+                Operator::Call { function_index } if rewriter.is_import(*function_index) => {
+                    self.store_global(rewriter);
+                    self.emit(&copied);
+                }
                 Operator::MemorySize { .. } => self.emit(&Instruction::GlobalGet(rewriter.pages())),
                 Operator::MemoryGrow { .. } => self.call(rewriter, &Instruction::Call(rewriter.grow)),
                 Operator::Call { function_index } if !rewriter.graph.is_prepaid(*function_index) => {

@@ -250,6 +250,11 @@ impl<'a, 'b> Rewriter<'a, 'b> {
         Ok(writer.function)
     }
 
+    /// Whether a function of the original module is one of the host.
+    pub(super) fn is_import(&self, function: u32) -> bool {
+        function < self.refill
+    }
+
     /// The type of a block that yields what the function does.
     fn block_type_of_results(&mut self, defined: usize) -> Rewritten<BlockType> {
         let ty = &self.survey.types[self.survey.functions[defined] as usize];

@@ -29,7 +29,8 @@ const MAX_KEPT_GROWTH_PAGES: u32 = 32;
 pub struct CallOutcome<E> {
     /// The reply, or why there is none.
     pub result: Result<ProcedureReply, CallError<E>>,
-    /// Fuel used. After an error it may miss what was used of the last slice, at most 2^18.
+    /// Fuel used. It is exact but after a trap other than `unreachable`, or one below a small function without loops
+    /// that was called from a loop: then it is wrong by less than a slice, which is 2^18.
     pub fuel_used: u64,
     /// The guest's memory at the end, which is its peak, in bytes.
     pub memory_bytes: u64,

@@ -6,7 +6,7 @@
 use itoa::Integer;
 
 use super::{Reply, Shape, Version};
-use crate::types::{StringValue, format_float};
+use crate::types::{SharedItems, StringValue, format_float};
 
 /// Appends `reply` to `output`.
 pub fn encode(reply: &Reply, version: Version, output: &mut Vec<u8>) {
@@ -35,9 +35,10 @@ pub fn encode(reply: &Reply, version: Version, output: &mut Vec<u8>) {
         Reply::Push(items) => aggregate(output, if resp3 { b'>' } else { b'*' }, items, version),
         Reply::Items(shape, items) => {
             match shape {
+                Shape::Pairs if resp3 => return pairs(output, items),
                 Shape::Map if resp3 => number(output, b'%', items.len() / 2),
                 Shape::Set if resp3 => number(output, b'~', items.len()),
-                Shape::Array | Shape::Set | Shape::Map => number(output, b'*', items.len()),
+                Shape::Array | Shape::Set | Shape::Map | Shape::Pairs => number(output, b'*', items.len()),
             }
             items.iter().for_each(|item| bulk(output, item));
         }
@@ -60,6 +61,16 @@ fn aggregate(output: &mut Vec<u8>, prefix: u8, items: &[Reply], version: Version
     number(output, prefix, items.len());
     for item in items {
         encode(item, version, output);
+    }
+}
+
+fn pairs(output: &mut Vec<u8>, items: &SharedItems) {
+    number(output, b'*', items.len() / 2);
+    for (index, item) in items.iter().enumerate() {
+        if index % 2 == 0 {
+            number(output, b'*', 2);
+        }
+        bulk(output, item);
     }
 }
 
@@ -134,6 +145,12 @@ mod tests {
         check(&Reply::Set(vec![1_i64.into()]), "*1\r\n:1\r\n", "~1\r\n:1\r\n");
         check(&Reply::Push(vec![1_i64.into()]), "*1\r\n:1\r\n", ">1\r\n:1\r\n");
         check(&Reply::Map(vec![(Reply::OK, Reply::Null)]), "*2\r\n+OK\r\n$-1\r\n", "%1\r\n+OK\r\n_\r\n");
+        let items: SharedItems = ["a", "b"].iter().collect();
+        let flat = "*2\r\n$1\r\na\r\n$1\r\nb\r\n";
+        check(&Reply::Items(Shape::Array, items.clone()), flat, flat);
+        check(&Reply::Items(Shape::Set, items.clone()), flat, &flat.replace("*2", "~2"));
+        check(&Reply::Items(Shape::Map, items.clone()), flat, &flat.replace("*2", "%1"));
+        check(&Reply::Items(Shape::Pairs, items), flat, &format!("*1\r\n{flat}"));
         check(&Reply::Sequence(vec![Reply::OK, Reply::OK]), "+OK\r\n+OK\r\n", "+OK\r\n+OK\r\n");
         check(&Reply::Sequence(vec![]), "", "");
     }

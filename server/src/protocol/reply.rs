@@ -59,6 +59,8 @@ pub enum Shape {
     Set,
     /// Keys, each followed by its value; a flat array in RESP2.
     Map,
+    /// An array of arrays of two; a flat array in RESP2.
+    Pairs,
 }
 
 impl Reply {

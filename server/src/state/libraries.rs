@@ -4,6 +4,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::options::Options;
@@ -116,9 +117,13 @@ impl Library {
     }
 }
 
-/// The durable libraries, and which of them has which function.
+/// The durable libraries, and which of them has which function. Clones in O(1), so that undo is putting the old ones
+/// back.
 #[derive(Clone, Debug, Default)]
-pub struct Libraries {
+pub struct Libraries(Rc<Index>);
+
+#[derive(Clone, Debug, Default)]
+struct Index {
     libraries: BTreeMap<String, Library>,
     functions: HashMap<String, (String, usize)>,
 }
@@ -126,11 +131,11 @@ pub struct Libraries {
 impl Libraries {
     /// Whether a library could be added, in place of the one of its name if `replace`.
     pub fn check(&self, library: &Library, replace: bool) -> Result<(), LibraryError> {
-        if !replace && self.libraries.contains_key(&library.name) {
+        if !replace && self.0.libraries.contains_key(&library.name) {
             return Err(LibraryError::Exists(library.name.clone()));
         }
         for procedure in library.module.procedures() {
-            let holder = self.functions.get(&procedure.name);
+            let holder = self.0.functions.get(&procedure.name);
             if holder.is_some_and(|(holder, _)| *holder != library.name) {
                 return Err(LibraryError::FunctionExists(procedure.name.clone()));
             }
@@ -141,40 +146,42 @@ impl Libraries {
     /// Adds a library, or puts it in place of the one of its name.
     pub fn insert(&mut self, library: Library) {
         self.remove(&library.name);
+        let index = Rc::make_mut(&mut self.0);
         for (place, procedure) in library.module.procedures().iter().enumerate() {
-            self.functions.insert(procedure.name.clone(), (library.name.clone(), place));
+            index.functions.insert(procedure.name.clone(), (library.name.clone(), place));
         }
-        self.libraries.insert(library.name.clone(), library);
+        index.libraries.insert(library.name.clone(), library);
     }
 
     /// Removes a library.
     pub fn remove(&mut self, name: &str) -> Option<Library> {
-        self.functions.retain(|_, (holder, _)| holder != name);
-        self.libraries.remove(name)
+        let index = Rc::make_mut(&mut self.0);
+        index.functions.retain(|_, (holder, _)| holder != name);
+        index.libraries.remove(name)
     }
 
     /// The library of that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Library> {
-        self.libraries.get(name)
+        self.0.libraries.get(name)
     }
 
     /// The library that has a function, and the function's place in it.
     #[must_use]
     pub fn function(&self, name: &[u8]) -> Option<(&Library, usize)> {
-        let (holder, place) = self.functions.get(std::str::from_utf8(name).ok()?)?;
-        Some((self.libraries.get(holder)?, *place))
+        let (holder, place) = self.0.functions.get(std::str::from_utf8(name).ok()?)?;
+        Some((self.0.libraries.get(holder)?, *place))
     }
 
     /// All libraries in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = &Library> {
-        self.libraries.values()
+        self.0.libraries.values()
     }
 
     /// How many functions all libraries have.
     #[must_use]
     pub fn function_count(&self) -> usize {
-        self.functions.len()
+        self.0.functions.len()
     }
 }
 

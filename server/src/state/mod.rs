@@ -6,6 +6,7 @@
 
 mod clients;
 mod libraries;
+mod load;
 mod mailbox;
 mod pubsub;
 mod session;
@@ -14,6 +15,7 @@ mod statistics;
 
 pub use clients::{ClientId, Clients, Handle};
 pub use libraries::{Cached, Digest, Libraries, Library, LibraryError, ModuleCache, module_limits};
+pub use load::Load;
 pub use mailbox::{Closing, Mailbox};
 pub use pubsub::{Kind as SubscriptionKind, Message, PubSub};
 pub use session::{Queued, ReplyMode, Retry, Session, Transaction};

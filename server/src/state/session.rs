@@ -1,9 +1,10 @@
 //! One client's side of the conversation: what it has chosen, and the transaction that it is collecting.
 
 use std::net::SocketAddr;
+use std::rc::Rc;
 
-use super::ClientId;
-use crate::protocol::Version;
+use super::{ClientId, Load};
+use crate::protocol::{Reply, Version};
 
 /// Which replies a client wants, as set with `CLIENT REPLY`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,15 +60,24 @@ pub struct Transaction {
     pub queue: Vec<Queued>,
     /// Whether a command could not be queued, so that EXEC must refuse.
     pub aborted: bool,
+    /// Whether a queued command is a write.
+    pub writes: bool,
+    /// Whether one is a write or a procedure that may write.
+    pub may_write: bool,
+    /// What became of the first commands of the queue when EXEC ran them in vain, because something had to be loaded
+    /// first. They are counted; those with a reply have done what cannot be undone, and are not run again.
+    pub attempted: Vec<Option<Reply>>,
 }
 
 /// A request that is run again, as of the time when it was run first.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Retry {
     /// That time, in microseconds of unix time.
     pub time_us: u64,
     /// How often it has been run.
     pub count: u32,
+    /// What it has waited for last.
+    pub load: Rc<Load>,
 }
 
 /// See the module's description.

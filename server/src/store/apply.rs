@@ -1,7 +1,8 @@
 //! The apply thread, the only writer of `data.redb`: merges the log into rows, then has the log truncated.
 //!
 //! It is lazy on purpose. A row costs a few microseconds of a processor that the engine could use, and the
-//! longer the log, the more of its changes cancel out. It also removes garbage when there is nothing to apply.
+//! longer the log, the more of its changes cancel out: so it waits while the engine is busy, even in the middle
+//! of a round, until the log is long. It also removes garbage when there is nothing to apply.
 
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
@@ -10,7 +11,7 @@ use super::StoreEvent;
 use super::directory::get_meta;
 use super::error::StoreError;
 use super::file::damaged;
-use super::limits::{RETRY_MAX_MS, RETRY_MIN_MS, ROUND_BYTES};
+use super::limits::{LONG_ROUND_FACTOR, RETRY_MAX_MS, RETRY_MIN_MS, ROUND_BYTES, ROUND_CHANGES};
 use super::log::{Groups, LogMessage};
 use super::round::Round;
 use super::row::{self, meta};
@@ -66,12 +67,13 @@ fn apply_up_to(shared: &Shared, log: &Sender<LogMessage>, sequence: u64) -> Resu
 fn round(shared: &Shared) -> Result<u64, StoreError> {
     let start = Instant::now();
     let before = shared.progress.applied_sequence();
-    let groups = read_groups(shared, before).map_err(|error| {
+    let size = if shared.progress.is_log_long() { LONG_ROUND_FACTOR } else { 1 };
+    let groups = read_groups(shared, before, size * ROUND_BYTES).map_err(|error| {
         shared.log.discard();
         StoreError::redb(shared.log.path(), error)
     })?;
-    let count =
-        write_groups(shared, before, &groups).map_err(|error| StoreError::redb(shared.data.path(), error))?;
+    let count = write_groups(shared, before, &groups, size * ROUND_CHANGES)
+        .map_err(|error| StoreError::redb(shared.data.path(), error))?;
     shared.counters.rounds.add(1);
     shared.counters.round_time.record(start.elapsed());
     let applied = before + count as u64;
@@ -81,7 +83,12 @@ fn round(shared: &Shared) -> Result<u64, StoreError> {
 
 /// Writes the groups after a sequence to the rows, as far as they fit into one round. Returns how many of them
 /// the rows now contain.
-fn write_groups(shared: &Shared, before: u64, groups: &[Vec<u8>]) -> Result<usize, redb::Error> {
+fn write_groups(
+    shared: &Shared,
+    before: u64,
+    groups: &[Vec<u8>],
+    changes: usize,
+) -> Result<usize, redb::Error> {
     let mut transaction = shared.data.begin_write()?;
     transaction.set_quick_repair(true);
     let (databases, applied) = {
@@ -95,20 +102,22 @@ fn write_groups(shared: &Shared, before: u64, groups: &[Vec<u8>]) -> Result<usiz
         transaction.abort()?;
         return Ok(done.min(groups.len()));
     }
-    let round = Round::collect(groups, shared.seed, databases)
+    let round = Round::collect(groups, shared.seed, databases, changes)
         .map_err(|damage| damaged(format!("the log has a {damage}")))?;
-    let keys = write_round(&transaction, &round, before + round.groups as u64, &shared.filter)?;
+    let sequence = before + round.groups as u64;
+    let keys =
+        write_round(&transaction, &round, sequence, &shared.filter, || shared.progress.yield_to_engine())?;
     transaction.commit()?;
     shared.counters.applied_changes.add(round.entries.len() as u64);
     shared.counters.applied_keys.add(keys);
     Ok(round.groups)
 }
 
-/// Reads groups from the log until there are enough bytes.
-fn read_groups(shared: &Shared, applied: u64) -> Result<Vec<Vec<u8>>, redb::Error> {
+/// Reads groups from the log until there are so many bytes.
+fn read_groups(shared: &Shared, applied: u64, enough: usize) -> Result<Vec<Vec<u8>>, redb::Error> {
     let mut log = Groups::after(&shared.log, applied)?;
     let (mut groups, mut bytes) = (Vec::new(), 0);
-    while bytes < ROUND_BYTES {
+    while bytes < enough {
         let Some((_, group)) = log.read_next()? else { break };
         bytes += group.len();
         groups.push(group);

@@ -32,13 +32,18 @@ pub const LOG_COMMIT_BYTES: usize = 8 * 1024 * 1024;
 pub const TRUNCATE_ROWS: usize = 4096;
 
 /// Memory that redb may use to cache pages of the log, which is read once and in order. In bytes.
-pub const LOG_CACHE_BYTES: usize = 4 * 1024 * 1024;
+pub const LOG_CACHE_BYTES: usize = 1024 * 1024;
 
-/// How much of the log one round of the apply thread takes: at least one group, whatever its size. In bytes.
-pub const ROUND_BYTES: usize = 16 * 1024 * 1024;
+/// How much of the log one round of the apply thread takes when there is no hurry: at least one group, whatever
+/// its size. In bytes. The round is in memory all at once.
+pub const ROUND_BYTES: usize = 8 * 1024 * 1024;
 
-/// How many changes one round of the apply thread takes, unless one group alone has more.
-pub const ROUND_CHANGES: usize = 200_000;
+/// How many changes such a round takes, unless one group alone has more.
+pub const ROUND_CHANGES: usize = 100_000;
+
+/// By how much a round is larger when the log is long, because writers will have to wait for it: the more changes
+/// a round has, the more of them fall on the same page.
+pub const LONG_ROUND_FACTOR: usize = 8;
 
 /// How many rows the sweeper removes in one commit.
 pub const SWEEP_ROWS: usize = 4096;

@@ -177,6 +177,11 @@ impl Store {
         self.shared.progress.apply_now();
     }
 
+    /// Says whether the engine is busy: then the log is not applied before it is long.
+    pub fn set_busy(&self, busy: bool) {
+        self.shared.progress.set_busy(busy);
+    }
+
     /// Asks for the values of keys; [`StoreEvent::Loaded`] answers.
     pub fn load(&self, token: u64, keys: Vec<KeyAt>) {
         let _ = self.reader.send(ReadMessage::Load { token, keys });
@@ -214,7 +219,14 @@ impl Store {
         self.shared.progress.applied_sequence()
     }
 
-    /// Figures for `INFO`.
+    /// How many commits the log has seen, and how long the last one took, in microseconds.
+    #[must_use]
+    pub fn commits(&self) -> (u64, u64) {
+        let counters = &self.shared.counters;
+        (counters.commits.get(), counters.commit_time.read().last_us)
+    }
+
+    /// Figures for `INFO`. Asks the system for the sizes of the files.
     #[must_use]
     pub fn stats(&self) -> StoreStats {
         let Shared { log, data, progress, counters, .. } = &*self.shared;

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use super::databases::{Databases, StorageId};
-use super::limits::ROUND_CHANGES;
 use super::position::{Position, Seed};
 use super::record::{BlockChange, Change, Damage, PutHead, SystemTable, Value, decode};
 
@@ -57,8 +56,13 @@ pub(super) struct Round<'a> {
 }
 
 impl<'a> Round<'a> {
-    /// Takes groups until there are enough changes.
-    pub fn collect(groups: &'a [Vec<u8>], seed: Seed, databases: Databases) -> Result<Self, Damage> {
+    /// Takes groups until there are so many changes.
+    pub fn collect(
+        groups: &'a [Vec<u8>],
+        seed: Seed,
+        databases: Databases,
+        changes: usize,
+    ) -> Result<Self, Damage> {
         let (entries, system, flushed) = (Vec::new(), BTreeMap::new(), Vec::new());
         let mut round = Self { entries, system, databases, flushed, groups: 0 };
         for group in groups {
@@ -68,7 +72,7 @@ impl<'a> Round<'a> {
                 }
             }
             round.groups += 1;
-            if round.entries.len() >= ROUND_CHANGES {
+            if round.entries.len() >= changes {
                 break;
             }
         }
@@ -128,7 +132,7 @@ mod tests {
             encoder.end();
         }
         let groups = [encoder.finish()];
-        let round = Round::collect(&groups, Seed::new(1), Databases::new()).unwrap();
+        let round = Round::collect(&groups, Seed::new(1), Databases::new(), usize::MAX).unwrap();
         let entries: Vec<_> = round.entries.iter().map(|e| (e.storage.number(), e.change)).collect();
         assert_eq!(
             entries,
@@ -148,10 +152,10 @@ mod tests {
     fn a_round_ends_with_the_group_that_reaches_the_limit() {
         let mut encoder = Encoder::new(Vec::new());
         encoder.begin();
-        (0..ROUND_CHANGES / 2).for_each(|_| encoder.push(&Change::Delete { database: 0, key: b"k" }));
+        (0..5).for_each(|_| encoder.push(&Change::Delete { database: 0, key: b"k" }));
         encoder.end();
         let groups = vec![encoder.finish(); 3];
-        let round = Round::collect(&groups, Seed::new(1), Databases::new()).unwrap();
-        assert_eq!((round.groups, round.entries.len()), (2, ROUND_CHANGES));
+        let round = Round::collect(&groups, Seed::new(1), Databases::new(), 10).unwrap();
+        assert_eq!((round.groups, round.entries.len()), (2, 10));
     }
 }

@@ -40,6 +40,8 @@ struct State {
     last_append: Instant,
     started: bool,
     apply_now: bool,
+    /// The engine needs the processor.
+    busy: bool,
     closing: bool,
 }
 
@@ -63,6 +65,7 @@ impl Progress {
             last_append: Instant::now(),
             started: false,
             apply_now: false,
+            busy: false,
             closing: false,
         };
         Self { state: Mutex::new(state), changed: Condvar::new(), apply_above_bytes }
@@ -108,6 +111,25 @@ impl Progress {
         self.changed.notify_all();
     }
 
+    /// Whether the log is to be applied whatever else there is to do.
+    pub fn is_log_long(&self) -> bool {
+        self.state().log_bytes > self.apply_above_bytes
+    }
+
+    /// Notes whether the engine needs the processor.
+    pub fn set_busy(&self, busy: bool) {
+        self.state().busy = busy;
+        self.changed.notify_all();
+    }
+
+    /// Waits for as long as the engine needs the processor and the log may grow.
+    pub fn yield_to_engine(&self) {
+        let mut state = self.state();
+        while state.busy && !state.closing && state.log_bytes <= self.apply_above_bytes {
+            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
     /// Ends the apply thread after the round that it is in.
     pub fn close(&self) {
         self.state().closing = true;
@@ -138,16 +160,17 @@ impl Progress {
             if state.closing {
                 return Work::Close;
             }
-            if pending && (state.apply_now || idle >= IDLE || state.log_bytes > self.apply_above_bytes) {
+            let at_leisure = idle >= IDLE && !state.busy;
+            if pending && (state.apply_now || at_leisure || state.log_bytes > self.apply_above_bytes) {
                 state.apply_now = false;
                 return Work::Apply(state.committed);
             }
             state.apply_now &= pending || !state.started;
             let sweep = state.started && garbage;
-            if sweep && !pending && idle >= IDLE {
+            if sweep && !pending && at_leisure {
                 return Work::Sweep;
             }
-            state = if pending || sweep {
+            state = if (pending || sweep) && !state.busy {
                 let pause = IDLE.saturating_sub(idle).max(Duration::from_millis(1));
                 self.changed.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0
             } else {
@@ -199,6 +222,35 @@ mod tests {
         progress.close();
         assert_eq!(progress.wait_for_work(true), Work::Close);
         assert!(progress.pause(Duration::from_secs(3600)));
+    }
+
+    #[test]
+    fn a_busy_engine_goes_first_until_the_log_is_long_or_the_store_closes() {
+        let progress = std::sync::Arc::new(Progress::new(1, 0, 100, 100));
+        progress.start();
+        progress.set_busy(true);
+        let waiting = |wait: fn(&Progress)| {
+            let thread = std::thread::spawn({
+                let progress = progress.clone();
+                move || wait(&progress)
+            });
+            std::thread::sleep(Duration::from_millis(2 * IDLE_MS));
+            assert!(!thread.is_finished());
+            thread
+        };
+        let thread = waiting(|progress| assert_eq!(progress.wait_for_work(true), Work::Apply(1)));
+        progress.set_busy(false);
+        thread.join().unwrap();
+        progress.set_busy(true);
+        let thread = waiting(Progress::yield_to_engine);
+        progress.appended(1);
+        progress.committed(2);
+        thread.join().unwrap();
+        assert_eq!(progress.wait_for_work(false), Work::Apply(2));
+        progress.applied(2, 101);
+        let thread = waiting(Progress::yield_to_engine);
+        progress.close();
+        thread.join().unwrap();
     }
 
     #[test]

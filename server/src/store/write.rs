@@ -37,11 +37,14 @@ pub(super) fn read_databases(
 }
 
 /// Writes a round that brings the rows to `sequence`. Returns how many keys it wrote.
+///
+/// `before_each_key` may wait: that is how a round gives way to the engine.
 pub(super) fn write_round(
     transaction: &WriteTransaction,
     round: &Round<'_>,
     sequence: u64,
     filter: &Filter,
+    before_each_key: impl Fn(),
 ) -> Result<u64, redb::Error> {
     let mut meta_table = transaction.open_table(row::META)?;
     let mut databases_table = transaction.open_table(row::DATABASES)?;
@@ -66,6 +69,7 @@ pub(super) fn write_round(
     }
     let mut keys = 0;
     for run in round.entries.chunk_by(Entry::same_key) {
+        before_each_key();
         // What was flushed later in the round is not written at all.
         if let Some(database) = round.databases.database(run[0].storage) {
             writer.created = 0;

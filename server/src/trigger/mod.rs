@@ -7,4 +7,4 @@ mod definition;
 mod registry;
 
 pub use definition::{Definition, DefinitionError};
-pub use registry::{Trigger, Triggers};
+pub use registry::{Counts, Trigger, Triggers};

@@ -1,46 +1,59 @@
 //! All triggers of the server, in the order of their names, which is the order in which they fire.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
+use std::rc::Rc;
 
 use super::Definition;
 use crate::keyspace::{Event, EventClasses};
+
+/// What is counted of a trigger since the server started, or since it was created.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    /// How often it ran.
+    pub runs: u64,
+    /// How often it failed.
+    pub failures: u64,
+    /// The error of its last failure.
+    pub last_error: Option<String>,
+}
 
 /// A trigger with what is counted of it.
 #[derive(Clone, Debug)]
 pub struct Trigger {
     /// Its rule.
     pub definition: Definition,
-    /// How often it ran since the server started.
-    pub runs: u64,
-    /// How often it failed since the server started.
-    pub failures: u64,
-    /// The error of its last failure.
-    pub last_error: Option<String>,
+    /// Shared by the trigger before and after a transaction that may be undone: what ran has run.
+    counts: Rc<RefCell<Counts>>,
 }
 
-/// See the module's description.
+impl Trigger {
+    /// What is counted of it.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts.borrow().clone()
+    }
+}
+
+/// See the module's description. Clones in O(1), so that undo is putting the old ones back.
 #[derive(Clone, Debug, Default)]
 pub struct Triggers {
-    triggers: BTreeMap<String, Trigger>,
+    triggers: Rc<BTreeMap<String, Trigger>>,
     classes: EventClasses,
 }
 
 impl Triggers {
     /// Adds a trigger, or replaces the rule of the one of that name.
     pub fn insert(&mut self, definition: Definition) {
-        match self.triggers.entry(definition.name.clone()) {
-            Entry::Occupied(mut known) => known.get_mut().definition = definition,
-            Entry::Vacant(new) => {
-                new.insert(Trigger { definition, runs: 0, failures: 0, last_error: None });
-            }
-        }
+        let counts = self.triggers.get(&definition.name).map(|known| Rc::clone(&known.counts));
+        let trigger = Trigger { counts: counts.unwrap_or_default(), definition };
+        Rc::make_mut(&mut self.triggers).insert(trigger.definition.name.clone(), trigger);
         self.update_classes();
     }
 
     /// Removes a trigger; `false` when there is none of that name.
     pub fn remove(&mut self, name: &str) -> bool {
-        let removed = self.triggers.remove(name).is_some();
+        let removed = Rc::make_mut(&mut self.triggers).remove(name).is_some();
         self.update_classes();
         removed
     }
@@ -76,12 +89,13 @@ impl Triggers {
     }
 
     /// Counts a run and how it ended.
-    pub fn count(&mut self, name: &str, error: Option<&str>) {
-        if let Some(trigger) = self.triggers.get_mut(name) {
-            trigger.runs += 1;
+    pub fn count(&self, name: &str, error: Option<&str>) {
+        if let Some(trigger) = self.triggers.get(name) {
+            let mut counts = trigger.counts.borrow_mut();
+            counts.runs += 1;
             if let Some(error) = error {
-                trigger.failures += 1;
-                trigger.last_error = Some(error.to_owned());
+                counts.failures += 1;
+                counts.last_error = Some(error.to_owned());
             }
         }
     }

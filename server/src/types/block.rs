@@ -154,10 +154,33 @@ impl<'a> Iterator for Items<'a> {
 pub struct SharedItems {
     parts: Vec<(Block, Range<usize>)>,
     items: usize,
+    wanted: Wanted,
+}
+
+/// Which items of each entry are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Wanted {
+    items_per_entry: u8,
+    /// One bit for each item of an entry, the lowest for the first.
+    mask: u8,
+}
+
+impl Default for Wanted {
+    fn default() -> Self {
+        Self { items_per_entry: 1, mask: 1 }
+    }
 }
 
 impl SharedItems {
-    /// Adds so many items of a block, which stand in this range of its bytes.
+    /// None yet; of the entries that are added, which have at most 8 items, only those at these places are wanted.
+    #[must_use]
+    pub fn selecting(items_per_entry: usize, places: &[usize]) -> Self {
+        let mask = places.iter().fold(0, |mask, place| mask | 1 << place);
+        let wanted = Wanted { items_per_entry: items_per_entry as u8, mask };
+        Self { wanted, ..Self::default() }
+    }
+
+    /// Adds so many wanted items of a block, which stand in this range of its bytes, where an entry begins.
     pub fn push(&mut self, block: &Block, range: Range<usize>, items: usize) {
         self.parts.push((block.clone(), range));
         self.items += items;
@@ -177,9 +200,49 @@ impl SharedItems {
 
     /// The items in order.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        self.parts
-            .iter()
-            .flat_map(|(block, range)| Items { bytes: &block.bytes()[..range.end], at: range.start })
+        let Wanted { items_per_entry, mask } = self.wanted;
+        self.parts.iter().flat_map(move |(block, range)| {
+            let items = Items { bytes: &block.bytes()[..range.end], at: range.start };
+            let places = (0..items_per_entry).cycle();
+            items.zip(places).filter_map(move |(item, place)| (mask >> place & 1 == 1).then_some(item))
+        })
+    }
+}
+
+/// Items for a reply that are copied, because they are few or nowhere in blocks.
+#[derive(Clone, Debug, Default)]
+pub struct CopiedItems {
+    bytes: Vec<u8>,
+    items: usize,
+}
+
+impl CopiedItems {
+    /// Adds an item.
+    pub fn push(&mut self, item: &[u8]) {
+        push_item(&mut self.bytes, item);
+        self.items += 1;
+    }
+
+    /// The bytes that the copies take.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes.len()
+    }
+}
+
+impl From<CopiedItems> for SharedItems {
+    fn from(CopiedItems { bytes, items }: CopiedItems) -> Self {
+        let mut shared = Self::default();
+        shared.push(&Block::new(items, &bytes), 0..bytes.len(), items);
+        shared
+    }
+}
+
+impl<T: AsRef<[u8]>> FromIterator<T> for SharedItems {
+    fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
+        let mut copied = CopiedItems::default();
+        items.into_iter().for_each(|item| copied.push(item.as_ref()));
+        copied.into()
     }
 }
 
@@ -263,6 +326,19 @@ mod tests {
                 prop_assert_eq!(block.items().count(), 2 * block.entries());
             }
         }
+    }
+
+    #[test]
+    fn only_the_wanted_items_of_entries_are_shared() {
+        let block = Block::new(2, &entry(&[b"f1", b"v1", b"f2", b"v2"]));
+        for (places, expected) in [(&[0][..], "f1 f2"), (&[1], "v1 v2"), (&[0, 1], "f1 v1 f2 v2")] {
+            let mut shared = SharedItems::selecting(2, places);
+            shared.push(&block, 0..block.bytes().len(), 2 * places.len());
+            let items: Vec<_> = shared.iter().collect();
+            assert_eq!((items.join(&b' '), items.len()), (expected.into(), shared.len()));
+        }
+        let copied: SharedItems = block.items().collect();
+        assert!(copied.iter().eq(block.items()) && copied.len() == 4);
     }
 
     #[test]

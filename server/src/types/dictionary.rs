@@ -125,7 +125,7 @@ impl Dictionary {
         let mut dictionary = Self { tree: Tree::from_blocks([]), order };
         for range in entries(block, items_per_entry) {
             let key = key_at(block, range.start);
-            dictionary.insert_entry(key, &block.bytes()[range.clone()], &mut ());
+            dictionary.put(dictionary.find(key), &block.bytes()[range.clone()], &mut ());
         }
         dictionary
     }
@@ -182,11 +182,18 @@ impl Dictionary {
     /// Puts an entry of these items in, in the place of one with the same first item; says whether there was none.
     pub fn set(&mut self, items: &[&[u8]], recorder: &mut dyn Recorder) -> bool {
         debug_assert_eq!(items.len(), self.order.items_per_entry);
-        self.insert_entry(items[0], &entry(items), recorder)
+        self.put(self.find(items[0]), &entry(items), recorder)
     }
 
-    fn insert_entry(&mut self, key: &[u8], entry: &[u8], recorder: &mut dyn Recorder) -> bool {
-        let slot = self.find(key);
+    /// Puts an entry of these items in, unless there is one with the same first item; says whether there was none.
+    pub fn add(&mut self, items: &[&[u8]], recorder: &mut dyn Recorder) -> bool {
+        debug_assert_eq!(items.len(), self.order.items_per_entry);
+        let slot = self.find(items[0]);
+        slot.range.is_none() && self.put(slot, &entry(items), recorder)
+    }
+
+    /// Puts an entry where it was looked for; says whether there was none.
+    fn put(&mut self, slot: Slot, entry: &[u8], recorder: &mut dyn Recorder) -> bool {
         let Some(place) = slot.place else {
             recorder.put(&self.order.label_bytes(&0), entry);
             self.tree = Tree::from_blocks([(0, Block::new(1, entry))]);

@@ -4,7 +4,7 @@
 
 use triomphe::Arc;
 
-use super::block::{Block, Items, entry};
+use super::block::{Block, Items, SharedItems, entry};
 use super::blocks::LabelBytes;
 use super::collection::{Collection, PackedLimits, StoredBlocks};
 use super::dictionary::{Dictionary, entries, search};
@@ -86,12 +86,39 @@ impl HashValue {
         removed
     }
 
-    /// All fields, each followed by its value.
-    pub fn iter(&self) -> Box<dyn Iterator<Item = &[u8]> + '_> {
-        match self {
+    /// All fields for a reply.
+    #[must_use]
+    pub fn fields(&self) -> SharedItems {
+        self.share(&[0])
+    }
+
+    /// All values for a reply, in the order of their fields.
+    #[must_use]
+    pub fn values(&self) -> SharedItems {
+        self.share(&[1])
+    }
+
+    /// All fields for a reply, each followed by its value.
+    #[must_use]
+    pub fn items(&self) -> SharedItems {
+        self.share(&[0, 1])
+    }
+
+    fn share(&self, places: &[usize]) -> SharedItems {
+        let mut shared = SharedItems::selecting(ITEMS, places);
+        self.for_each_block(&mut |_, block| {
+            shared.push(block, 0..block.bytes().len(), block.entries() * places.len());
+        });
+        shared
+    }
+
+    /// All fields with their values.
+    pub fn iter(&self) -> Box<dyn Iterator<Item = (&[u8], &[u8])> + '_> {
+        let mut items: Box<dyn Iterator<Item = &[u8]>> = match self {
             Self::Packed(block) => Box::new(block.items()),
             Self::Big(dictionary) => Box::new(dictionary.iter()),
-        }
+        };
+        Box::new(std::iter::from_fn(move || Some((items.next()?, items.next()?))))
     }
 
     /// The field and value of this rank, in the order of [`Self::iter`].
@@ -177,33 +204,38 @@ mod tests {
 
     const LIMITS: PackedLimits = PackedLimits { entries: 4, element_bytes: 8 };
 
+    fn owned(hash: &HashValue) -> Vec<(Vec<u8>, Vec<u8>)> {
+        hash.iter().map(|(field, value)| (field.to_vec(), value.to_vec())).collect()
+    }
+
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
+
         /// The same as a map of the standard library, whatever its form; and a copy made of what was recorded, and the
         /// hash before, stay what they should.
         #[test]
         fn a_hash_is_a_map(steps in prop::collection::vec((0..4_u8, 0..2000_u16, 0..12_usize), 0..1000)) {
             let (mut hash, mut copy) = (HashValue::default(), Copy::default());
             let mut map = std::collections::HashMap::new();
-            for (operation, number, len) in steps {
+            for (step, (operation, number, len)) in steps.into_iter().enumerate() {
                 let (field, value) = (format!("field:{number}").into_bytes(), vec![b'v'; len]);
-                let before = (number % 16 == 0)
-                    .then(|| (hash.clone(), hash.iter().map(<[u8]>::to_vec).collect::<Vec<_>>()));
+                let before = (step % 50 == 0).then(|| (hash.clone(), owned(&hash)));
                 if operation > 0 {
                     let is_new = hash.set(&field, &value, LIMITS, &mut copy);
                     prop_assert_eq!(is_new, map.insert(field, value).is_none());
                 } else {
                     prop_assert_eq!(hash.remove(&field, &mut copy), map.remove(&field).is_some());
                 }
-                if let Some((before, items)) = before {
-                    prop_assert!(before.iter().eq(items.iter().map(Vec::as_slice)));
-                }
+                prop_assert!(before.is_none_or(|(before, fields)| owned(&before) == fields));
                 copy.finish(&hash);
                 prop_assert_eq!(hash.len(), map.len());
             }
             for (field, value) in &map {
                 prop_assert_eq!(hash.get(field), Some(&value[..]));
             }
-            prop_assert_eq!(hash.iter().count(), 2 * map.len());
+            prop_assert_eq!(hash.iter().count(), map.len());
+            prop_assert!(hash.fields().iter().eq(hash.iter().map(|(field, _)| field)));
+            prop_assert!(hash.values().iter().eq(hash.iter().map(|(_, value)| value)));
             let restored: HashValue = copy.restore();
             prop_assert!(restored.iter().eq(hash.iter()));
         }

@@ -150,3 +150,18 @@ fn little_fuel_is_not_much_overspent() {
         );
     });
 }
+
+#[test]
+fn the_fuel_of_a_call_that_failed_is_known() {
+    on_large_stack(|| {
+        let spin = "(local $i i32) (loop
+            (br_if 0 (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 20000))))";
+        let used =
+            |end: &str| call_once(&run_text(&format!("{spin} {end}")), &Limits::default(), |_| {}).fuel_used;
+        let whole = used("");
+        assert!(whole > 100_000, "{whole}");
+        for end in ["(unreachable)", "(call $abort (i32.const 0) (i32.const 1))"] {
+            assert!(used(end).abs_diff(whole) < 20, "{end}: {} instead of {whole}", used(end));
+        }
+    });
+}

@@ -4,9 +4,10 @@ mod abi;
 mod gate;
 mod isolation;
 mod limits;
+#[path = "../../../tests/support/map_host.rs"]
+mod map_host;
 mod random_modules;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,72 +16,7 @@ use wasmparser::ValType;
 use super::abi::HostFunction;
 use super::limits::fixed::NATIVE_STACK_BYTES;
 use super::*;
-
-/// The data a procedure sees, and what it logged.
-#[derive(Default)]
-pub(super) struct MapHost {
-    pub(super) data: HashMap<Vec<u8>, Vec<u8>>,
-    pub(super) log: Vec<(LogLevel, String)>,
-}
-
-impl Host for MapHost {
-    type Error = &'static str;
-
-    fn get(
-        &mut self,
-        key: &[u8],
-        offset: u64,
-        limit: usize,
-        copy: &mut dyn FnMut(&[u8]),
-    ) -> Result<Option<u64>, Self::Error> {
-        if key == b"a-list" {
-            return Err("WRONGTYPE");
-        }
-        Ok(self.data.get(key).map(|value| {
-            let rest = value.get(offset as usize..).unwrap_or_default();
-            // In pieces, as a long value is held.
-            rest[..rest.len().min(limit)].chunks(3).for_each(copy);
-            value.len() as u64
-        }))
-    }
-
-    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), Self::Error> {
-        self.data.insert(key.to_vec(), value.to_vec());
-        Ok(())
-    }
-
-    fn delete(&mut self, key: &[u8]) -> Result<bool, Self::Error> {
-        Ok(self.data.remove(key).is_some())
-    }
-
-    fn exists(&mut self, key: &[u8]) -> Result<bool, Self::Error> {
-        Ok(self.data.contains_key(key))
-    }
-
-    fn increment(&mut self, key: &[u8], delta: i64) -> Result<i64, Self::Error> {
-        let old =
-            self.data.get(key).map_or(Some(0), |value| std::str::from_utf8(value).ok()?.parse::<i64>().ok());
-        let new = old
-            .and_then(|old| old.checked_add(delta))
-            .ok_or("ERR value is not an integer or out of range")?;
-        self.data.insert(key.to_vec(), new.to_string().into_bytes());
-        Ok(new)
-    }
-
-    fn command(&mut self, request: &[u8], read_only: bool, reply: &mut Vec<u8>) -> Result<(), Self::Error> {
-        reply.extend_from_slice(if read_only { b"+read-only " } else { b"+" });
-        reply.extend_from_slice(request);
-        Ok(())
-    }
-
-    fn log(&mut self, level: LogLevel, message: &[u8]) {
-        self.log.push((level, String::from_utf8_lossy(message).into_owned()));
-    }
-
-    fn validate_resp(&self, value: &[u8]) -> Result<(), Self::Error> {
-        if value.ends_with(b"\r\n") { Ok(()) } else { Err("ERR not a RESP value") }
-    }
-}
+pub(super) use map_host::MapHost;
 
 pub(super) type Outcome = CallOutcome<&'static str>;
 

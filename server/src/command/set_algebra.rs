@@ -1,0 +1,257 @@
+//! Set commands that combine several sets.
+//!
+//! The sets are cloned, which is O(1), so that all of them can be looked at together.
+
+use super::sets::limits;
+use super::{Command, Context, Error, Flags, Group, Result, flag, integer};
+use crate::keyspace::{Content, EventKind, Expiry, events};
+use crate::protocol::{Reply, Shape};
+use crate::types::{Collection, Member, SetLimits, SetValue};
+
+const READ: &[Flags] = &[Flags::READONLY];
+const STORE: &[Flags] = &[Flags::WRITE, Flags::DENYOOM];
+
+/// The rows of these commands.
+pub const COMMANDS: &[Command] = &[
+    Command::new("sdiff", -2, sdiff).flags(READ).keys(1, -1, 1).docs(
+        Group::Set,
+        "1.0.0",
+        "O(N*M) where N is the number of members of the first set and M the number of sets",
+        "Returns the members of a set that no other set has.",
+        "key [key ...]",
+    ),
+    Command::new("sdiffstore", -3, sdiffstore).flags(STORE).keys_from(1).docs(
+        Group::Set,
+        "1.0.0",
+        "O(N*M) where N is the number of members of the first set and M the number of sets",
+        "Stores the members of a set that no other set has.",
+        "destination key [key ...]",
+    ),
+    Command::new("sinter", -2, sinter).flags(READ).keys(1, -1, 1).docs(
+        Group::Set,
+        "1.0.0",
+        "O(N*M) where N is the number of members of the smallest set and M the number of sets",
+        "Returns the members that all sets have.",
+        "key [key ...]",
+    ),
+    Command::new("sintercard", -3, sintercard).flags(READ).counted_keys(1).docs(
+        Group::Set,
+        "7.0.0",
+        "O(N*M) where N is the number of members of the smallest set and M the number of sets",
+        "Returns how many members all sets have; with a limit it stops counting there.",
+        "numkeys key [key ...] [LIMIT limit]",
+    ),
+    Command::new("sinterstore", -3, sinterstore).flags(STORE).keys_from(1).docs(
+        Group::Set,
+        "1.0.0",
+        "O(N*M) where N is the number of members of the smallest set and M the number of sets",
+        "Stores the members that all sets have.",
+        "destination key [key ...]",
+    ),
+    Command::new("sunion", -2, sunion).flags(READ).keys(1, -1, 1).docs(
+        Group::Set,
+        "1.0.0",
+        "O(N) where N is the number of members of all sets together",
+        "Returns the members that any set has.",
+        "key [key ...]",
+    ),
+    Command::new("sunionstore", -3, sunionstore).flags(STORE).keys_from(1).docs(
+        Group::Set,
+        "1.0.0",
+        "O(N) where N is the number of members of all sets together",
+        "Stores the members that any set has.",
+        "destination key [key ...]",
+    ),
+];
+
+/// The sets at these keys; an empty one for a key that does not exist.
+fn sets(ctx: &mut Context<'_>, keys: &[&[u8]]) -> Result<Vec<SetValue>> {
+    let database = ctx.session.database;
+    let mut sets = Vec::with_capacity(keys.len());
+    for key in keys {
+        sets.push(ctx.keyspace.get_as::<SetValue>(database, key)?.cloned().unwrap_or_default());
+    }
+    Ok(sets)
+}
+
+/// The members that all sets have.
+fn intersection(sets: &mut [SetValue]) -> impl Iterator<Item = Member<'_>> {
+    sets.sort_by_key(Collection::len);
+    let (smallest, others) = sets.split_at(1);
+    smallest[0].iter().filter(move |member| others.iter().all(|other| other.contains(member)))
+}
+
+/// The members of the first set that no other has.
+fn difference(sets: &mut [SetValue]) -> impl Iterator<Item = Member<'_>> {
+    let (first, others) = sets.split_at_mut(1);
+    // A member is found soonest where there are most.
+    others.sort_by_key(|other| std::cmp::Reverse(other.len()));
+    first[0].iter().filter(move |member| !others.iter().any(|other| other.contains(member)))
+}
+
+/// The members that any set has.
+fn union(sets: &mut [SetValue], limits: SetLimits) -> SetValue {
+    sets.sort_by_key(|set| std::cmp::Reverse(set.len()));
+    // What is added to a clone of a big set copies only what it changes.
+    let (mut union, others) = match sets {
+        [first, others @ ..] if limits.are_exceeded_by(first.len()) => (first.clone(), &*others),
+        all => (SetValue::default(), &*all),
+    };
+    for member in others.iter().flat_map(SetValue::iter) {
+        union.add(&member, limits, &mut ());
+    }
+    union
+}
+
+fn sinter(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let mut sets = sets(ctx, &args[1..])?;
+    Ok(Reply::Items(Shape::Set, intersection(&mut sets).collect()))
+}
+
+fn sdiff(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let mut sets = sets(ctx, &args[1..])?;
+    Ok(Reply::Items(Shape::Set, difference(&mut sets).collect()))
+}
+
+fn sunion(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let mut sets = sets(ctx, &args[1..])?;
+    Ok(Reply::Items(Shape::Set, union(&mut sets, limits(&ctx.server.options)).items()))
+}
+
+fn sinterstore(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let mut sets = sets(ctx, &args[2..])?;
+    let result = collect(intersection(&mut sets), limits(&ctx.server.options));
+    store(ctx, args[1], result, events::SINTERSTORE)
+}
+
+fn sdiffstore(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let mut sets = sets(ctx, &args[2..])?;
+    let result = collect(difference(&mut sets), limits(&ctx.server.options));
+    store(ctx, args[1], result, events::SDIFFSTORE)
+}
+
+fn sunionstore(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let mut sets = sets(ctx, &args[2..])?;
+    let result = union(&mut sets, limits(&ctx.server.options));
+    store(ctx, args[1], result, events::SUNIONSTORE)
+}
+
+fn collect<'a>(members: impl Iterator<Item = Member<'a>>, limits: SetLimits) -> SetValue {
+    let mut set = SetValue::default();
+    for member in members {
+        set.add(&member, limits, &mut ());
+    }
+    set
+}
+
+/// Replaces whatever is at a key by a set; removes it if the set is empty.
+fn store(ctx: &mut Context<'_>, key: &[u8], set: SetValue, event: EventKind) -> Result {
+    let (database, len) = (ctx.session.database, set.len());
+    if len == 0 {
+        ctx.keyspace.delete(database, key, events::DEL)?;
+    } else {
+        ctx.keyspace.set(database, key, Content::Value(set.into()), Expiry::Clear, event)?;
+    }
+    Ok(len.into())
+}
+
+fn sintercard(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    const NO_KEYS: Error = Error::text("ERR numkeys should be greater than 0");
+    let keys = integer(args[1]).ok().and_then(|keys| usize::try_from(keys).ok()).filter(|keys| *keys > 0);
+    let keys = keys.ok_or(NO_KEYS)?;
+    if keys > args.len() - 2 {
+        return Err(Error::text("ERR Number of keys can't be greater than number of args"));
+    }
+    let (keys, options) = args[2..].split_at(keys);
+    let limit = limit(options)?;
+    let mut sets = sets(ctx, keys)?;
+    Ok(intersection(&mut sets).take(limit).count().into())
+}
+
+/// Where SINTERCARD stops to count.
+fn limit(options: &[&[u8]]) -> Result<usize> {
+    const NEGATIVE: Error = Error::text("ERR LIMIT can't be negative");
+    let (options, rest) = options.as_chunks();
+    let mut limit = 0;
+    for [option, number] in options {
+        if !flag(option, "LIMIT") {
+            return Err(Error::SYNTAX);
+        }
+        limit = integer(number).ok().and_then(|limit| usize::try_from(limit).ok()).ok_or(NEGATIVE)?;
+    }
+    if !rest.is_empty() {
+        return Err(Error::SYNTAX);
+    }
+    Ok(if limit == 0 { usize::MAX } else { limit })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Fixture;
+
+    #[test]
+    fn sets_are_combined() {
+        Fixture::new().check(&[
+            ("sadd a 1 2 3 4", ":4"),
+            ("sadd b 3 4 5 x", ":4"),
+            ("sinter a b", "[$3 $4]"),
+            ("sinter b a none", "[]"),
+            ("sdiff a b", "[$1 $2]"),
+            ("sdiff a none", "[$1 $2 $3 $4]"),
+            ("sdiff none a", "[]"),
+            ("sunion a none", "[$1 $2 $3 $4]"),
+            ("sunionstore u a b a", ":6"),
+            ("smismember u 1 2 3 4 5 x", "[:1 :1 :1 :1 :1 :1]"),
+        ]);
+    }
+
+    #[test]
+    fn results_replace_what_was_at_the_destination() {
+        let mut fixture = Fixture::new();
+        fixture.check(&[("sadd a 1 2 x", ":3"), ("sadd b 1 2", ":2"), ("set d text ex 100", "+OK")]);
+        fixture.check_events("sinterstore d a b", &["0 sinterstore d"]);
+        fixture.check(&[("ttl d", ":-1"), ("object encoding d", "$intset"), ("smembers d", "[$1 $2]")]);
+        fixture.check_events("sdiffstore d a b", &["0 sdiffstore d"]);
+        fixture.check_events("sunionstore e a b", &["0 new e", "0 sunionstore e"]);
+        fixture.check(&[("smembers d", "[$x]"), ("object encoding e", "$listpack")]);
+        fixture.check_events("sdiffstore d b a", &["0 del d"]);
+        fixture.check_events("sinterstore a a b", &["0 sinterstore a"]);
+        fixture.check(&[("sdiffstore d b a", ":0"), ("set s x", "+OK"), ("smembers a", "[$1 $2]")]);
+        let wrong = "-WRONGTYPE Operation against a key holding the wrong kind of value";
+        fixture.check(&[("sinterstore d none s", wrong), ("sunion a s", wrong), ("sdiff none s", wrong)]);
+    }
+
+    #[test]
+    fn common_members_are_counted_up_to_a_limit() {
+        let negative = "-ERR LIMIT can't be negative";
+        Fixture::new().check(&[
+            ("sadd a 1 2 3", ":3"),
+            ("sadd b 2 3 4", ":3"),
+            ("sintercard 2 a b", ":2"),
+            ("sintercard 2 a b limit 1", ":1"),
+            ("sintercard 2 a b limit 1 LIMIT 0", ":2"),
+            ("sintercard 0 a", "-ERR numkeys should be greater than 0"),
+            ("sintercard x a", "-ERR numkeys should be greater than 0"),
+            ("sintercard 2 a", "-ERR Number of keys can't be greater than number of args"),
+            ("sintercard 1 a limit -1", negative),
+            ("sintercard 1 a limit x", negative),
+            ("sintercard 1 a limit", "-ERR syntax error"),
+            ("sintercard 1 a what 1", "-ERR syntax error"),
+        ]);
+    }
+
+    #[test]
+    fn a_union_with_a_big_set_leaves_that_as_it_was() {
+        let mut fixture = Fixture::new();
+        let members: Vec<String> = (0..2000).map(|number| format!("m{number}")).collect();
+        fixture.check(&[
+            (&format!("sadd a {}", members.join(" ")), ":2000"),
+            ("sadd b m1 new", ":2"),
+            ("sunionstore d b a", ":2001"),
+            ("scard a", ":2000"),
+            ("sismember a new", ":0"),
+            ("sdiff d a", "[$new]"),
+            ("sintercard 2 d a", ":2000"),
+        ]);
+    }
+}

@@ -1,0 +1,392 @@
+//! The engine without sockets: requests in, replies out, and the disk answers when the test lets it.
+
+use std::rc::Rc;
+
+use tempfile::TempDir;
+use tokio::runtime::{Builder, LocalOptions};
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::persistence::Arrival;
+use super::*;
+use crate::keyspace::{Content, Expiry, events};
+use crate::procedure::limits::fixed::NATIVE_STACK_BYTES;
+use crate::protocol::split_inline;
+use crate::state::Closing;
+use crate::store::{StoreError, StoreEvent};
+
+/// An engine on a directory of its own.
+struct Rig {
+    engine: Shared,
+    events: UnboundedReceiver<Arrival>,
+    directory: Rc<TempDir>,
+    options: Options,
+}
+
+/// A client of it.
+#[derive(Clone)]
+struct Client {
+    id: ClientId,
+    mailbox: Rc<Mailbox>,
+}
+
+impl Rig {
+    fn new() -> Self {
+        Self::with(|_| {})
+    }
+
+    fn with(change: impl FnOnce(&mut Options)) -> Self {
+        let directory = Rc::new(tempfile::tempdir().expect("a directory"));
+        let mut options =
+            Options { dir: directory.path().to_string_lossy().into_owned(), ..Options::default() };
+        change(&mut options);
+        Self::open(directory, options)
+    }
+
+    fn open(directory: Rc<TempDir>, options: Options) -> Self {
+        let (engine, events) = open(options.clone(), None).expect("the directory opens");
+        Self { engine, events, directory, options }
+    }
+
+    /// Applies everything and starts again, so that all keys are cold.
+    fn restart_cold(mut self) -> Self {
+        self.engine.borrow_mut().flush();
+        let last = self.engine.borrow().core_ref().keyspace.journal().last_group();
+        while self.engine.borrow().core_ref().server.store.applied < last {
+            self.take_event();
+        }
+        self.engine.borrow_mut().close().expect("it closes");
+        Self::open(self.directory, self.options)
+    }
+
+    fn take_event(&mut self) {
+        let event = self.events.blocking_recv().expect("the store lives");
+        self.engine.borrow_mut().on_arrival(event);
+    }
+
+    fn connect(&self) -> Client {
+        let peer = std::net::SocketAddr::from(([127, 0, 0, 1], 1));
+        let (id, mailbox) = self.engine.borrow_mut().connect(peer, None).expect("below maxclients");
+        Client { id, mailbox }
+    }
+
+    /// Executes a request once: what is answered, with blanks for line breaks, or what it waits for.
+    fn execute(&self, client: &Client, arguments: &[&[u8]]) -> Result<String, Wait> {
+        let mut engine = self.engine.borrow_mut();
+        let mut session = engine.begin_batch(client.id).expect("it is registered");
+        let mut output = Vec::new();
+        let step = engine.execute(&mut session, &client.mailbox, arguments, &mut output);
+        engine.end_batch(session, 0);
+        match step {
+            Step::Wait(wait) => Err(wait),
+            _ => Ok(String::from_utf8_lossy(&output).replace("\r\n", " ").trim_end().to_owned()),
+        }
+    }
+
+    /// Executes a request until it is answered.
+    fn command(&mut self, client: &Client, arguments: &[&[u8]]) -> String {
+        loop {
+            match self.execute(client, arguments) {
+                Ok(reply) => return reply,
+                Err(wait) => self.wait(&wait),
+            }
+        }
+    }
+
+    fn wait(&mut self, wait: &Wait) {
+        while !self.engine.borrow().is_over(wait) {
+            self.take_event();
+        }
+    }
+
+    /// [`Rig::execute`] with a line of words.
+    fn try_line(&self, client: &Client, line: &str) -> Result<String, Wait> {
+        let words = split_inline(line.as_bytes()).expect("balanced quotes");
+        self.execute(client, &words.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    }
+
+    fn line(&mut self, client: &Client, line: &str) -> String {
+        let words = split_inline(line.as_bytes()).expect("balanced quotes");
+        self.command(client, &words.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    }
+
+    /// Runs lines and compares how they are answered.
+    #[track_caller]
+    fn check(&mut self, client: &Client, expected: &[(&str, &str)]) {
+        for (line, reply) in expected {
+            assert_eq!(self.line(client, line), *reply, "{line}");
+        }
+    }
+
+    #[track_caller]
+    fn load_library(&mut self, client: &Client, name: &str, fields: &str) {
+        let code = format!("#!wasm name={name}\n(module {fields})");
+        let reply = self.command(client, &[b"FUNCTION", b"LOAD", code.as_bytes()]);
+        assert_eq!(reply, format!("${} {name}", name.len()));
+    }
+
+    /// The counter of a command in `INFO commandstats`.
+    fn calls(&mut self, client: &Client, command: &str) -> usize {
+        let info = self.line(client, "INFO commandstats");
+        let (_, found) = info.split_once(&format!("cmdstat_{command}:calls=")).unwrap_or(("", "0,"));
+        found.split(',').next().and_then(|calls| calls.parse().ok()).expect("a number")
+    }
+}
+
+/// A module whose function `cold` replies with the value of the key `cold`, which no caller has to name.
+const READS_COLD: &str = r#"(import "kvasm_1" "get" (func $get (param i32 i32 i32 i32) (result i64)))
+    (import "kvasm_1" "reply_bulk" (func $reply (param i32 i32)))
+    (memory 1) (data (i32.const 0) "cold")
+    (func (export "cold")
+        (call $reply (i32.const 8) (i32.wrap_i64 (call $get (i32.const 0) (i32.const 4) (i32.const 8) (i32.const 9)))))"#;
+
+/// Where procedures run.
+fn on_large_stack(test: impl FnOnce() + Send + 'static) {
+    let thread = std::thread::Builder::new().stack_size(NATIVE_STACK_BYTES).spawn(test).expect("a thread");
+    if let Err(panic) = thread.join() {
+        std::panic::resume_unwind(panic);
+    }
+}
+
+/// A server after a restart that has the function `cold`, and the key, which is not in memory.
+fn with_cold_key() -> (Rig, Client) {
+    let mut rig = Rig::new();
+    let client = rig.connect();
+    rig.load_library(&client, "reader", READS_COLD);
+    rig.check(&client, &[("SET cold value", "+OK")]);
+    let rig = rig.restart_cold();
+    let client = rig.connect();
+    (rig, client)
+}
+
+#[test]
+fn a_library_that_was_loaded_in_vain_leaves_the_others_and_the_triggers_as_they_were() {
+    on_large_stack(|| {
+        let (mut rig, client) = with_cold_key();
+        let functions: Vec<String> =
+            (0..20).map(|number| format!("(func (export \"keep{number}\"))")).collect();
+        rig.load_library(&client, "keep", &functions.concat());
+        rig.check(
+            &client,
+            &[
+                ("TRIGGER CREATE t ON set KEYS x CALL keep0", "+OK"),
+                ("SET x 1", "+OK"),
+                ("CONFIG SET wasm-max-functions 10", "+OK"),
+                ("MULTI", "+OK"),
+                ("TRIGGER DROP t", "+QUEUED"),
+            ],
+        );
+        let code = b"#!wasm name=new\n(module (func (export \"new\")))";
+        assert_eq!(rig.command(&client, &[b"FUNCTION", b"LOAD", code]), "+QUEUED");
+        rig.check(&client, &[("FCALL cold 0", "+QUEUED")]);
+        let wait = rig.try_line(&client, "EXEC").expect_err("the key is cold");
+        let other = rig.connect();
+        rig.check(&other, &[("FCALL new 0", "-ERR Function not found"), ("FCALL keep1 0", "$-1")]);
+        let info = rig.line(&other, "TRIGGER INFO t");
+        assert!(info.contains("$4 runs :1 "), "{info}");
+        rig.wait(&wait);
+        rig.check(
+            &client,
+            &[
+                ("EXEC", "*3 +OK $3 new $5 value"),
+                ("FCALL new 0", "$-1"),
+                ("FCALL keep1 0", "$-1"),
+                ("TRIGGER LIST", "*0"),
+            ],
+        );
+    });
+}
+
+/// Lets the disk fail to answer the next question.
+fn fail_read(rig: &mut Rig) {
+    let event = loop {
+        match rig.events.blocking_recv().expect("the store lives") {
+            Arrival::Loaded { token, .. } => {
+                break Arrival::Loaded { token, result: Err(broken_disk().to_string()) };
+            }
+            other => rig.engine.borrow_mut().on_arrival(other),
+        }
+    };
+    rig.engine.borrow_mut().on_arrival(event);
+}
+
+fn broken_disk() -> StoreError {
+    StoreError::Io { file: "data.redb".into(), error: std::io::Error::other("broken") }
+}
+
+#[test]
+fn only_who_waited_for_a_read_that_failed_is_told() {
+    const TOLD: &str = "-ERR the data cannot be read from disk: data.redb: broken";
+    let mut rig = Rig::new();
+    let client = rig.connect();
+    rig.check(&client, &[("MSET a 1 b 2", "+OK")]);
+    let mut rig = rig.restart_cold();
+    let (gone, first, second) = (rig.connect(), rig.connect(), rig.connect());
+    let waits: Vec<Wait> =
+        [&gone, &first].iter().map(|client| rig.try_line(client, "GET a").expect_err("it is cold")).collect();
+    rig.engine.borrow_mut().disconnect(gone.id);
+    fail_read(&mut rig);
+    assert!(waits.iter().all(|wait| rig.engine.borrow().is_over(wait)));
+    let wait = rig.try_line(&second, "GET a").expect_err("it is asked for anew");
+    assert_eq!(rig.try_line(&first, "GET a").expect("the error"), TOLD);
+    rig.wait(&wait);
+    rig.check(&second, &[("GET a", "$1 1")]);
+    rig.check(&first, &[("GET a", "$1 1"), ("GET b", "$1 2")]);
+}
+
+#[test]
+fn a_request_waits_for_its_own_keys_only() {
+    let mut rig = Rig::new();
+    let client = rig.connect();
+    rig.check(&client, &[("MSET a 1 b 2", "+OK")]);
+    let mut rig = rig.restart_cold();
+    let (first, second) = (rig.connect(), rig.connect());
+    let wait_first = rig.try_line(&first, "MGET a a").expect_err("it is cold");
+    let wait_second = rig.try_line(&second, "MGET a b").expect_err("it is cold");
+    rig.wait(&wait_first);
+    assert!(!rig.engine.borrow().is_over(&wait_second), "one of its keys is not there yet");
+    rig.check(&first, &[("MGET a a", "*2 $1 1 $1 1")]);
+    rig.wait(&wait_second);
+    rig.check(&second, &[("MGET a b", "*2 $1 1 $1 2")]);
+}
+
+#[test]
+fn what_exec_did_in_vain_outside_of_the_data_it_does_not_do_again() {
+    on_large_stack(|| {
+        let (mut rig, client) = with_cold_key();
+        let victim = rig.connect();
+        let kill = format!("CLIENT KILL ID {}", victim.id);
+        let queue = ["MULTI", &kill, "SUBSCRIBE news", "CLIENT SETNAME me", "INCR n", "FCALL cold 0"];
+        for line in queue {
+            assert!(!rig.line(&client, line).starts_with('-'), "{line}");
+        }
+        let reply = rig.line(&client, "EXEC");
+        assert_eq!(reply, "*5 :1 *3 $9 subscribe $4 news :1 +OK :1 $5 value");
+        assert_eq!(victim.mailbox.closing(), Some(Closing::Now));
+        let other = rig.connect();
+        let calls = ["client|kill", "subscribe", "client|setname", "incr", "fcall"]
+            .map(|command| rig.calls(&other, command));
+        assert_eq!(calls, [1; 5]);
+        rig.check(&other, &[("GET n", "$1 1"), ("PUBSUB NUMSUB news", "*2 $4 news :1")]);
+    });
+}
+
+#[test]
+fn exec_that_waits_still_watches_whatever_it_has_queued() {
+    on_large_stack(|| {
+        let (mut rig, client) = with_cold_key();
+        rig.check(
+            &client,
+            &[("WATCH w", "+OK"), ("MULTI", "+OK"), ("UNWATCH", "+QUEUED"), ("FCALL cold 0", "+QUEUED")],
+        );
+        let wait = rig.try_line(&client, "EXEC").expect_err("the key is cold");
+        let other = rig.connect();
+        rig.check(&other, &[("SET w changed", "+OK")]);
+        rig.wait(&wait);
+        rig.check(&client, &[("EXEC", "*-1")]);
+    });
+}
+
+#[test]
+fn when_writes_cannot_be_kept_a_transaction_that_only_reads_runs() {
+    const MISCONF: &str = "MISCONF Errors writing to the AOF file: the disk is full";
+    let mut rig = Rig::new();
+    let client = rig.connect();
+    rig.check(&client, &[("SET k v", "+OK"), ("MULTI", "+OK"), ("SET k w", "+QUEUED")]);
+    rig.engine.borrow_mut().core().server.store.failure = Some("the disk is full".into());
+    let aborted = format!("-EXECABORT Transaction discarded because of: {MISCONF}");
+    rig.check(
+        &client,
+        &[
+            ("EXEC", &aborted),
+            ("MULTI", "+OK"),
+            ("GET k", "+QUEUED"),
+            ("EXEC", "*1 $1 v"),
+            ("MULTI", "+OK"),
+            ("DEL k", &format!("-{MISCONF}")),
+            ("EXEC", "-EXECABORT Transaction discarded because of previous errors."),
+            ("GET k", "$1 v"),
+        ],
+    );
+}
+
+#[test]
+fn the_triggers_of_one_command_share_their_fuel() {
+    on_large_stack(|| {
+        let mut rig = Rig::new();
+        let client = rig.connect();
+        // Each run takes some 100,000 units, and puts the key `next`, whose trigger runs next.
+        let spin = r#"(import "kvasm_1" "put" (func $put (param i32 i32 i32 i32)))
+            (memory 1) (data (i32.const 0) "next")
+            (func $spin (local $i i32)
+                (loop (br_if 0 (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 15000)))))
+            (func (export "first") (call $spin) (call $put (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 1)))
+            (func (export "second") (call $spin))"#;
+        rig.load_library(&client, "spin", spin);
+        rig.check(
+            &client,
+            &[
+                ("TRIGGER CREATE one ON set KEYS start CALL first", "+OK"),
+                ("TRIGGER CREATE two ON set KEYS next CALL second", "+OK"),
+                ("CONFIG SET trigger-max-fuel 1000000", "+OK"),
+                ("SET start 1", "+OK"),
+                ("DEL start next", ":2"),
+                ("CONFIG SET trigger-max-fuel 150000", "+OK"),
+                (
+                    "SET start 1",
+                    "-WASMFUEL trigger 'two': the triggers of one command used up their fuel (trigger-max-fuel)",
+                ),
+                ("EXISTS start next", ":0"),
+                ("CONFIG SET trigger-max-fuel 50000", "+OK"),
+                (
+                    "SET start 1",
+                    "-WASMFUEL trigger 'one': the triggers of one command used up their fuel (trigger-max-fuel)",
+                ),
+                ("SET other 1", "+OK"),
+            ],
+        );
+    });
+}
+
+/// Runs a task of the engine that a defect makes panic, and checks that the server must end then.
+fn check_panic<T: Future<Output = ()> + 'static>(task: impl FnOnce(Shared, UnboundedReceiver<Arrival>) -> T) {
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+    runtime.expect("a runtime").block_on(async {
+        let Rig { engine, events, directory, .. } = Rig::new();
+        // Whatever asks for it panics.
+        let core = engine.borrow_mut().core.take();
+        let ended = tokio::task::spawn_local(task(Rc::clone(&engine), events)).await;
+        assert!(ended.expect_err("it panics").is_panic());
+        assert!(engine.borrow().fatal().is_some_and(|reason| reason.contains("panicked")));
+        engine.borrow_mut().core = core;
+        drop(directory);
+    });
+}
+
+#[test]
+fn a_panic_in_a_task_of_the_engine_ends_the_server() {
+    check_panic(|engine, _events| run_timers(engine));
+    check_panic(|engine, _events| {
+        let (sender, events) = tokio::sync::mpsc::unbounded_channel();
+        sender.send(StoreEvent::ApplyFailed { error: "x".into() }.into()).expect("the receiver is there");
+        run_store_events(engine, events)
+    });
+}
+
+#[test]
+fn reads_of_a_client_that_asked_for_it_do_not_count_as_use() {
+    let mut rig = Rig::new();
+    {
+        let mut engine = rig.engine.borrow_mut();
+        let long_ago_us = engine.clock.unix_us() - 100_000_000;
+        let keyspace = &mut engine.core().keyspace;
+        keyspace.begin(long_ago_us);
+        let content = Content::String(b"v");
+        keyspace.set(0, b"k", content, Expiry::Clear, events::SET).expect("in memory");
+        keyspace.commit();
+    }
+    let client = rig.connect();
+    rig.check(&client, &[("CLIENT NO-TOUCH ON", "+OK"), ("GET k", "$1 v"), ("GETRANGE k 0 0", "$1 v")]);
+    let idle = rig.line(&client, "OBJECT IDLETIME k");
+    assert!(idle[1..].parse::<u64>().is_ok_and(|idle_s| idle_s >= 100), "{idle}");
+    rig.check(&client, &[("TOUCH k", ":1"), ("OBJECT IDLETIME k", ":0")]);
+}

@@ -1,0 +1,57 @@
+//! What one request waits for while it is loaded from disk.
+
+use std::cell::{Cell, RefCell};
+
+use tokio::sync::Notify;
+
+use crate::keyspace::Need;
+
+/// See the module's description. Shared by the request's session, the task that waits, and whoever loads, on one thread.
+#[derive(Debug, Default)]
+pub struct Load {
+    /// Needs that are not answered yet.
+    pending: Cell<usize>,
+    /// A need that could not be read, and why.
+    failure: RefCell<Option<(Need, String)>>,
+    done: Notify,
+}
+
+impl Load {
+    /// One that is over when so many needs have been answered.
+    #[must_use]
+    pub fn new(needs: usize) -> Self {
+        Self { pending: Cell::new(needs), ..Self::default() }
+    }
+
+    /// Notes that one of the needs has been loaded, or why it could not be.
+    pub fn answer(&self, need: &Need, error: Option<&str>) {
+        if let Some(error) = error {
+            self.failure.replace(Some((need.clone(), error.to_owned())));
+        }
+        self.pending.set(self.pending.get().saturating_sub(1));
+        if self.is_over() {
+            self.done.notify_one();
+        }
+    }
+
+    /// Whether all needs have been answered.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.pending.get() == 0
+    }
+
+    /// Waits until all needs have been answered; only one task may.
+    pub async fn over(&self) {
+        while !self.is_over() {
+            self.done.notified().await;
+        }
+    }
+
+    /// Why one of these could not be read.
+    #[must_use]
+    pub fn failure_of(&self, needs: &[Need]) -> Option<String> {
+        let failure = self.failure.borrow();
+        let failed = failure.as_ref().filter(|(need, _)| needs.contains(need));
+        failed.map(|(_, reason)| reason.clone())
+    }
+}
