@@ -17,6 +17,7 @@ mod config;
 mod connection;
 mod counters;
 mod documentation;
+mod dump;
 mod element_scan;
 mod expiry;
 mod function;
@@ -48,6 +49,7 @@ mod trigger;
 pub use arguments::{ExpiryOption, flag, integer, unsigned};
 pub use counters::add_integer;
 pub use documentation::markdown;
+pub use dump::stored;
 pub use secrets::redact;
 pub use table::{Command, Flags, Group, Keys, Run, all, full_name, lookup, subcommand};
 

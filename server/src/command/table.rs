@@ -343,6 +343,7 @@ const GROUPS: &[&[Command]] = &[
     super::hashes::COMMANDS,
     super::sets::COMMANDS,
     super::set_algebra::COMMANDS,
+    super::dump::COMMANDS,
     super::generic::COMMANDS,
     super::object::COMMANDS,
     super::expiry::COMMANDS,

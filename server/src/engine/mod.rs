@@ -6,6 +6,7 @@
 //!
 //! - `dispatch`: the checks and one command, `transaction`: EXEC,
 //! - `call`: procedures, `core`: what they may reach, `cascade`: triggers,
+//! - `import`: keys from a file of Redis,
 //! - `commit`: what happens when a transaction ends, `persistence`: the store's side, `background`: timers.
 
 mod background;
@@ -14,6 +15,7 @@ mod cascade;
 mod commit;
 mod core;
 mod dispatch;
+mod import;
 pub mod limits;
 mod persistence;
 mod start;
@@ -23,6 +25,7 @@ mod transaction;
 
 pub use background::{run_store_events, run_timers, settle};
 pub use dispatch::Step;
+pub use import::{Imported, import};
 pub use persistence::{Signals, Wait};
 pub use start::{StartError, open};
 

@@ -171,6 +171,8 @@ pub mod events {
     pub const MOVE_TO: EventKind = EventKind::new("move_to", EventClasses::GENERIC);
     /// The destination of `COPY`.
     pub const COPY_TO: EventKind = EventKind::new("copy_to", EventClasses::GENERIC);
+    /// `RESTORE`.
+    pub const RESTORE: EventKind = EventKind::new("restore", EventClasses::GENERIC);
     /// A key's time to live ended.
     pub const EXPIRED: EventKind = EventKind::new("expired", EventClasses::EXPIRED);
     /// A key that did not exist came to be.
@@ -206,6 +208,7 @@ pub mod events {
         MOVE_FROM,
         MOVE_TO,
         COPY_TO,
+        RESTORE,
         EXPIRED,
         NEW,
         KEY_MISS,
