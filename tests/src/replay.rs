@@ -266,11 +266,19 @@ impl Side {
             assert_eq!(connection.run("DBSIZE").integer(), Some(names.len() as i64), "DBSIZE {database}");
             for name in names {
                 let mut ask = |command: &[&str]| {
-                    let words = command.iter().map(|word| word.as_bytes().to_vec());
-                    connection.command(&words.chain([name.clone()]).collect::<Vec<_>>())
+                    let word =
+                        |word: &&str| if *word == "KEY" { name.clone() } else { word.as_bytes().to_vec() };
+                    connection.command(&command.iter().map(word).collect::<Vec<_>>())
                 };
-                let kind = (ask(&["TYPE"]), ask(&["OBJECT", "ENCODING"]));
-                let (value, ttl_ms) = (ask(&["GET"]), ask(&["PTTL"]).integer().expect("PTTL is a number"));
+                let kind = (ask(&["TYPE", "KEY"]), ask(&["OBJECT", "ENCODING", "KEY"]));
+                let (read, width) = compare::reading(kind.0.bytes());
+                let value = ask(read);
+                let value = match kind.0.bytes() {
+                    b"stream" => compare::stream_facts(&value).0,
+                    b"string" => compare::sketch(value),
+                    _ => compare::in_order(value, width),
+                };
+                let ttl_ms = ask(&["PTTL", "KEY"]).integer().expect("PTTL is a number");
                 keys.push(Key { name: (database, name), value, kind, ttl_ms });
             }
         }

@@ -192,10 +192,16 @@ fn longest_common_subsequence(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
         Error::text("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len");
     let database = ctx.session.database;
     let mut strings = [StringValue::raw(b""), StringValue::raw(b"")];
+    let mut are_strings = true;
     for (string, key) in strings.iter_mut().zip(&args[1..]) {
-        if let Some(found) = ctx.keyspace.get_string(database, key)? {
-            string.clone_from(found);
+        match ctx.keyspace.get(database, key)? {
+            Some(Value::String(found)) => string.clone_from(found),
+            Some(_) => are_strings = false,
+            None => {}
         }
+    }
+    if !are_strings {
+        return Err(Error::text("ERR The specified keys must contain string values"));
     }
     let options = LcsOptions::parse(&args[3..])?;
     let [first, second] = strings.each_ref().map(StringValue::to_bytes);
@@ -272,8 +278,8 @@ fn set_pairs(ctx: &mut Context<'_>, pairs: &[[&[u8]; 2]]) -> Result<()> {
 fn setrange(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let (database, key, bytes) = (ctx.session.database, args[1], args[3]);
     let offset = u64::try_from(integer(args[2])?).map_err(|_| Error::text("ERR offset is out of range"))?;
+    let length = ctx.keyspace.peek_string(database, key)?.map_or(0, StringValue::len);
     if bytes.is_empty() {
-        let length = ctx.keyspace.peek_string(database, key)?.map_or(0, StringValue::len);
         return Ok(length.into());
     }
     check_length(ctx, offset, bytes.len())?;
@@ -328,6 +334,11 @@ mod tests {
             ("exists none", ":0"),
             ("setrange none -1 x", "-ERR offset is out of range"),
             ("setrange none 536870911 xx", "-ERR string exceeds maximum allowed size (proto-max-bulk-len)"),
+            ("sadd set a", ":1"),
+            (
+                "setrange set 536870912 x",
+                "-WRONGTYPE Operation against a key holding the wrong kind of value",
+            ),
             ("getrange k a 1", "-ERR value is not an integer or out of range"),
             ("getdel k", "$12x\\x00\\x00yz"),
             ("getdel k", "nil"),
@@ -362,6 +373,8 @@ mod tests {
             ("lcs a b len", ":6"),
             ("lcs a b idx minmatchlen 4 withmatchlen", "{$matches: [[[:4 :7] [:5 :8] :4]], $len: :6}"),
             ("lcs a none", "$"),
+            ("sadd set a", ":1"),
+            ("lcs a set x", "-ERR The specified keys must contain string values"),
             ("lcs a b minmatchlen", "-ERR syntax error"),
             ("lcs a b len idx", "-ERR If you want both the length and indexes, please just use IDX."),
         ]);
