@@ -30,6 +30,8 @@ enum Rule {
     /// Descriptions of commands: name, arity, set of flags, first key, last key, step. The rest of a description
     /// (categories, tips, subcommands) is for people and changes from release to release.
     Descriptions,
+    /// Facts about a stream: times may differ as by `Near`, some facts not be there (see [`stream_facts`]).
+    StreamFacts,
     /// A map of facts of which only those named must be equal.
     Fields(&'static [&'static str]),
 }
@@ -66,6 +68,9 @@ const RULES: &[(&str, Rule)] = &[
     // Cursors are positions in different tables; whole scans are compared as sets.
     ("SCAN", Rule::Kind),
     ("TIME", Rule::Kind),
+    ("XPENDING", Rule::StreamFacts),
+    ("XINFO STREAM", Rule::StreamFacts),
+    ("XINFO CONSUMERS", Rule::StreamFacts),
     ("CLIENT ID", Rule::Kind),
     ("CLIENT INFO", Rule::Kind),
     ("CLIENT LIST", Rule::Kind),
@@ -117,6 +122,11 @@ fn same_by_rule(command: &[Vec<u8>], left: &Value, right: &Value) -> bool {
         Rule::Encoding => same_encoding(left, right),
         Rule::Descriptions => descriptions(left) == descriptions(right) && same_kind(left, right),
         Rule::Kind => same_kind(left, right),
+        Rule::StreamFacts => {
+            let [(left, left_times), (right, right_times)] = [left, right].map(stream_facts);
+            let mut times = left_times.iter().zip(&right_times);
+            left == right && times.all(|(left, right)| left.abs_diff(*right) as i64 <= CLOCK_SLACK_MS)
+        }
         Rule::Fields(fields) => {
             same_kind(left, right) && fields.iter().all(|field| left.field(field) == right.field(field))
         }
@@ -240,6 +250,57 @@ fn same_encoding(kvasm: &Value, redis: &Value) -> bool {
     kvasm == redis || kvasm.bytes() == b"listpack" && matches!(redis.bytes(), b"hashtable" | b"quicklist")
 }
 
+/// What is told of a stream, without what depends on how it is kept and without times, and the times.
+///
+/// Times and ages are the facts that are named so, and the second to last number of what is told of a pending entry. Of
+/// facts that only newer releases of Redis have, nothing is known.
+#[must_use]
+pub fn stream_facts(value: &Value) -> (Value, Vec<i64>) {
+    let mut times = Vec::new();
+    (facts_of(value, &mut times), times)
+}
+
+fn facts_of(value: &Value, times: &mut Vec<i64>) -> Value {
+    const LEFT_OUT: &[&[u8]] = &[b"radix-tree-keys", b"radix-tree-nodes", b"inactive", b"active-time"];
+    const TIMES: &[&[u8]] = &[b"idle", b"seen-time"];
+    match value {
+        Value::Array(elements) => {
+            let mut facts = Vec::new();
+            let mut rest = &elements[..];
+            while let [first, others @ ..] = rest {
+                rest = others;
+                match others {
+                    [_, behind @ ..] if LEFT_OUT.contains(&first.bytes()) => rest = behind,
+                    [Value::Integer(time), behind @ ..] if TIMES.contains(&first.bytes()) => {
+                        times.push(*time);
+                        rest = behind;
+                    }
+                    // Of an entry that is pending: `[.., time, deliveries]`.
+                    [Value::Integer(deliveries)] if (3..=4).contains(&elements.len()) => {
+                        times.extend(first.integer());
+                        facts.push(Value::Integer(*deliveries));
+                        rest = &[];
+                    }
+                    _ => facts.push(facts_of(first, times)),
+                }
+            }
+            Value::Array(facts)
+        }
+        Value::Map(pairs) => {
+            let mut facts = Vec::new();
+            for (name, value) in pairs {
+                match value {
+                    _ if LEFT_OUT.contains(&name.bytes()) => {}
+                    Value::Integer(time) if TIMES.contains(&name.bytes()) => times.push(*time),
+                    value => facts.push((name.clone(), facts_of(value, times))),
+                }
+            }
+            Value::Map(facts)
+        }
+        other => other.clone(),
+    }
+}
+
 fn same_kind(left: &Value, right: &Value) -> bool {
     std::mem::discriminant(left) == std::mem::discriminant(right)
 }
@@ -259,6 +320,7 @@ pub fn reading(kind: &[u8]) -> (&'static [&'static str], Option<usize>) {
         b"hash" => (&["HGETALL", "KEY"], Some(2)),
         b"list" => (&["LRANGE", "KEY", "0", "-1"], None),
         b"set" => (&["SMEMBERS", "KEY"], Some(1)),
+        b"stream" => (&["XINFO", "STREAM", "KEY", "FULL", "COUNT", "0"], None),
         b"zset" => (&["ZRANGE", "KEY", "0", "-1", "WITHSCORES"], None),
         _ => (&["GET", "KEY"], None),
     }
@@ -268,6 +330,20 @@ pub fn reading(kind: &[u8]) -> (&'static [&'static str], Option<usize>) {
 #[must_use]
 pub fn in_order(value: Value, width: Option<usize>) -> Value {
     width.map_or_else(|| value.clone(), |width| Value::Array(sorted(&value.elements(), width).concat()))
+}
+
+/// The value of a string without the count that Redis keeps in a HyperLogLog when it has counted.
+#[must_use]
+pub fn sketch(value: Value) -> Value {
+    const MAGIC: &[u8] = b"HYLL";
+    const COUNT: std::ops::Range<usize> = 8..16;
+    match value {
+        Value::Bulk(mut bytes) if bytes.starts_with(MAGIC) && bytes.len() >= COUNT.end => {
+            bytes[COUNT].fill(0);
+            Value::Bulk(bytes)
+        }
+        other => other,
+    }
 }
 
 /// One key as the final comparison sees it.

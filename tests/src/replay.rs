@@ -274,7 +274,12 @@ impl Side {
                 };
                 let kind = (ask(&["TYPE", "KEY"]), ask(&["OBJECT", "ENCODING", "KEY"]));
                 let (read, width) = compare::reading(kind.0.bytes());
-                let value = compare::in_order(ask(read), width);
+                let value = ask(read);
+                let value = match kind.0.bytes() {
+                    b"stream" => compare::stream_facts(&value).0,
+                    b"string" => compare::sketch(value),
+                    _ => compare::in_order(value, width),
+                };
                 let ttl_ms = ask(&["PTTL", "KEY"]).integer().expect("PTTL is a number");
                 keys.push(Key { name: (database, name), value, kind, ttl_ms });
             }

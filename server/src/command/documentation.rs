@@ -13,6 +13,8 @@ const GROUPS: &[(Group, &str)] = &[
     (Group::Set, "Sets"),
     (Group::SortedSet, "Sorted sets"),
     (Group::Geo, "Places on the earth"),
+    (Group::HyperLogLog, "HyperLogLog"),
+    (Group::Stream, "Streams"),
     (Group::Generic, "Keys of any type"),
     (Group::Scripting, "Procedures and triggers"),
     (Group::Transactions, "Transactions"),

@@ -154,7 +154,7 @@ fn describe(command: Found) -> Reply {
     let simple = |text: &'static str| Reply::simple(text);
     let flags = Flags::NAMES.iter().filter(|(flag, _)| row.is(*flag)).map(|(_, name)| simple(name));
     let (first, last, step) = match row.keys {
-        Keys::None | Keys::Counted { .. } => (0, 0, 0),
+        Keys::None | Keys::Counted { .. } | Keys::Behind { .. } => (0, 0, 0),
         Keys::StoredCounted { at } => (at as i64 - 1, at as i64 - 1, 1),
         Keys::Stored { .. } => (1, 1, 1),
         Keys::Range { first, last, step } => (first as i64, last as i64, step as i64),
@@ -212,6 +212,7 @@ fn key_specifications(command: &Found) -> Vec<Reply> {
     };
     let found = match command.row.keys {
         Keys::None => Vec::new(),
+        Keys::Behind { word, from } => return vec![behind_word(word, from, uses[0])],
         Keys::Counted { at } => vec![counted(at)],
         Keys::StoredCounted { at } => vec![range(at - 1, at as isize - 1, 1), counted(at)],
         Keys::Stored { from } => vec![range(1, 1, 1), behind("STORE", from), behind("STOREDIST", from)],
@@ -227,6 +228,22 @@ fn key_specifications(command: &Found) -> Vec<Reply> {
     };
     let last = uses.last().into_iter().cycle();
     found.into_iter().zip(uses.iter().chain(last)).map(of).collect()
+}
+
+/// The specification of the keys that are the first half of what is behind a word.
+fn behind_word(word: &'static str, from: usize, uses: &'static str) -> Reply {
+    let begin = map([("keyword", Reply::text(word)), ("startfrom", from.into())]);
+    let find = map([
+        ("lastkey", Reply::Integer(-1)),
+        ("keystep", Reply::Integer(1)),
+        // One in two.
+        ("limit", Reply::Integer(2)),
+    ]);
+    map([
+        ("flags", words(uses)),
+        ("begin_search", map([("type", Reply::text("keyword")), ("spec", begin)])),
+        ("find_keys", map([("type", Reply::text("range")), ("spec", find)])),
+    ])
 }
 
 fn docs(_: &mut Context<'_>, args: &[&[u8]]) -> Result {

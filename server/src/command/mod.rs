@@ -26,6 +26,7 @@ mod generic;
 mod geo;
 mod hashes;
 mod help;
+mod hyperloglog;
 mod info;
 mod introspection;
 #[cfg(test)]
@@ -46,6 +47,7 @@ mod server;
 mod set_algebra;
 mod sets;
 mod sorted_set;
+mod stream;
 mod strings;
 mod syntax;
 mod table;

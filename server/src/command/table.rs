@@ -127,6 +127,13 @@ pub enum Keys {
         /// Where such an option can be for the first time.
         from: usize,
     },
+    /// Behind this word, which is at `from` or later, are as many keys as other arguments behind them.
+    Behind {
+        /// In capitals.
+        word: &'static str,
+        /// Where it is looked for.
+        from: usize,
+    },
     /// A destination first, then as [`Keys::Range`] from there on to the end.
     From {
         /// The first key.
@@ -153,6 +160,10 @@ pub enum Group {
     SortedSet,
     /// Places on the earth.
     Geo,
+    /// Sketches that count different elements.
+    HyperLogLog,
+    /// Entries in the order of their ids.
+    Stream,
     /// Connections.
     Connection,
     /// MULTI and EXEC.
@@ -178,6 +189,8 @@ impl Group {
             Self::Set => "set",
             Self::SortedSet => "sorted-set",
             Self::Geo => "geo",
+            Self::HyperLogLog => "hyperloglog",
+            Self::Stream => "stream",
             Self::Connection => "connection",
             Self::Transactions => "transactions",
             Self::PubSub => "pubsub",
@@ -312,6 +325,14 @@ impl Command {
         self
     }
 
+    /// Says that the keys are the first half of what is behind this word, which is at `from` or later.
+    #[must_use]
+    pub const fn keys_behind(mut self, word: &'static str, from: usize) -> Self {
+        self.keys = Keys::Behind { word, from };
+        self.flags = self.flags.with(Flags::MOVABLEKEYS);
+        self
+    }
+
     /// Adds what the documentation says.
     #[must_use]
     pub const fn docs(
@@ -376,6 +397,12 @@ impl Command {
                 behind = (from..count.saturating_sub(1)).rev().find(is_option).map(|place| place + 1);
                 (1..count.min(2), 1)
             }
+            Keys::Behind { word, from } => {
+                let is_word = |argument: &&[u8]| argument.eq_ignore_ascii_case(word.as_bytes());
+                let behind = arguments.iter().skip(from).position(is_word);
+                let first = behind.map_or(count, |at| from + at + 1);
+                (first..first + (count - first) / 2, 1)
+            }
             Keys::From { first } => (first.min(count)..count, 1),
         };
         before.into_iter().chain(range.step_by(step)).chain(behind)
@@ -403,6 +430,12 @@ const GROUPS: &[&[Command]] = &[
     super::sorted_set::THEMES[4],
     super::geo::COMMANDS,
     super::geo::SEARCHES,
+    super::hyperloglog::COMMANDS,
+    super::stream::entries::COMMANDS,
+    super::stream::read::COMMANDS,
+    super::stream::groups::COMMANDS,
+    super::stream::pending::COMMANDS,
+    super::stream::info::COMMANDS,
     super::generic::COMMANDS,
     super::object::COMMANDS,
     super::expiry::COMMANDS,
@@ -537,5 +570,9 @@ mod tests {
         check_keys("georadius k 1 2 3 m store a storedist b", &[1, 9]);
         check_keys("georadiusbymember k m 1 m desc Store a", &[1, 7]);
         check_keys("georadiusbymember k m 1 m desc store", &[1]);
+        check_keys("xread count 1 streams a b 1 2", &[4, 5]);
+        check_keys("xreadgroup group streams c Streams a 1", &[5]);
+        check_keys("xread count 1 a", &[]);
+        check_keys("xread count 1 streams", &[]);
     }
 }

@@ -205,6 +205,27 @@ pub mod events {
     pub const GEOSEARCHSTORE: EventKind = EventKind::new("geosearchstore", EventClasses::SORTED_SET);
     /// `GEORADIUS` and `GEORADIUSBYMEMBER` with `STORE` or `STOREDIST`.
     pub const GEORADIUSSTORE: EventKind = EventKind::new("georadiusstore", EventClasses::SORTED_SET);
+    /// `PFADD` and `PFMERGE`.
+    pub const PFADD: EventKind = EventKind::new("pfadd", EventClasses::STRING);
+    /// `XADD`.
+    pub const XADD: EventKind = EventKind::new("xadd", EventClasses::STREAM);
+    /// `XDEL`.
+    pub const XDEL: EventKind = EventKind::new("xdel", EventClasses::STREAM);
+    /// `XTRIM`, and the options of `XADD` that trim.
+    pub const XTRIM: EventKind = EventKind::new("xtrim", EventClasses::STREAM);
+    /// `XSETID`.
+    pub const XSETID: EventKind = EventKind::new("xsetid", EventClasses::STREAM);
+    /// A consumer group was made.
+    pub const XGROUP_CREATE: EventKind = EventKind::new("xgroup-create", EventClasses::STREAM);
+    /// A consumer group was moved.
+    pub const XGROUP_SETID: EventKind = EventKind::new("xgroup-setid", EventClasses::STREAM);
+    /// A consumer group was removed.
+    pub const XGROUP_DESTROY: EventKind = EventKind::new("xgroup-destroy", EventClasses::STREAM);
+    /// A consumer came into being.
+    pub const XGROUP_CREATECONSUMER: EventKind =
+        EventKind::new("xgroup-createconsumer", EventClasses::STREAM);
+    /// A consumer was removed.
+    pub const XGROUP_DELCONSUMER: EventKind = EventKind::new("xgroup-delconsumer", EventClasses::STREAM);
     /// A key was deleted by a command.
     pub const DEL: EventKind = EventKind::new("del", EventClasses::GENERIC);
     /// A key got a time to live.
@@ -273,6 +294,16 @@ pub mod events {
         ZDIFFSTORE,
         GEOSEARCHSTORE,
         GEORADIUSSTORE,
+        PFADD,
+        XADD,
+        XDEL,
+        XTRIM,
+        XSETID,
+        XGROUP_CREATE,
+        XGROUP_SETID,
+        XGROUP_DESTROY,
+        XGROUP_CREATECONSUMER,
+        XGROUP_DELCONSUMER,
         DEL,
         EXPIRE,
         PERSIST,

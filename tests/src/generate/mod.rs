@@ -17,8 +17,15 @@ pub const ORDINARY: std::ops::Range<usize> = 0..2;
 pub const SUBSCRIBERS: std::ops::Range<usize> = 2..4;
 
 /// The groups of commands of one type each, which are equally frequent.
-const TYPES: &[&[&str]] =
-    &[templates::HASHES, templates::LISTS, templates::SETS, templates::SORTED_SETS, templates::GEO];
+const TYPES: &[&[&str]] = &[
+    templates::HASHES,
+    templates::LISTS,
+    templates::SETS,
+    templates::SORTED_SETS,
+    templates::GEO,
+    templates::STREAMS,
+    templates::SKETCHES,
+];
 
 /// One thing done to both servers.
 #[derive(Clone, PartialEq, Eq)]
@@ -50,21 +57,26 @@ impl fmt::Display for Step {
 pub struct Generator {
     random: Rng,
     in_transaction: [bool; SUBSCRIBERS.end],
+    /// How many steps there have been: what rises with it are the ids of stream entries.
+    steps: u64,
 }
 
 impl Generator {
     /// The stream of that seed.
     #[must_use]
     pub fn new(seed: u64) -> Generator {
-        Generator { random: Rng::with_seed(seed), in_transaction: [false; SUBSCRIBERS.end] }
+        Generator { random: Rng::with_seed(seed), in_transaction: [false; SUBSCRIBERS.end], steps: 0 }
     }
 
     fn step(&mut self) -> Step {
         let connection = self.random.usize(ORDINARY);
+        self.steps += 1;
         // Not within MULTI: what EXEC answers after a HELLO is half in one protocol and half in the other, and a short
         // life would begin at a time that nobody waits for.
         let in_transaction = self.in_transaction[connection];
         match self.random.u32(..1000) {
+            500..660 => self.command(connection, templates::STREAMS),
+            660..700 => self.command(connection, templates::SKETCHES),
             700..780 => self.command(connection, templates::TRANSACTION),
             780..840 if !in_transaction => self.command(connection, templates::SESSION),
             840..880 => self.command(connection, templates::PUBLISH),
@@ -72,9 +84,9 @@ impl Generator {
                 let subscriber = self.random.usize(SUBSCRIBERS);
                 self.command(subscriber, templates::SUBSCRIBE)
             }
-            930..970 => Step::Scan(connection, Words::new(&mut self.random).expand(templates::SCAN_OPTIONS)),
+            930..970 => Step::Scan(connection, self.words().expand(templates::SCAN_OPTIONS)),
             970.. if !in_transaction => {
-                Step::ShortLife(connection, Words::new(&mut self.random).expand(templates::SHORT_LIFE))
+                Step::ShortLife(connection, self.words().expand(templates::SHORT_LIFE))
             }
             0..350 => self.command(connection, templates::DATA),
             _ => {
@@ -84,9 +96,13 @@ impl Generator {
         }
     }
 
+    fn words(&mut self) -> Words<'_> {
+        Words::new(&mut self.random, self.steps)
+    }
+
     fn command(&mut self, connection: usize, templates: &[&str]) -> Step {
         let template = templates[self.random.usize(..templates.len())];
-        let mut words = Words::new(&mut self.random);
+        let mut words = self.words();
         let mut arguments = words.expand(template);
         // COMMAND with fewer arguments describes every command there is; ZRANK takes one more since Redis 7.2.
         if !["COMMAND", "ZRANK", "ZREVRANK"].iter().any(|name| template.starts_with(name)) {

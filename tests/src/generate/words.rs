@@ -9,6 +9,28 @@ const HASHES: &[&[u8]] = &[b"hash:1", b"hash:2", b"hash:3"];
 const SORTED_SETS: &[&[u8]] = &[b"z", b"y", b"zset:1", b"many"];
 const LISTS: &[&[u8]] = &[b"list:1", b"list:2", b"list:3"];
 const SETS: &[&[u8]] = &[b"set:1", b"set:2", b"set:3", b"set:4"];
+const STREAMS: &[&str] = &["s", "t", "s"];
+const FIELDS: &[&str] = &["f", "f", "f", "g", ""];
+const IDS: &[&str] = &[
+    "0-0",
+    "0-1",
+    "0-*",
+    "-",
+    "+",
+    ">",
+    "$",
+    "*-1",
+    "",
+    "abc",
+    "1-",
+    "-1",
+    "1-2-3",
+    "007-01",
+    "(5",
+    "(0-0",
+    "(18446744073709551615-18446744073709551615",
+    "18446744073709551616-0",
+];
 const NUMBERS: &[&str] = &[
     "0",
     "1",
@@ -246,12 +268,13 @@ pub struct Words<'a> {
     random: &'a mut Rng,
     /// How many keys the last list of them had.
     keys: usize,
+    steps: u64,
 }
 
 impl<'a> Words<'a> {
-    /// Arguments drawn from `random`.
-    pub fn new(random: &'a mut Rng) -> Words<'a> {
-        Words { random, keys: 1 }
+    /// Arguments drawn from `random`, of which some rise with the number of steps.
+    pub fn new(random: &'a mut Rng, steps: u64) -> Words<'a> {
+        Words { random, keys: 1, steps }
     }
 
     /// The arguments of a template, each time others.
@@ -374,6 +397,28 @@ impl<'a> Words<'a> {
                 let length = self.random.usize(..12);
                 return arguments.push((0..length).map(|_| self.random.u8(1..)).collect());
             }
+            "stream" => STREAMS,
+            "any-stream" if self.random.u32(..8) == 0 => return arguments.push(self.key()),
+            "any-stream" => STREAMS,
+            "rising" | "rising-id" | "entry-id" | "range-id" | "read-id" => {
+                return arguments.push(self.id(word));
+            }
+            "entry-fields" => {
+                for _ in 0..self.random.usize(1..4) {
+                    arguments.extend([self.pick(FIELDS).as_bytes().to_vec(), self.value()]);
+                }
+                return;
+            }
+            "many" => {
+                let start = self.random.u32(..500);
+                let end = start + self.random.u32(1..400);
+                return arguments.extend((start..end).map(|number| number.to_string().into_bytes()));
+            }
+            "wait" => &["1", "1", "-1", "abc", ""],
+            "idle" => &["0", "0", "0", "100000000", "-1", "abc"],
+            "group" => &["g", "g", "g", "h"],
+            "consumer" => &["alice", "bob", "bob", "carol"],
+            "sketch" => &["p", "q", "p", "r"],
             "command" => return arguments.extend(line::arguments(self.pick(COMMANDS))),
             "number" if self.random.bool() => {
                 return arguments.push(self.random.i32(-300..300).to_string().into_bytes());
@@ -440,6 +485,29 @@ impl<'a> Words<'a> {
             10..18 => vec![self.random.u8(b'a'..b'h')],
             _ => self.value(),
         }
+    }
+
+    /// An id of a stream entry; new ones rise with the number of steps, the others are near them.
+    fn id(&mut self, word: &str) -> Vec<u8> {
+        const STEPS_PER_TIME: u64 = 32;
+        let now = self.steps / STEPS_PER_TIME + 1;
+        let past = now.saturating_sub(self.random.u64(..6));
+        let seq = self.random.u32(..4);
+        let text = match (word, self.random.u32(..40)) {
+            (_, 0) => self.pick(IDS).to_owned(),
+            ("rising", 1..30) => format!("{now}-*"),
+            ("rising", _) => format!("{now}-{seq}"),
+            ("rising-id", _) => format!("{now}-9"),
+            ("range-id", 1..10) => "-".to_owned(),
+            ("range-id", 10..20) => "+".to_owned(),
+            ("range-id", 20..25) => format!("({past}-{seq}"),
+            ("read-id", 1..10) => "$".to_owned(),
+            ("read-id", 10..15) => "0".to_owned(),
+            ("entry-id", 1..4) => "0".to_owned(),
+            (_, 30..33) => past.to_string(),
+            _ => format!("{past}-{seq}"),
+        };
+        text.into_bytes()
     }
 
     fn value(&mut self) -> Vec<u8> {

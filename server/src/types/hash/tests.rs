@@ -245,3 +245,25 @@ fn fields_are_found_that_come_before_the_first_block_that_is_left() {
         assert!(hash.get(field).is_some() && restored.get(field).is_some());
     }
 }
+
+/// Long values make blocks of one field, so that first blocks go, and lower hashes come into the next ones.
+#[test]
+fn fields_are_found_whichever_blocks_have_gone() {
+    for seed in 0..50 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let (mut hash, mut copy) = (HashValue::default(), Copy::default());
+        let mut fields = std::collections::HashSet::new();
+        for _ in 0..200 {
+            let field = [random.u8(..24)];
+            if random.bool() {
+                let is_new = hash.set(&field, &[b'v'; 600], LIMITS, &mut copy);
+                assert_eq!(is_new, fields.insert(field), "seed {seed}");
+            } else {
+                assert_eq!(hash.remove(&field, &mut copy), fields.remove(&field), "seed {seed}");
+            }
+            copy.finish(&hash);
+        }
+        let restored: HashValue = copy.restore();
+        assert!(fields.iter().all(|field| restored.get(field).is_some()), "seed {seed}");
+    }
+}
