@@ -220,7 +220,7 @@ fn sample(set: &SetValue, count: usize) -> SharedItems {
     let ranks = different_ranks(count, set.len());
     let mut members = CopiedItems::default();
     let copy = |member: Member<'_>| members.push(&member);
-    visit_ranks(&ranks, set.len(), set.iter(), |rank| set.nth(rank), copy);
+    visit_ranks(&ranks, set.len(), set.members(), |rank| set.nth(rank), copy);
     members.into()
 }
 

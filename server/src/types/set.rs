@@ -127,7 +127,7 @@ impl SetValue {
     /// Adds a member that the present form cannot have.
     fn add_to_larger_form(&mut self, member: &[u8], limits: SetLimits, recorder: &mut dyn Recorder) -> bool {
         let (mut bytes, mut longest) = (Vec::new(), member.len());
-        for other in self.iter() {
+        for other in self.members() {
             longest = longest.max(other.len());
             push_item(&mut bytes, &other);
         }
@@ -170,15 +170,18 @@ impl SetValue {
     }
 
     /// Takes all members out.
+    #[must_use]
     pub fn take(&mut self, recorder: &mut dyn Recorder) -> Self {
         let taken = std::mem::take(self);
         recorder.whole();
-        taken.iter().for_each(|member| recorder.element(&member));
+        for member in taken.members() {
+            recorder.element(&member);
+        }
         taken
     }
 
     /// All members.
-    pub fn iter(&self) -> Box<dyn Iterator<Item = Member<'_>> + '_> {
+    pub fn members(&self) -> Box<dyn Iterator<Item = Member<'_>> + '_> {
         match self {
             Self::Integers(integers) => Box::new(integers.iter().map(Member::of_integer)),
             Self::Packed(block) => Box::new(block.items().map(Member::Bytes)),
@@ -186,20 +189,20 @@ impl SetValue {
         }
     }
 
-    /// All members for a reply, in the order of [`Self::iter`].
+    /// All members for a reply, in the order of [`Self::members`].
     #[must_use]
     pub fn items(&self) -> SharedItems {
         let mut items = SharedItems::default();
         let mut push = |block: &Block| items.push(block, 0..block.bytes().len(), block.entries());
         match self {
-            Self::Integers(_) => return self.iter().collect(),
+            Self::Integers(_) => return self.members().collect(),
             Self::Packed(block) => push(block),
             Self::Big(dictionary) => dictionary.blocks().for_each(|(_, block)| push(block)),
         }
         items
     }
 
-    /// The member of this rank, in the order of [`Self::iter`].
+    /// The member of this rank, in the order of [`Self::members`].
     #[must_use]
     pub fn nth(&self, rank: usize) -> Option<Member<'_>> {
         match self {
@@ -214,7 +217,7 @@ impl SetValue {
         let visit_entry = |mut items: Items<'_>| items.next().into_iter().for_each(&mut visit);
         match self {
             Self::Integers(_) | Self::Packed(_) => {
-                self.iter().for_each(|member| visit(&member));
+                self.members().for_each(|member| visit(&member));
                 0
             }
             Self::Big(dictionary) => dictionary.scan(cursor, count, visit_entry),
@@ -314,7 +317,7 @@ mod tests {
     }
 
     fn owned(set: &SetValue) -> Vec<Vec<u8>> {
-        set.iter().map(|member| member.to_vec()).collect()
+        set.members().map(|member| member.to_vec()).collect()
     }
 
     proptest! {
@@ -344,9 +347,9 @@ mod tests {
                 prop_assert_eq!(set.len(), model.len());
             }
             prop_assert!(model.iter().all(|member| set.contains(member)));
-            prop_assert!(set.iter().all(|member| model.contains(&*member)));
+            prop_assert!(set.members().all(|member| model.contains(&*member)));
             prop_assert_eq!(set.items().iter().count(), model.len());
-            for (rank, member) in set.iter().enumerate() {
+            for (rank, member) in set.members().enumerate() {
                 prop_assert!(set.nth(rank).is_some_and(|nth| *nth == *member));
             }
             let mut scanned = HashSet::new();
@@ -367,7 +370,7 @@ mod tests {
         fn no_stored_bytes_make_a_set_panic(header: Vec<u8>, bytes: Vec<u8>, label: Vec<u8>) {
             for label in [Vec::new(), label] {
                 if let Some(set) = SetValue::restore(&header, StoredBlocks(vec![(label, bytes.clone())])) {
-                    prop_assert_eq!(set.iter().count(), set.len());
+                    prop_assert_eq!(set.members().count(), set.len());
                 }
             }
         }
