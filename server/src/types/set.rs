@@ -169,6 +169,18 @@ impl SetValue {
         removed
     }
 
+    /// Removes the members of these ascending ranks, in the order of [`Self::members`].
+    pub fn remove_ranks(&mut self, ranks: &[usize], recorder: &mut dyn Recorder) {
+        if let Self::Big(dictionary) = self {
+            return Arc::make_mut(dictionary).remove_ranks(ranks, recorder);
+        }
+        for rank in ranks.iter().rev() {
+            if let Some(member) = self.nth(*rank).map(|member| member.to_vec()) {
+                self.remove(&member, recorder);
+            }
+        }
+    }
+
     /// Takes all members out.
     #[must_use]
     pub fn take(&mut self, recorder: &mut dyn Recorder) -> Self {
@@ -335,6 +347,12 @@ mod tests {
             copy.finish(&set);
             let mut model = HashSet::new();
             for (step, (operation, number)) in steps.into_iter().enumerate() {
+                if step % 300 == 299 {
+                    let ranks: Vec<usize> = (0..set.len()).filter(|rank| rank * 7 % 11 < 5).collect();
+                    let gone: Vec<_> = ranks.iter().filter_map(|rank| Some(set.nth(*rank)?.to_vec())).collect();
+                    set.remove_ranks(&ranks, &mut copy);
+                    prop_assert!(gone.iter().all(|member| model.remove(member)));
+                }
                 let member = member(number % numbers);
                 let before = (step % 50 == 0).then(|| (set.clone(), owned(&set)));
                 if operation > 0 {
