@@ -52,6 +52,8 @@ const RULES: &[(&str, Rule)] = &[
     ("SRANDMEMBER", Rule::Sample),
     ("SSCAN", Rule::Walk(1)),
     ("SUNION", Rule::AnyOrder),
+    ("ZRANDMEMBER", Rule::Sample),
+    ("ZSCAN", Rule::Walk(2)),
     ("OBJECT ENCODING", Rule::Encoding),
     // Redis shares one object among all equal small integers, with its age and its count.
     ("OBJECT IDLETIME", Rule::Kind),
@@ -78,20 +80,45 @@ pub fn same_reply(command: &[Vec<u8>], left: &Value, right: &Value) -> bool {
         (Value::Error(left), Value::Error(right)) => {
             String::from_utf8_lossy(left) == String::from_utf8_lossy(right)
         }
-        _ => match rule(command) {
-            Rule::Exact => left == right,
-            Rule::Near(slack) => near(left, right, *slack),
-            Rule::AnyOrder => same_in_any_order(left, right, 1),
-            Rule::AnyOrderPairs => same_in_any_order(left, right, 2),
-            Rule::Sample => same_kind(left, right) && left.elements().len() == right.elements().len(),
-            Rule::Walk(width) => same_walk(left, right, *width),
-            Rule::Encoding => same_encoding(left, right),
-            Rule::Descriptions => descriptions(left) == descriptions(right) && same_kind(left, right),
-            Rule::Kind => same_kind(left, right),
-            Rule::Fields(fields) => {
-                same_kind(left, right) && fields.iter().all(|field| left.field(field) == right.field(field))
-            }
-        },
+        _ if has_scores(command) => same_by_rule(command, &scores(left), &scores(right)),
+        _ => same_by_rule(command, left, right),
+    }
+}
+
+/// Whether replies of a command have scores, which Redis prints in the shortest form since 7.2 only.
+fn has_scores(command: &[Vec<u8>]) -> bool {
+    command.first().is_some_and(|name| name.to_ascii_uppercase().starts_with(b"Z"))
+}
+
+/// A reply with the numbers in it printed in one way.
+fn scores(reply: &Value) -> Value {
+    let print = |text: &[u8]| match std::str::from_utf8(text).unwrap_or_default().parse::<f64>() {
+        // There is one zero.
+        Ok(number) => format!("{:?}", number + 0.0).into_bytes(),
+        Err(_) => text.to_vec(),
+    };
+    match reply {
+        Value::Bulk(text) => Value::Bulk(print(text)),
+        Value::Double(text) => Value::Double(print(text)),
+        Value::Array(elements) => Value::Array(elements.iter().map(scores).collect()),
+        other => other.clone(),
+    }
+}
+
+fn same_by_rule(command: &[Vec<u8>], left: &Value, right: &Value) -> bool {
+    match rule(command) {
+        Rule::Exact => left == right,
+        Rule::Near(slack) => near(left, right, *slack),
+        Rule::AnyOrder => same_in_any_order(left, right, 1),
+        Rule::AnyOrderPairs => same_in_any_order(left, right, 2),
+        Rule::Sample => same_kind(left, right) && left.elements().len() == right.elements().len(),
+        Rule::Walk(width) => same_walk(left, right, *width),
+        Rule::Encoding => same_encoding(left, right),
+        Rule::Descriptions => descriptions(left) == descriptions(right) && same_kind(left, right),
+        Rule::Kind => same_kind(left, right),
+        Rule::Fields(fields) => {
+            same_kind(left, right) && fields.iter().all(|field| left.field(field) == right.field(field))
+        }
     }
 }
 
@@ -229,7 +256,9 @@ fn sorted(elements: &[Value], width: usize) -> Vec<Vec<Value>> {
 pub fn reading(kind: &[u8]) -> (&'static [&'static str], Option<usize>) {
     match kind {
         b"hash" => (&["HGETALL", "KEY"], Some(2)),
+        b"list" => (&["LRANGE", "KEY", "0", "-1"], None),
         b"set" => (&["SMEMBERS", "KEY"], Some(1)),
+        b"zset" => (&["ZRANGE", "KEY", "0", "-1", "WITHSCORES"], None),
         _ => (&["GET", "KEY"], None),
     }
 }
@@ -265,6 +294,11 @@ impl Key {
         } else {
             same_encoding(encoding, other_encoding)
         };
-        ttl && encoding && kind == other_kind && self.name == other.name && self.value == other.value
+        let value = if kind.bytes() == b"zset" {
+            scores(&self.value) == scores(&other.value)
+        } else {
+            self.value == other.value
+        };
+        ttl && encoding && value && kind == other_kind && self.name == other.name
     }
 }

@@ -19,7 +19,8 @@ fn check(events: &str) {
         // So that few elements are enough for every form of a value.
         .with("hash-max-listpack-entries", "6")
         .with("hash-max-listpack-value", "20")
-        .with("set-max-intset-entries", "6");
+        .with("set-max-intset-entries", "6")
+        .with("zset-max-listpack-entries", "8");
     let (mut kvasm, mut redis) = (Server::kvasm(&options), Server::redis(&options));
     let steps = rounds("KVASM_STEPS", 1500) as usize;
     let seeds = match std::env::var("KVASM_SEED") {
@@ -49,5 +50,5 @@ fn kvasm_answers_as_redis_does() {
 
 #[test]
 fn new_keys_and_misses_are_announced_as_redis_does() {
-    check("KEg$xnm");
+    check("KEg$lzxnm");
 }

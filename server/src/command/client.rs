@@ -1,13 +1,15 @@
 //! `CLIENT`: what clients say about themselves, and what one can learn of and do to the others.
 
 mod filter;
+mod pause;
+pub(super) mod tracking;
 
 use filter::{ClientType, Filter};
 
-use super::help::help;
+use super::help::{help, wrong_arguments};
 use super::{Command, Context, Error, Flags, Group, Result, flag, integer};
 use crate::protocol::{Reply, Version};
-use crate::state::{Closing, Mailbox, Queued, ReplyMode, Session};
+use crate::state::{Closing, Mailbox, Queued, ReplyMode, Session, TrackingMode};
 
 const OWN: &[Flags] = &[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE];
 const ADMIN: &[Flags] = &[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE];
@@ -51,6 +53,13 @@ const CLIENT: &[Command] = &[
         "<ip:port | <[ID client-id] [TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [USER username] [ADDR ip:port] \
          [LADDR ip:port] [SKIPME <YES | NO>] [MAXAGE maxage]>>",
     ),
+    Command::new("unblock", -3, unblock).flags(ADMIN).docs(
+        Group::Connection,
+        "5.0.0",
+        "O(log N) where N is the number of clients that wait",
+        "Ends the wait of another client for a key, as if its time were over or with an error.",
+        "client-id [TIMEOUT | ERROR]",
+    ),
     Command::new("setname", 3, set_name).flags(OWN).docs(
         Group::Connection,
         "2.6.9",
@@ -93,20 +102,12 @@ const CLIENT: &[Command] = &[
         "Says whether the commands of the connection do not count as use of their keys.",
         "<ON | OFF>",
     ),
-    Command::new("getredir", 2, redirection).flags(OWN).docs(
-        Group::Connection,
-        "6.0.0",
-        "O(1)",
-        "Returns -1: client-side caching is not supported.",
-        "",
-    ),
-    Command::new("trackinginfo", 2, tracking_info).flags(OWN).docs(
-        Group::Connection,
-        "6.2.0",
-        "O(1)",
-        "Returns that client-side caching is off, because it is not supported.",
-        "",
-    ),
+    pause::PAUSE,
+    pause::UNPAUSE,
+    tracking::TRACKING,
+    tracking::CACHING,
+    tracking::TRACKING_INFO,
+    tracking::REDIRECTION,
     Command::new("help", 2, help).flags(&[Flags::LOADING, Flags::STALE]).docs(
         Group::Connection,
         "5.0.0",
@@ -169,7 +170,8 @@ fn describe(ctx: &Context<'_>, session: &Session, mailbox: &Mailbox) -> String {
         "id={id} addr={address} laddr={local} fd=-1 name={name} age={age} idle={idle} flags={flags} db={database} \
          sub={channels} psub={patterns} ssub=0 multi={queued} qbuf={query_buffer} qbuf-free=0 argv-mem=0 \
          multi-mem={queue_bytes} rbs=0 rbp=0 obl=0 oll={output_len} omem={output_bytes} tot-mem={total_bytes} \
-         events=r cmd={command} user=default redir=-1 resp={version} lib-name={library} lib-ver={library_version}\n",
+         events=r cmd={command} user=default redir={redirect} resp={version} lib-name={library} \
+         lib-ver={library_version}\n",
         id = session.id,
         address = address(session.address),
         local = address(session.local_address),
@@ -184,6 +186,7 @@ fn describe(ctx: &Context<'_>, session: &Session, mailbox: &Mailbox) -> String {
         query_buffer = session.query_buffer_bytes,
         output_len = mailbox.len(),
         command = session.last_command,
+        redirect = tracking::redirect_of(ctx.server.tracking.get(session.id)),
         version = if session.version == Version::Resp3 { 3 } else { 2 },
         library = text(&session.library_name),
         library_version = text(&session.library_version),
@@ -192,9 +195,15 @@ fn describe(ctx: &Context<'_>, session: &Session, mailbox: &Mailbox) -> String {
 
 /// The letters of the field `flags`, in Redis' order.
 fn letters(ctx: &Context<'_>, session: &Session, mailbox: &Mailbox) -> String {
+    let tracker = ctx.server.tracking.get(session.id);
     let letters: String = [
+        ('O', session.is_monitor),
         ('P', session.is_subscriber()),
         ('x', session.transaction.is_some()),
+        ('b', ctx.server.waiting.get(session.id).is_some()),
+        ('t', tracker.is_some()),
+        ('R', tracker.is_some_and(|tracker| tracker.is_broken)),
+        ('B', tracker.is_some_and(|tracker| tracker.mode == TrackingMode::Broadcast)),
         ('d', ctx.keyspace.is_dirty(session.id)),
         ('c', mailbox.closing() == Some(Closing::AfterReplies)),
         ('e', session.no_evict),
@@ -222,6 +231,19 @@ fn kill(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
         (true, _) => Ok(Reply::OK),
         (false, killed) => Ok(Reply::Integer(killed)),
     }
+}
+
+fn unblock(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let reply = match args[3..] {
+        [] => Reply::NullArray,
+        [reason] if flag(reason, "TIMEOUT") => Reply::NullArray,
+        [reason] if flag(reason, "ERROR") => Reply::error("UNBLOCKED client unblocked via CLIENT UNBLOCK"),
+        [_] => return Err(Error::text("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
+        _ => return Err(wrong_arguments(args)),
+    };
+    let client = u64::try_from(integer(args[2])?).ok();
+    let unblocked = client.is_some_and(|client| ctx.server.answer_waiting(ctx.keyspace, client, reply));
+    Ok(Reply::flag(unblocked))
 }
 
 /// Refuses words that would break the lines of `CLIENT LIST`.
@@ -290,19 +312,6 @@ fn on_or_off(argument: &[u8]) -> Result<bool> {
         off if flag(off, "OFF") => Ok(false),
         _ => Err(Error::SYNTAX),
     }
-}
-
-fn redirection(_: &mut Context<'_>, _: &[&[u8]]) -> Result {
-    Ok(Reply::Integer(-1))
-}
-
-fn tracking_info(_: &mut Context<'_>, _: &[&[u8]]) -> Result {
-    let fields = [
-        ("flags", Reply::Set(vec![Reply::text("off")])),
-        ("redirect", Reply::Integer(-1)),
-        ("prefixes", Reply::Array(Vec::new())),
-    ];
-    Ok(Reply::Map(fields.map(|(name, value)| (Reply::text(name), value)).into()))
 }
 
 #[cfg(test)]
@@ -412,8 +421,6 @@ mod tests {
             ("CLIENT SETINFO lib-name 'a b'", &format!("-ERR lib-name {refused}")),
             ("CLIENT SETINFO color red", "-ERR Unrecognized option 'color'"),
             ("CLIENT NO-EVICT maybe", "-ERR syntax error"),
-            ("CLIENT GETREDIR", ":-1"),
-            ("CLIENT TRACKINGINFO", "{$flags: [$off], $redirect: :-1, $prefixes: []}"),
         ]);
     }
 

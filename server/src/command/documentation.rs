@@ -8,8 +8,11 @@ use super::{Command, Group, Run, all};
 const GROUPS: &[(Group, &str)] = &[
     (Group::String, "Strings"),
     (Group::Bitmap, "Bits of strings"),
+    (Group::List, "Lists"),
     (Group::Hash, "Hashes"),
     (Group::Set, "Sets"),
+    (Group::SortedSet, "Sorted sets"),
+    (Group::Geo, "Places on the earth"),
     (Group::Generic, "Keys of any type"),
     (Group::Scripting, "Procedures and triggers"),
     (Group::Transactions, "Transactions"),

@@ -11,6 +11,7 @@ mod arguments;
 mod assign;
 mod bitfield;
 mod bits;
+mod blocking;
 mod categories;
 mod client;
 mod config;
@@ -22,6 +23,7 @@ mod expiry;
 mod field_expiry;
 mod function;
 mod generic;
+mod geo;
 mod hashes;
 mod help;
 mod info;
@@ -29,6 +31,11 @@ mod introspection;
 #[cfg(test)]
 mod journal_tests;
 mod key_use;
+mod latency;
+mod list_pops;
+mod lists;
+mod memory;
+mod monitor;
 mod object;
 mod procedure;
 mod pubsub;
@@ -38,6 +45,7 @@ mod secrets;
 mod server;
 mod set_algebra;
 mod sets;
+mod sorted_set;
 mod strings;
 mod syntax;
 mod table;
@@ -47,6 +55,7 @@ mod transaction;
 mod trigger;
 
 pub use arguments::{ExpiryOption, flag, integer, unsigned};
+pub use blocking::Block;
 pub use counters::add_integer;
 pub use documentation::markdown;
 pub use secrets::redact;
@@ -87,6 +96,8 @@ pub enum Outcome {
     Execute,
     /// Call a procedure.
     Call(Call),
+    /// Let the client wait until a key is written.
+    Block(Box<Block>),
     /// Stop the server.
     Shutdown {
         /// Whether even a failing disk must not keep it from stopping.

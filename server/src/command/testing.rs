@@ -5,9 +5,10 @@ use std::rc::Rc;
 use super::{Context, Error, Outcome, Run, lookup, subcommand};
 use crate::keyspace::{EventClasses, Keyspace};
 use crate::options::Options;
-use crate::protocol::{Reply, split_inline};
+use crate::protocol::{Reply, Shape, split_inline};
 use crate::state::{Mailbox, Message, Server, Session};
 use crate::store::{Databases, Seed};
+use crate::types::scored;
 
 /// A server's state with one client, at a time that stands still unless it is set.
 pub(super) struct Fixture {
@@ -96,6 +97,8 @@ impl Fixture {
             Run::Reply(run) => run(context, &arguments),
             Run::Outcome(run) => run(context, &arguments).map(|outcome| match outcome {
                 Outcome::Reply(reply) => reply,
+                // As in MULTI.
+                Outcome::Block(block) => block.refused,
                 other => panic!("{request}: {other:?}"),
             }),
             Run::Container => panic!("{request}: a container in a container"),
@@ -120,10 +123,17 @@ fn show(reply: &Reply) -> String {
         Reply::Bytes(bytes) => format!("${}", bytes.escape_ascii()),
         Reply::Null | Reply::NullArray => "nil".into(),
         Reply::Double(number) => format!(",{number}"),
+        Reply::Decimal(text) => format!(",{text}"),
         Reply::Boolean(value) => format!("#{value}"),
         Reply::BigNumber(digits) => format!("({digits}"),
         Reply::Array(items) | Reply::Set(items) | Reply::Push(items) | Reply::Sequence(items) => {
             format!("[{}]", list(items))
+        }
+        Reply::Items(Shape::Scored, items) => {
+            let items: Vec<String> = scored(items)
+                .map(|(member, score)| format!("[${} ,{score}]", member.escape_ascii()))
+                .collect();
+            format!("[{}]", items.join(" "))
         }
         Reply::Items(_, items) => {
             let items: Vec<String> = items.iter().map(|item| format!("${}", item.escape_ascii())).collect();

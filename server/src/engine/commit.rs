@@ -5,13 +5,39 @@ use super::core::Core;
 use super::limits::GROUP_BYTES;
 use crate::keyspace::{Event, EventClasses};
 use crate::options::AppendFsync;
-use crate::state::PubSub;
+use crate::state::{ClientId, PubSub, Session};
+
+/// Whose transaction ends.
+#[derive(Clone, Copy)]
+pub(super) struct Author<'a> {
+    /// The client whose command it was.
+    pub client: Option<&'a Session>,
+    /// The client whose command led to it and has not ended yet. Its session is not in the registry either.
+    pub cause: Option<&'a Session>,
+}
+
+impl<'a> Author<'a> {
+    /// The session of a client whose command is running.
+    pub fn running(self, id: ClientId) -> Option<&'a Session> {
+        [self.client, self.cause].into_iter().flatten().find(|session| session.id == id)
+    }
+}
 
 impl Engine {
-    /// Ends the transaction: journal, notifications, published messages.
-    pub(super) fn finish_transaction(&mut self) {
+    /// Ends the transaction, and serves those who waited for what it wrote. `by` is the client whose command it was.
+    pub(super) fn finish_transaction(&mut self, by: Option<&Session>) {
+        self.commit_transaction(Author { client: by, cause: None });
+        self.serve_waiting(by);
+    }
+
+    /// Ends the transaction: journal, notifications, published messages, what cached keys have changed.
+    pub(super) fn commit_transaction(&mut self, by: Author<'_>) {
         let core = self.core();
         let events = core.keyspace.commit();
+        if core.server.is_observed() {
+            core.send_shown();
+            core.invalidate(by);
+        }
         if !events.is_empty() || !core.messages.is_empty() {
             core.publish(&events);
         }
@@ -22,9 +48,10 @@ impl Engine {
 
     /// Ends a transaction that is undone and will be run again. Not before that may the journal be taken, because it
     /// has begun a transaction, and groups hold whole ones.
-    pub(super) fn suspend_transaction(&mut self) {
+    pub(super) fn suspend_transaction(&mut self, by: Option<&Session>) {
         self.core().keyspace.keep_pages();
-        self.finish_transaction();
+        self.core().shown.clear();
+        self.commit_transaction(Author { client: by, cause: None });
     }
 
     fn flush_when_large(&mut self) {

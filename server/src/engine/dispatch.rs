@@ -1,6 +1,7 @@
 //! The way of one request: found, checked, queued or run, answered.
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use super::limits::{MAX_QUEUED_BYTES, MAX_QUOTED_LEN, MAX_RETRIES};
 use super::persistence::Wait;
@@ -8,7 +9,7 @@ use super::{Engine, core};
 use crate::command::{self, Command, Error, Flags, Outcome};
 use crate::keyspace::Need;
 use crate::protocol::{ErrorReply, Reply, Version, encode};
-use crate::state::{Mailbox, Queued, ReplyMode, Retry, Session, SlowLog, SlowLogEntry, Transaction};
+use crate::state::{Mailbox, Queued, ReplyMode, Retry, Session, Transaction};
 
 /// What becomes of a request.
 #[derive(Debug)]
@@ -17,6 +18,9 @@ pub enum Step {
     Done,
     /// It is to be executed again after this.
     Wait(Wait),
+    /// Its command waits for a key to be written, until then at the latest. It is to be executed again when the answer is
+    /// in the mailbox.
+    Block(Option<Instant>),
     /// It is answered, and the connection is to be closed.
     Close,
     /// The server is to stop; `force` says that nothing may keep it.
@@ -38,6 +42,7 @@ enum Answer {
         force: bool,
     },
     Wait(Wait),
+    Block(Option<Instant>),
 }
 
 /// A request that has been found in the table.
@@ -59,6 +64,10 @@ impl Engine {
         arguments: &[&[u8]],
         output: &mut Vec<u8>,
     ) -> Step {
+        if let Some(reply) = mailbox.take_answer() {
+            send(session, &reply, output);
+            return Step::Done;
+        }
         if session.reply_mode == ReplyMode::SkipNext {
             session.reply_mode = ReplyMode::Skip;
         }
@@ -89,12 +98,15 @@ impl Engine {
                 self.leave_transaction(session);
             }
         }
+        let is_client = matches!(&found, Ok(found) if found.parent.name == "client");
         let mut ran = found.ok();
         let (reply, step) = match answer {
             Ok(Answer::Wait(wait)) => {
-                self.suspend_transaction();
+                self.suspend_transaction(Some(session));
                 return Step::Wait(wait);
             }
+            // The answer comes when it is served.
+            Ok(Answer::Block(deadline)) => (Reply::Sequence(Vec::new()), Step::Block(deadline)),
             Ok(Answer::Queued) => {
                 ran = None;
                 (Reply::simple("QUEUED"), Step::Done)
@@ -112,8 +124,13 @@ impl Engine {
         session.retry = None;
         session.seed = None;
         self.account(session, ran, arguments, &reply);
-        self.finish_transaction();
-        send(session, &reply, output);
+        if !is_client && session.transaction.is_none() {
+            self.core().server.tracking.end_caching(session.id);
+        }
+        self.finish_transaction(Some(session));
+        if !matches!(step, Step::Block(_)) {
+            send(session, &reply, output);
+        }
         step
     }
 
@@ -153,6 +170,9 @@ impl Engine {
                 other @ Error::NotResident(_) => Err(other),
             };
         }
+        if let Some(wait) = self.pause_for(session, found) {
+            return Ok(Answer::Wait(wait));
+        }
         // A subcommand may be called as a command is, so it is the parent's name that counts.
         let (row, name) = (found.row, found.parent.name);
         if let Some(transaction) = &mut session.transaction
@@ -188,12 +208,16 @@ impl Engine {
             Outcome::Reply(reply) => Answer::Reply(reply),
             Outcome::Close(reply) => Answer::Close(reply),
             Outcome::Shutdown { force } => Answer::Shutdown { force },
+            Outcome::Block(block) => Answer::Block(self.block(session, *block)),
             Outcome::Execute => Answer::Reply(self.execute_queue(session, mailbox)?),
             // `perform` has made the call.
             Outcome::Call(_) => Answer::Reply(Reply::Null),
         };
         if matches!(name, "config" | "exec" | "function" | "trigger") {
             self.update_listeners();
+        }
+        if matches!(name, "client" | "exec") {
+            self.signal_pause();
         }
         Ok(answer)
     }
@@ -248,6 +272,11 @@ impl Engine {
             )
             .into());
         }
+        if session.is_monitor
+            && [Flags::WRITE, Flags::READONLY, Flags::MAY_REPLICATE].iter().any(|flag| row.is(*flag))
+        {
+            return Err("ERR Replica can't interact with the keyspace".into());
+        }
         let core = self.core();
         if row.is(Flags::DENYOOM) && core.is_out_of_memory() {
             return Err(core::OUT_OF_MEMORY.into());
@@ -288,7 +317,7 @@ impl Engine {
         let (time_us, count) = match &session.retry {
             Some(retry) => {
                 if let Some(reason) = retry.load.failure_of(needs) {
-                    return Err(format!("ERR the data cannot be read from disk: {reason}").into());
+                    return Err(Error::Reply(unreadable(&reason)));
                 }
                 (retry.time_us, retry.count)
             }
@@ -301,44 +330,11 @@ impl Engine {
         session.retry = Some(Retry { time_us, count: count + 1, load: Rc::clone(&load) });
         Ok(Answer::Wait(Wait::Loaded(load)))
     }
+}
 
-    /// Counts a reply, and the command that has run for it, if one has.
-    pub(super) fn account(
-        &mut self,
-        session: &Session,
-        ran: Option<Found>,
-        arguments: &[&[u8]],
-        reply: &Reply,
-    ) {
-        let before = self.clock.now;
-        self.clock.now = std::time::Instant::now();
-        let duration = self.clock.now.duration_since(before);
-        let time_s = self.clock.unix_us() / 1_000_000;
-        let server = &mut self.core().server;
-        if let Reply::Error(text) = reply {
-            server.statistics.count_error(text);
-        }
-        let Some(found) = ran else { return };
-        server.statistics.commands += 1;
-        let counted = server.statistics.command(found.place);
-        counted.calls += 1;
-        counted.duration_ns += duration.as_nanos() as u64;
-        counted.failed_calls += u64::from(reply.is_error());
-        let threshold_us = server.options.slowlog_log_slower_than_us;
-        let duration_us = duration.as_micros() as i64;
-        let is_slow = threshold_us >= 0 && duration_us >= threshold_us;
-        if is_slow && !found.row.is(Flags::SKIP_SLOWLOG) {
-            let entry = SlowLogEntry {
-                id: 0,
-                time_s,
-                duration_us: duration_us as u64,
-                arguments: SlowLog::shorten(&command::redact(arguments)),
-                address: session.address.map(|address| address.to_string()).unwrap_or_default(),
-                name: session.name.clone(),
-            };
-            server.slow_log.add(entry, server.options.slowlog_max_len as usize);
-        }
-    }
+/// What is said when something that a request needs cannot be read.
+pub(super) fn unreadable(reason: &str) -> ErrorReply {
+    format!("ERR the data cannot be read from disk: {reason}").into()
 }
 
 const TOO_MANY_RETRIES: &str = "ERR the request needed too many keys from disk that it did not name";

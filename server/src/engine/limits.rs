@@ -42,5 +42,8 @@ pub const KEPT_BUFFER_BYTES: usize = 64 << 10;
 /// Characters of an unknown command and of each of its arguments that the error repeats.
 pub const MAX_QUOTED_LEN: usize = 128;
 
+/// What MONITOR shows of one transaction takes at most this many bytes; the rest is left out.
+pub const MAX_SHOWN_BYTES: usize = 32 << 20;
+
 /// Triggers that run in one transaction.
 pub const MAX_CASCADE_RUNS: usize = 1_000_000;

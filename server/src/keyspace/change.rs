@@ -265,6 +265,7 @@ impl Keyspace {
                 self.watchers.touch(database, &key);
             }
         }
+        self.watchers.observer.touch_all();
         let held = &mut self.databases[usize::from(database)];
         let count = held.len();
         self.statistics.changes += count as u64;
@@ -298,6 +299,7 @@ impl Keyspace {
                 }
             }
         }
+        self.watchers.observer.touch_all();
         self.exchange(first, second);
         self.journal.push(&Change::Swap { a: first, b: second });
         if self.undo.is_recording() {

@@ -135,6 +135,22 @@ pub mod events {
     pub const INCRBY: EventKind = EventKind::new("incrby", EventClasses::STRING);
     /// `INCRBYFLOAT`.
     pub const INCRBYFLOAT: EventKind = EventKind::new("incrbyfloat", EventClasses::STRING);
+    /// `LPUSH`, and what moves an element to the left of a list.
+    pub const LPUSH: EventKind = EventKind::new("lpush", EventClasses::LIST);
+    /// `RPUSH`, and what moves an element to the right of a list.
+    pub const RPUSH: EventKind = EventKind::new("rpush", EventClasses::LIST);
+    /// `LPOP`, and what else takes an element from the left of a list.
+    pub const LPOP: EventKind = EventKind::new("lpop", EventClasses::LIST);
+    /// `RPOP`, and what else takes an element from the right of a list.
+    pub const RPOP: EventKind = EventKind::new("rpop", EventClasses::LIST);
+    /// `LINSERT`.
+    pub const LINSERT: EventKind = EventKind::new("linsert", EventClasses::LIST);
+    /// `LSET`.
+    pub const LSET: EventKind = EventKind::new("lset", EventClasses::LIST);
+    /// `LREM`.
+    pub const LREM: EventKind = EventKind::new("lrem", EventClasses::LIST);
+    /// `LTRIM`, even if it removes nothing.
+    pub const LTRIM: EventKind = EventKind::new("ltrim", EventClasses::LIST);
     /// `HSET`, `HMSET` and `HSETNX`.
     pub const HSET: EventKind = EventKind::new("hset", EventClasses::HASH);
     /// `HDEL`.
@@ -161,6 +177,34 @@ pub mod events {
     pub const SUNIONSTORE: EventKind = EventKind::new("sunionstore", EventClasses::SET);
     /// `SDIFFSTORE`.
     pub const SDIFFSTORE: EventKind = EventKind::new("sdiffstore", EventClasses::SET);
+    /// `ZADD` and `GEOADD`.
+    pub const ZADD: EventKind = EventKind::new("zadd", EventClasses::SORTED_SET);
+    /// `ZINCRBY` and `ZADD` with `INCR`.
+    pub const ZINCR: EventKind = EventKind::new("zincr", EventClasses::SORTED_SET);
+    /// `ZREM`.
+    pub const ZREM: EventKind = EventKind::new("zrem", EventClasses::SORTED_SET);
+    /// `ZREMRANGEBYLEX`.
+    pub const ZREMRANGEBYLEX: EventKind = EventKind::new("zremrangebylex", EventClasses::SORTED_SET);
+    /// `ZREMRANGEBYRANK`.
+    pub const ZREMRANGEBYRANK: EventKind = EventKind::new("zremrangebyrank", EventClasses::SORTED_SET);
+    /// `ZREMRANGEBYSCORE`.
+    pub const ZREMRANGEBYSCORE: EventKind = EventKind::new("zremrangebyscore", EventClasses::SORTED_SET);
+    /// `ZPOPMIN` and its relatives.
+    pub const ZPOPMIN: EventKind = EventKind::new("zpopmin", EventClasses::SORTED_SET);
+    /// `ZPOPMAX` and its relatives.
+    pub const ZPOPMAX: EventKind = EventKind::new("zpopmax", EventClasses::SORTED_SET);
+    /// `ZRANGESTORE`.
+    pub const ZRANGESTORE: EventKind = EventKind::new("zrangestore", EventClasses::SORTED_SET);
+    /// `ZUNIONSTORE`.
+    pub const ZUNIONSTORE: EventKind = EventKind::new("zunionstore", EventClasses::SORTED_SET);
+    /// `ZINTERSTORE`.
+    pub const ZINTERSTORE: EventKind = EventKind::new("zinterstore", EventClasses::SORTED_SET);
+    /// `ZDIFFSTORE`.
+    pub const ZDIFFSTORE: EventKind = EventKind::new("zdiffstore", EventClasses::SORTED_SET);
+    /// `GEOSEARCHSTORE`.
+    pub const GEOSEARCHSTORE: EventKind = EventKind::new("geosearchstore", EventClasses::SORTED_SET);
+    /// `GEORADIUS` and `GEORADIUSBYMEMBER` with `STORE` or `STOREDIST`.
+    pub const GEORADIUSSTORE: EventKind = EventKind::new("georadiusstore", EventClasses::SORTED_SET);
     /// A key was deleted by a command.
     pub const DEL: EventKind = EventKind::new("del", EventClasses::GENERIC);
     /// A key got a time to live.
@@ -194,6 +238,14 @@ pub mod events {
         APPEND,
         INCRBY,
         INCRBYFLOAT,
+        LPUSH,
+        RPUSH,
+        LPOP,
+        RPOP,
+        LINSERT,
+        LSET,
+        LREM,
+        LTRIM,
         HSET,
         HDEL,
         HINCRBY,
@@ -207,6 +259,20 @@ pub mod events {
         SINTERSTORE,
         SUNIONSTORE,
         SDIFFSTORE,
+        ZADD,
+        ZINCR,
+        ZREM,
+        ZREMRANGEBYLEX,
+        ZREMRANGEBYRANK,
+        ZREMRANGEBYSCORE,
+        ZPOPMIN,
+        ZPOPMAX,
+        ZRANGESTORE,
+        ZUNIONSTORE,
+        ZINTERSTORE,
+        ZDIFFSTORE,
+        GEOSEARCHSTORE,
+        GEORADIUSSTORE,
         DEL,
         EXPIRE,
         PERSIST,

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use super::{ClientId, Load};
+use crate::keyspace::Key;
 use crate::protocol::{Reply, Version};
 
 /// Which replies a client wants, as set with `CLIENT REPLY`.
@@ -112,6 +113,8 @@ pub struct Session {
     pub retry: Option<Retry>,
     /// Where random numbers of the procedure that it calls start.
     pub seed: Option<u64>,
+    /// The key that was written, while a command that waited for it is run again.
+    pub woken_by: Option<Key>,
     /// Whether it watches keys.
     pub watching: bool,
     /// How many channels it is subscribed to.
@@ -122,6 +125,8 @@ pub struct Session {
     pub no_evict: bool,
     /// Whether it asked that its commands do not count as use of keys.
     pub no_touch: bool,
+    /// Whether it sees the commands of all others.
+    pub is_monitor: bool,
     /// When it connected, in seconds of unix time.
     pub connected_s: u64,
     /// When it last sent a command, in seconds of unix time.
@@ -160,11 +165,13 @@ impl Session {
             queued_bytes: 0,
             retry: None,
             seed: None,
+            woken_by: None,
             watching: false,
             channels: 0,
             patterns: 0,
             no_evict: false,
             no_touch: false,
+            is_monitor: false,
             connected_s: now_s,
             active_s: now_s,
             last_command: "NULL",
@@ -190,7 +197,7 @@ impl Session {
         self.transaction = None;
         self.watching = false;
         (self.channels, self.patterns) = (0, 0);
-        (self.no_evict, self.no_touch) = (false, false);
+        (self.no_evict, self.no_touch, self.is_monitor) = (false, false, false);
     }
 
     /// Whether it is subscribed to anything.

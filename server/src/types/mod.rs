@@ -10,6 +10,7 @@
 
 pub mod bits;
 pub mod block;
+pub mod geohash;
 pub mod glob;
 pub mod lcs;
 pub mod number;
@@ -36,13 +37,15 @@ pub use block::{Block, CopiedItems, SharedItems};
 pub use blocks::LabelBytes;
 pub use chunked::{CHUNK_LEN, ChunkedBytes};
 pub use collection::{Collection, PackedLimits, StoredBlocks};
+pub use hash::HashValue;
 pub use hash::{HashValue, MAX_END_MS};
 pub use list::ListValue;
+pub use list::{End, ListValue};
 pub use memory::allocation_size;
 pub use number::{IntegerBuffer, LongDouble, format_float, parse_float, parse_integer};
 pub use recorder::Recorder;
 pub use set::{Member, SetLimits, SetValue};
-pub use sorted_set::SortedSetValue;
+pub use sorted_set::{SortedSetValue, members, scored, scored_items, sorted_items};
 pub use stream::StreamValue;
 pub use string::StringValue;
 pub use value::{Kind, Typed, Value};

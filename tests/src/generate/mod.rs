@@ -17,7 +17,8 @@ pub const ORDINARY: std::ops::Range<usize> = 0..2;
 pub const SUBSCRIBERS: std::ops::Range<usize> = 2..4;
 
 /// The groups of commands of one type each, which are equally frequent.
-const TYPES: &[&[&str]] = &[templates::HASHES, templates::SETS];
+const TYPES: &[&[&str]] =
+    &[templates::HASHES, templates::LISTS, templates::SETS, templates::SORTED_SETS, templates::GEO];
 
 /// One thing done to both servers.
 #[derive(Clone, PartialEq, Eq)]
@@ -87,8 +88,8 @@ impl Generator {
         let template = templates[self.random.usize(..templates.len())];
         let mut words = Words::new(&mut self.random);
         let mut arguments = words.expand(template);
-        // COMMAND with fewer arguments describes every command there is.
-        if !template.starts_with("COMMAND") {
+        // COMMAND with fewer arguments describes every command there is; ZRANK takes one more since Redis 7.2.
+        if !["COMMAND", "ZRANK", "ZREVRANK"].iter().any(|name| template.starts_with(name)) {
             words.damage(&mut arguments);
         }
         match arguments[0].as_slice() {

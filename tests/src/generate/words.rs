@@ -6,6 +6,8 @@ use fastrand::Rng;
 const KEYS: &[&[u8]] =
     &[b"a", b"b", b"c", b"d", b"e", b"key:1", b"key:2", b"{tag}x", b"", b"\x00\xff\r\n", b"A"];
 const HASHES: &[&[u8]] = &[b"hash:1", b"hash:2", b"hash:3"];
+const SORTED_SETS: &[&[u8]] = &[b"z", b"y", b"zset:1", b"many"];
+const LISTS: &[&[u8]] = &[b"list:1", b"list:2", b"list:3"];
 const SETS: &[&[u8]] = &[b"set:1", b"set:2", b"set:3", b"set:4"];
 const NUMBERS: &[&str] = &[
     "0",
@@ -130,8 +132,24 @@ const COMMAND_NAMES: &[&str] = &[
     "smove",
     "sscan",
     "del",
+    "zadd",
+    "zunionstore",
+    "zinter",
+    "zrangestore",
+    "zmpop",
+    "geosearch",
+    "georadius",
     "hello",
     "publish",
+    "lpush",
+    "lpop",
+    "linsert",
+    "lmove",
+    "lmpop",
+    "blpop",
+    "blmove",
+    "blmpop",
+    "client|unblock",
 ];
 // Redis 7.0 wants at least one argument of a command whose keys are asked for, Redis 7.2 none.
 const COMMANDS: &[&str] = &[
@@ -157,17 +175,81 @@ const COMMANDS: &[&str] = &[
     "SMOVE a b c",
     "TOUCH a b",
     "WATCH a",
+    "ZADD a 1 b",
+    "ZUNIONSTORE a 2 b c WEIGHTS 1 2",
+    "ZINTER 2 a b",
+    "ZMPOP 1 a MIN",
+    "GEORADIUS a 1 2 3 m STORE b",
+    "GEORADIUS a 1 2 3 m",
+    "GEOSEARCHSTORE a b FROMMEMBER c BYRADIUS 1 m",
+    "RPUSH a b",
+    "LMOVE a b LEFT LEFT",
+    "LMPOP 2 a b LEFT",
+    "BLPOP a b 0",
+    "BLMPOP 0 1 a LEFT",
+    "BRPOPLPUSH a b 0",
+];
+
+const LEX_SETS: &[&str] = &["lex:1", "lex:2"];
+const GEO_SETS: &[&str] = &["geo:1", "geo:2", "geo:3"];
+const SCORES: &[&str] = &[
+    "0",
+    "1",
+    "1",
+    "2",
+    "-1",
+    "3",
+    "0.5",
+    "1.5",
+    "-2.25",
+    "0.1",
+    "1e300",
+    "1e-5",
+    "inf",
+    "-inf",
+    "3.0e2",
+    "-0",
+    "nan",
+    "abc",
+    "",
+    "1e400",
+    "123456789.125",
+    "0x10",
+];
+const SCORE_BOUNDS: &[&str] = &[
+    "-inf", "-inf", "+inf", "+inf", "inf", "0", "(0", "1", "(1", "2", "(2.5", "-1", "5", "(", "", " 1", "x",
+    "nan", "(inf", "1e400",
+];
+const LEX_BOUNDS: &[&str] =
+    &["-", "-", "+", "+", "[a", "(b", "[c", "(d", "[", "(", "[bb", "(member", "a", "", "[zz"];
+const AREAS: &[&str] = &[
+    "BYRADIUS 100 km",
+    "BYRADIUS 1000 km",
+    "BYRADIUS 3000 km",
+    "BYRADIUS 9000 mi",
+    "BYRADIUS 30000 km",
+    "BYRADIUS 0 m",
+    "BYRADIUS -1 m",
+    "BYRADIUS x m",
+    "BYBOX 200 300 km",
+    "BYBOX 5000 1000 km",
+    "BYBOX 9000000 9000000 ft",
+    "BYBOX 20000 20000 mi",
+    "BYBOX -1 1 km",
+    "BYBOX 1 x km",
 ];
 
 /// Random arguments drawn from one stream of random numbers.
 pub struct Words<'a> {
     random: &'a mut Rng,
+    /// How many keys the last list of them had.
+    keys: usize,
 }
 
 impl<'a> Words<'a> {
     /// Arguments drawn from `random`.
     pub fn new(random: &'a mut Rng) -> Words<'a> {
-        Words { random }
+        Words { random, keys: 1 }
     }
 
     /// The arguments of a template, each time others.
@@ -228,7 +310,12 @@ impl<'a> Words<'a> {
                 let count = self.random.usize(1..4);
                 return arguments.extend((0..count).map(|_| self.key_among(SETS)));
             }
-            "field" | "member" => return arguments.push(self.element()),
+            "list" => return arguments.push(self.key_among(LISTS)),
+            "elements" => {
+                let count = if self.random.u32(..20) == 0 { 400 } else { self.random.usize(1..6) };
+                return arguments.extend((0..count).map(|_| self.element()));
+            }
+            "field" | "member" | "element" => return arguments.push(self.element()),
             "members" => {
                 let count = self.random.usize(1..6);
                 return arguments.extend((0..count).map(|_| self.element()));
@@ -239,6 +326,47 @@ impl<'a> Words<'a> {
                 }
                 return;
             }
+            "scored" | "lex-scored" | "many-scored" | "places" => {
+                return self.repeated(word, arguments);
+            }
+            "add-options" | "geo-options" => {
+                let options: &[&str] = if word == "add-options" {
+                    &["NX", "XX", "GT", "LT", "CH", "INCR"]
+                } else {
+                    &["NX", "XX", "CH"]
+                };
+                let count = self.random.usize(..3);
+                return arguments.extend((0..count).map(|_| self.pick(options).as_bytes().to_vec()));
+            }
+            "zsets" => return self.counted_sets(arguments),
+            "weights" => {
+                if self.random.bool() {
+                    arguments.push(b"WEIGHTS".to_vec());
+                    arguments.extend((0..self.keys).map(|_| self.pick(FLOATS).as_bytes().to_vec()));
+                }
+                return;
+            }
+            "place" => return arguments.extend(self.place()),
+            "centre" if self.random.bool() => {
+                arguments.push(b"FROMLONLAT".to_vec());
+                return arguments.extend(self.place());
+            }
+            "centre" => return arguments.extend([b"FROMMEMBER".to_vec(), self.element()]),
+            "area" => return arguments.extend(line::arguments(self.pick(AREAS))),
+            "zset" => return arguments.push(self.key_among(SORTED_SETS)),
+            "lexset" => LEX_SETS,
+            "geoset" => GEO_SETS,
+            "score" if self.random.bool() => {
+                return arguments.push(self.random.i32(-5..20).to_string().into_bytes());
+            }
+            "score" => SCORES,
+            "score-bound" => SCORE_BOUNDS,
+            "lex-bound" => LEX_BOUNDS,
+            "small" => &["0", "1", "2", "-2", "5", "100", "abc"],
+            "end" => &["MIN", "MAX", "min", "max", "MID"],
+            "aggregate" => &["SUM", "MIN", "MAX", "sum", "AVG"],
+            "distance" => &["0", "100", "2000", "9000", "25000", "-1", "x"],
+            "unit" => &["km", "KM", "mi", "m", "ft", "yd"],
             // Redis quotes unknown names up to their first NUL.
             "garbage" => {
                 let length = self.random.usize(..12);
@@ -252,6 +380,10 @@ impl<'a> Words<'a> {
             "float" => FLOATS,
             "index" => INDEXES,
             "offset" => OFFSETS,
+            "side" => &["LEFT", "RIGHT", "LEFT", "RIGHT", "left", "Right", "up"],
+            "where" => &["BEFORE", "AFTER", "before", "After", "beside"],
+            // Nobody pushes while one waits; what is longer than that would only take time.
+            "timeout" => &["0.001", "0.001", "0.002", "1e-3", "-1", "abc", ""],
             "bit-offset" => BIT_OFFSETS,
             "field-offset" => FIELD_OFFSETS,
             "type" => TYPES,
@@ -318,6 +450,50 @@ impl<'a> Words<'a> {
             15 => vec![self.random.u8(..); self.random.usize(40..50)],
             16 => vec![b'x'; self.random.usize(50..1500)],
             _ => (0..self.random.usize(1..8)).map(|_| self.random.u8(b'a'..b'e')).collect(),
+        }
+    }
+
+    /// Several members, with what belongs to each.
+    fn repeated(&mut self, word: &str, arguments: &mut Vec<Vec<u8>>) {
+        let count = if word == "many-scored" { self.random.usize(20..150) } else { self.random.usize(1..5) };
+        for _ in 0..count {
+            match word {
+                "scored" => self.word("score", arguments),
+                // Ranges of members have a meaning only where all scores are equal.
+                "lex-scored" => arguments.push(b"0".to_vec()),
+                "many-scored" => arguments.push(self.random.i32(-300..300).to_string().into_bytes()),
+                "places" => arguments.extend(self.place()),
+                _ => {}
+            }
+            let member = match word {
+                "many-scored" => format!("member:{}", self.random.u32(..500)).into_bytes(),
+                _ => self.element(),
+            };
+            arguments.push(member);
+        }
+    }
+
+    /// A longitude and a latitude, now and then at the edges or out of range.
+    fn place(&mut self) -> [Vec<u8>; 2] {
+        let mut degrees = |range: f64, edges: &[&str]| match self.random.u32(..40) {
+            0 => edges[self.random.usize(..edges.len())].to_owned(),
+            1..10 => format!("{:.3}", (self.random.f64() - 0.5) * 20.0),
+            _ => format!("{:.6}", (self.random.f64() - 0.5) * 2.0 * range),
+        };
+        let longitude = degrees(180.0, &["180", "-180", "181", "x", "0"]);
+        let latitude = degrees(85.0, &["85.05112878", "-85.05112878", "86", "nan", "0"]);
+        [longitude.into_bytes(), latitude.into_bytes()]
+    }
+
+    /// How many keys, and so many of them; now and then a wrong number.
+    fn counted_sets(&mut self, arguments: &mut Vec<Vec<u8>>) {
+        self.keys = self.random.usize(1..4);
+        let number =
+            if self.random.u32(..20) == 0 { self.pick(INDEXES).to_owned() } else { self.keys.to_string() };
+        arguments.push(number.into_bytes());
+        for _ in 0..self.keys {
+            let kind = if self.random.u32(..6) == 0 { "set" } else { "zset" };
+            self.word(kind, arguments);
         }
     }
 

@@ -1,5 +1,5 @@
 //! The sections of `INFO` and their fields: those that clients and tools of Redis read, and our own, which begin with
-//! `kvasm_`. What does not exist here (replicas, forks, blocked clients) has the value of a Redis that does not use it.
+//! `kvasm_`. What does not exist here (replicas, forks) has the value of a Redis that does not use it.
 
 use std::fs;
 
@@ -66,9 +66,9 @@ fn clients(ctx: &Context<'_>, fields: &mut Fields) {
     fields.add("connected_clients", ctx.server.clients.len());
     fields.add("cluster_connections", 0);
     fields.add("maxclients", ctx.server.options.maxclients);
-    fields.add("blocked_clients", 0);
-    fields.add("tracking_clients", 0);
-    fields.add("clients_in_timeout_table", 0);
+    fields.add("blocked_clients", ctx.server.waiting.len());
+    fields.add("tracking_clients", ctx.server.tracking.client_count());
+    fields.add("clients_in_timeout_table", ctx.server.waiting.timed());
 }
 
 fn memory(ctx: &Context<'_>, fields: &mut Fields) {
@@ -130,6 +130,7 @@ fn persistence(ctx: &Context<'_>, fields: &mut Fields) {
 
 fn stats(ctx: &Context<'_>, fields: &mut Fields) {
     let (counted, keys) = (&ctx.server.statistics, ctx.keyspace.statistics());
+    let (tracked_keys, tracked_items, prefixes) = ctx.server.tracking.counts();
     fields.add("total_connections_received", counted.connections);
     fields.add("total_commands_processed", counted.commands);
     fields.add("instantaneous_ops_per_sec", counted.instantaneous_ops);
@@ -150,7 +151,9 @@ fn stats(ctx: &Context<'_>, fields: &mut Fields) {
     fields.add("pubsubshard_channels", 0);
     fields.add("latest_fork_usec", 0);
     fields.add("total_forks", 0);
-    fields.add("tracking_total_keys", 0);
+    fields.add("tracking_total_keys", tracked_keys);
+    fields.add("tracking_total_items", tracked_items);
+    fields.add("tracking_total_prefixes", prefixes);
     fields.add("unexpected_error_replies", 0);
     fields.add("total_error_replies", counted.error_replies);
     fields.add("client_query_buffer_limit_disconnections", counted.query_limit_disconnections);

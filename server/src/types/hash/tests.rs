@@ -228,3 +228,26 @@ fn fields_end_in_the_order_of_time() {
     assert_eq!(hash.expire(1_000_000, usize::MAX, &mut ()), 49_900);
     assert_eq!((hash.len(), hash.next_end_ms()), (50_000, None));
 }
+
+#[test]
+fn fields_are_found_that_come_before_the_first_block_that_is_left() {
+    let (mut hash, mut copy) = (HashValue::default(), Copy::default());
+    let add = |hash: &mut HashValue, copy: &mut Copy, count: usize| {
+        for _ in 0..count {
+            hash.set(fastrand::u64(..).to_string().as_bytes(), b"v", LIMITS, copy);
+            copy.finish(hash);
+        }
+    };
+    for _ in 0..20 {
+        add(&mut hash, &mut copy, 1000);
+        // As one does who scans the hash and removes what was found.
+        let fields: Vec<_> = hash.iter().map(|(field, _)| field.to_vec()).collect();
+        for field in &fields[..fields.len() / 2] {
+            assert!(hash.remove(field, &mut copy));
+        }
+    }
+    let restored: HashValue = copy.restore();
+    for (field, _) in hash.iter() {
+        assert!(hash.get(field).is_some() && restored.get(field).is_some());
+    }
+}
