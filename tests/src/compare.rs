@@ -92,7 +92,8 @@ pub fn same_reply(command: &[Vec<u8>], left: &Value, right: &Value) -> bool {
 
 /// Whether replies of a command have scores, which Redis prints in the shortest form since 7.2 only.
 fn has_scores(command: &[Vec<u8>]) -> bool {
-    command.first().is_some_and(|name| name.to_ascii_uppercase().starts_with(b"Z"))
+    let name = command.first().map(|name| name.to_ascii_uppercase()).unwrap_or_default();
+    name.starts_with(b"Z") || name.starts_with(b"BZ")
 }
 
 /// A reply with the numbers in it printed in one way.

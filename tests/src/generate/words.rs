@@ -209,6 +209,8 @@ const COMMANDS: &[&str] = &[
     "LMPOP 2 a b LEFT",
     "BLPOP a b 0",
     "BLMPOP 0 1 a LEFT",
+    "BZPOPMIN a b 0",
+    "BZMPOP 0 1 a MIN",
     "BRPOPLPUSH a b 0",
 ];
 
