@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use kvasm::engine::{self, Imported, Shared};
 use kvasm::net::{Listener, StopRequest};
 use kvasm::options::{self, AppendFsync, CommandLine, LogLevel, Options, Startup};
-use kvasm::rdb;
 use kvasm::procedure::limits::fixed::NATIVE_STACK_BYTES;
+use kvasm::rdb;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -126,7 +126,8 @@ fn import(path: &Path, startup: Startup) -> Result<(), String> {
     let told = |error: std::io::Error| format!("{}: {error}", path.display());
     let file = std::fs::File::open(path).map_err(told)?;
     let len = file.metadata().map_err(told)?.len().max(1);
-    let file = rdb::File::open(BufReader::new(file)).map_err(|error| format!("{}: {error}", path.display()))?;
+    let file =
+        rdb::File::open(BufReader::new(file)).map_err(|error| format!("{}: {error}", path.display()))?;
     let runtime = local_runtime()?;
     let imported = runtime.block_on(async move {
         let Startup { options, config_file } = startup;
@@ -146,7 +147,8 @@ fn import(path: &Path, startup: Startup) -> Result<(), String> {
         result
     })?;
     let Imported { keys, expired, libraries, .. } = imported;
-    let mut text = format!("{keys} keys are in the data directory now ({:.1} s)", started.elapsed().as_secs_f64());
+    let mut text =
+        format!("{keys} keys are in the data directory now ({:.1} s)", started.elapsed().as_secs_f64());
     if expired > 0 {
         let _ = write!(text, "; {expired} had expired");
     }

@@ -52,7 +52,8 @@ fn fill(connection: &mut Raw) -> Vec<String> {
 /// Everything that can be seen of a key, the same on both servers.
 fn look(connection: &mut Raw, key: &str) -> Vec<String> {
     let sorted = |connection: &mut Raw, line: &str| {
-        let mut elements: Vec<String> = connection.run(line).elements().iter().map(Value::to_string).collect();
+        let mut elements: Vec<String> =
+            connection.run(line).elements().iter().map(Value::to_string).collect();
         elements.sort_unstable();
         elements.join(" ")
     };
@@ -63,7 +64,8 @@ fn look(connection: &mut Raw, key: &str) -> Vec<String> {
         "set" => vec![sorted(connection, &format!("SMEMBERS {key}"))],
         "hash" => {
             let fields = connection.run(&format!("HGETALL {key}")).elements();
-            let mut pairs: Vec<String> = fields.chunks(2).map(|pair| format!("{}={}", pair[0], pair[1])).collect();
+            let mut pairs: Vec<String> =
+                fields.chunks(2).map(|pair| format!("{}={}", pair[0], pair[1])).collect();
             pairs.sort_unstable();
             pairs
         }
@@ -92,7 +94,8 @@ fn look(connection: &mut Raw, key: &str) -> Vec<String> {
 
 /// A value's bytes are whatever they are: they go as an argument of their own.
 fn restore(connection: &mut Raw, key: &str, payload: &Value) {
-    let reply = connection.command(&[b"RESTORE".as_slice(), key.as_bytes(), b"0", payload.bytes(), b"REPLACE"]);
+    let reply =
+        connection.command(&[b"RESTORE".as_slice(), key.as_bytes(), b"0", payload.bytes(), b"REPLACE"]);
     assert_eq!(reply.to_string(), "+OK", "{key}");
 }
 

@@ -38,7 +38,8 @@ pub async fn import<R: Read>(
         let name = |entry: &rdb::Entry| String::from_utf8_lossy(&entry.key).into_owned();
         let entry = entry.map_err(|error| format!("at byte {}: {error}", file.position()))?;
         let key = name(&entry);
-        let is_there = engine.borrow_mut().import_key(entry).map_err(|reason| format!("key '{key}': {reason}"))?;
+        let is_there =
+            engine.borrow_mut().import_key(entry).map_err(|reason| format!("key '{key}': {reason}"))?;
         *(if is_there { &mut imported.keys } else { &mut imported.expired }) += 1;
         (imported.libraries, imported.bytes) = (file.libraries, file.position());
         if (imported.keys + imported.expired).is_multiple_of(KEYS_PER_TURN) {
@@ -80,9 +81,11 @@ impl super::Engine {
         match core.keyspace.set(database, &entry.key, Content::Value(value), expiry, events::RESTORE) {
             Ok(()) => {}
             // Nothing is on disk only: the directory was empty.
-            Err(keyspace::Error::NotResident(_) | keyspace::Error::WrongType) => return Err("it is on disk".into()),
+            Err(keyspace::Error::NotResident(_) | keyspace::Error::WrongType) => {
+                return Err("it is on disk".into());
+            }
         }
-        self.finish_transaction();
+        self.finish_transaction(None);
         self.request_flush();
         Ok(true)
     }
