@@ -26,6 +26,8 @@ const START_KEYS: [u64; 2] = [1_000, 2_000_000];
 const COLD_REQUESTS: u64 = 100_000;
 /// How long a filled server may put its house in order before it is measured.
 const SETTLE: Duration = Duration::from_secs(3);
+/// How long it may take before its memory is measured: by then kvasm has applied its log.
+const SETTLE_MEMORY: Duration = Duration::from_secs(30);
 /// How long one run of redis-benchmark may take.
 const RUN_TIMEOUT: Duration = Duration::from_secs(180);
 /// How often a run is asked whether it has ended.
@@ -166,7 +168,7 @@ pub fn memory(kvasm: &Path, scale: &Scale) -> Result<Row> {
     let resident = |binary: &Path, durability| -> Result<f64> {
         let server = Server::start(binary, durability)?;
         Connection::open(server.port)?.fill(KEYS / scale.divisor, VALUE_LEN)?;
-        thread::sleep(SETTLE);
+        thread::sleep(SETTLE_MEMORY);
         Ok(server.resident_bytes()? as f64)
     };
     Ok(Row {

@@ -1,5 +1,6 @@
 //! Commands that a procedure runs: a builder of requests.
 
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -28,7 +29,7 @@ impl Command {
         Self { words: 0, body: Vec::new() }.arg(name)
     }
 
-    /// Adds an argument: text, bytes or an integer.
+    /// Adds an argument: text, bytes or a number.
     #[must_use]
     pub fn arg(mut self, argument: impl Argument) -> Self {
         self.words += 1;
@@ -40,6 +41,22 @@ impl Command {
     #[must_use]
     pub fn args<A: Argument>(self, arguments: impl IntoIterator<Item = A>) -> Self {
         arguments.into_iter().fold(self, Self::arg)
+    }
+
+    /// Adds each of `arguments`; `None` when there is none, which the server would take for too few words.
+    pub(crate) fn args_if_any<A: Argument>(self, arguments: impl IntoIterator<Item = A>) -> Option<Self> {
+        let words = self.words;
+        Some(self.args(arguments)).filter(|command| command.words > words)
+    }
+
+    /// Adds both of each pair; `None` when there is none.
+    pub(crate) fn pairs_if_any<A: Argument, B: Argument>(
+        self,
+        pairs: impl IntoIterator<Item = (A, B)>,
+    ) -> Option<Self> {
+        let words = self.words;
+        let command = pairs.into_iter().fold(self, |command, (first, second)| command.arg(first).arg(second));
+        Some(command).filter(|command| command.words > words)
     }
 
     /// The request in RESP: an array of bulk strings.
@@ -122,15 +139,32 @@ impl Argument for usize {
     }
 }
 
+impl Argument for f64 {
+    fn write(&self, body: &mut Vec<u8>) {
+        // `Display` never uses an exponent and prints infinity as the server reads it.
+        format!("{self}").write(body);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_command_becomes_an_array_of_bulk_strings() {
-        let command = Command::new("SET").arg(b"k\r\n").arg("v").arg(-7).args(["PX", "10"]).arg(u64::MAX);
-        let expected = "*7\r\n$3\r\nSET\r\n$3\r\nk\r\n\r\n$1\r\nv\r\n$2\r\n-7\r\n$2\r\nPX\r\n$2\r\n10\r\n\
-                        $20\r\n18446744073709551615\r\n";
+        let command =
+            Command::new("SET").arg(b"k\r\n").arg("v").arg(-7).args(["PX", "10"]).arg(u64::MAX).arg(-0.5);
+        let expected = "*8\r\n$3\r\nSET\r\n$3\r\nk\r\n\r\n$1\r\nv\r\n$2\r\n-7\r\n$2\r\nPX\r\n$2\r\n10\r\n\
+                        $20\r\n18446744073709551615\r\n$4\r\n-0.5\r\n";
         assert_eq!(command.into_request(), expected.as_bytes());
+    }
+
+    #[test]
+    fn a_command_without_its_elements_is_not_made() {
+        let command = || Command::new("SADD").arg("k");
+        assert!(command().args_if_any::<&str>([]).is_none());
+        assert!(command().pairs_if_any::<&str, &str>([]).is_none());
+        let added = command().pairs_if_any([("a", 1)]).map(Command::into_request);
+        assert_eq!(added, Some(command().arg("a").arg(1).into_request()));
     }
 }

@@ -5,6 +5,7 @@ use alloc::format;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt::Display;
+use core::time::Duration;
 
 use crate::{Command, Error, Host, Reply, Result};
 
@@ -16,6 +17,10 @@ const FIRST_READ_BYTES: usize = 256;
 /// A procedure sees its own writes; others see them when it has ended well. The methods on `&self` cannot change data.
 /// Methods that do not return a `Result` end the procedure where the server refuses them (a value that is not a string,
 /// a number that overflows), as an `Err` returned by the procedure would.
+///
+/// The methods here are about keys and strings. [`Db::hash`], [`Db::list`], [`Db::set`], [`Db::sorted_set`] and
+/// [`Db::stream`] give what stands at a key as a value with elements, for reading; [`Db::hash_mut`] and so on for
+/// writing, too.
 #[derive(Debug)]
 pub struct Db {
     pub(crate) host: Host,
@@ -72,6 +77,29 @@ impl Db {
         self.host.delete(key)
     }
 
+    /// When a key expires, as the time from now; `None` when it never does or does not exist.
+    #[must_use]
+    pub fn time_to_live(&self, key: &[u8]) -> Option<Duration> {
+        let reply = self.command_ro(Command::new("PTTL").arg(key)).unwrap_or_else(|error| self.abort(error));
+        reply.as_integer().and_then(|time_ms| u64::try_from(time_ms).ok()).map(Duration::from_millis)
+    }
+
+    /// Lets a key expire after `time`, which is counted in milliseconds; no time deletes it at once. Whether it exists.
+    pub fn expire(&mut self, key: &[u8], time: Duration) -> bool {
+        let time_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.change(Command::new("PEXPIRE").arg(key).arg(time_ms))
+    }
+
+    /// Lets a key expire at a unix time in milliseconds. Whether it exists.
+    pub fn expire_at_ms(&mut self, key: &[u8], time_ms: u64) -> bool {
+        self.change(Command::new("PEXPIREAT").arg(key).arg(time_ms))
+    }
+
+    /// Lets a key stay for ever. Whether it would have expired.
+    pub fn persist(&mut self, key: &[u8]) -> bool {
+        self.change(Command::new("PERSIST").arg(key))
+    }
+
     /// Adds to the integer that a key holds, 0 when it does not exist. The sum. Ends the procedure when the value is
     /// not an integer or the sum does not fit.
     #[inline]
@@ -94,6 +122,12 @@ impl Db {
         let mut buffer = vec![0; FIRST_READ_BYTES];
         let length = self.host.command_ro(&request, &mut buffer);
         self.reply(buffer, length)
+    }
+
+    /// Whether a command that says so changed anything; ends the procedure when it failed.
+    fn change(&mut self, command: Command) -> bool {
+        let reply = self.command(command).unwrap_or_else(|error| self.abort(error));
+        reply.as_integer() == Some(1)
     }
 
     /// Ends the procedure with an error and undoes everything that it did.

@@ -20,6 +20,13 @@ impl Error {
         Self::normalized(text.into())
     }
 
+    /// What went wrong, for errors that commands reply with.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        let known = KINDS.iter().find(|(start, _)| self.text().starts_with(start));
+        known.map_or(ErrorKind::Other, |(_, kind)| *kind)
+    }
+
     fn normalized(text: Cow<'static, str>) -> Self {
         let word_len = text.bytes().position(|byte| byte == b' ').unwrap_or(text.len());
         // The server's own rule for what an aborting procedure's text begins with.
@@ -50,6 +57,38 @@ impl Error {
         self.0.split_once(' ').map_or(&*self.0, |(code, _)| code)
     }
 }
+
+/// What went wrong in a command, as far as a procedure may want to tell it apart. See [`Error::kind`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The key holds a value of another type than the command is for.
+    WrongType,
+    /// A value, or an argument, is not a number of the kind that is needed.
+    NotANumber,
+    /// A sum does not fit, or is no number (infinity less infinity).
+    Overflow,
+    /// There is no element at that index.
+    OutOfRange,
+    /// The key does not exist, where the command needs one.
+    NoSuchKey,
+    /// The id of a new entry is not higher than all before in its stream.
+    StreamIdTooLow,
+    /// Anything else, such as the procedure's own errors.
+    Other,
+}
+
+/// How the server's errors start.
+const KINDS: &[(&str, ErrorKind)] = &[
+    ("WRONGTYPE ", ErrorKind::WrongType),
+    ("ERR value is not ", ErrorKind::NotANumber),
+    ("ERR hash value is not ", ErrorKind::NotANumber),
+    ("ERR increment or decrement would overflow", ErrorKind::Overflow),
+    ("ERR resulting score is not a number", ErrorKind::Overflow),
+    ("ERR index out of range", ErrorKind::OutOfRange),
+    ("ERR no such key", ErrorKind::NoSuchKey),
+    ("ERR The ID specified in XADD ", ErrorKind::StreamIdTooLow),
+];
 
 impl fmt::Display for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -107,5 +146,14 @@ mod tests {
         check(" LEADING space", "ERR  LEADING space", "ERR");
         check("", "ERR ", "ERR");
         check("two\r\nlines", "ERR two  lines", "ERR");
+    }
+
+    #[test]
+    fn errors_of_commands_are_told_apart() {
+        let check = |text: &'static str, kind| assert_eq!(Error::new(text).kind(), kind, "{text}");
+        check("WRONGTYPE Operation against a key holding the wrong kind of value", ErrorKind::WrongType);
+        check("ERR value is not an integer or out of range", ErrorKind::NotANumber);
+        check("ERR hash value is not an integer", ErrorKind::NotANumber);
+        check("INSUFFICIENT funds", ErrorKind::Other);
     }
 }

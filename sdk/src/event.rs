@@ -36,17 +36,42 @@ impl Event {
         self.database
     }
 
-    /// The value before the event; `None` when the key did not exist. Copied when it is asked for.
+    /// The value before the event; `None` when the key did not exist, or held a value with elements. Copied when it is
+    /// asked for.
     #[must_use]
     pub fn before(&self) -> Option<Vec<u8>> {
         self.values.before()
     }
 
-    /// The value after the event; `None` when the key does not exist any more. Copied when it is asked for.
+    /// The value after the event; `None` when the key does not exist any more, or holds a value with elements. Copied
+    /// when it is asked for.
     ///
     /// [`Db::get`](crate::Db::get) shows the present instead: a later event may have changed the key again.
     #[must_use]
     pub fn after(&self) -> Option<Vec<u8>> {
         self.values.after()
+    }
+
+    /// The elements of a hash, list, set, sorted set or stream that the event is about: fields, indexes in decimal,
+    /// members, ids of entries. None where the event is about the whole value, such as `del`. Each is copied when it is
+    /// asked for.
+    ///
+    /// ```
+    /// # use kvasm_sdk::prelude::*;
+    /// #[trigger(on = "hset,hincrby", keys = "cart:*")]
+    /// fn count_changes(db: &mut Db, event: &Event) -> Result<()> {
+    ///     for field in event.elements() {
+    ///         db.hash_mut(b"changes").increment(field, 1)?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// # let mut db = Db::test();
+    /// # db.install::<count_changes>();
+    /// # db.execute(Command::new("HSET").args(["cart:1", "tea", "2", "jam", "1"]))?;
+    /// # assert_eq!(db.hash(b"changes").get("jam")?.as_deref(), Some(b"1".as_slice()));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn elements(&self) -> impl ExactSizeIterator<Item = Vec<u8>> {
+        self.values.elements()
     }
 }

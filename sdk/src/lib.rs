@@ -38,6 +38,13 @@
 //! What implements [`IntoReply`]: `()` is `OK`, numbers, text and bytes, `Option` (nil), `Vec` and tuples (arrays), a
 //! [`Reply`] for everything else. An `Err` ends the procedure with that error and undoes all that it did.
 //!
+//! # Values with elements
+//!
+//! `db.hash(key)`, `db.list(key)`, `db.set(key)`, `db.sorted_set(key)` and `db.stream(key)` read; `db.hash_mut(key)` and
+//! so on write, too. Each of their methods is one command, except that the ranges and `iter()` are iterators which fetch
+//! in pages. They return a `Result`, which a procedure usually passes on by `?`: then the client gets the server's error
+//! (`WRONGTYPE`, ...) and all is undone. [`Error::kind`] tells errors apart for a procedure that handles them.
+//!
 //! # Read-only procedures
 //!
 //! With `&Db` only the reading methods can be called, and these link only the reading imports: the server finds by the
@@ -50,6 +57,20 @@
 //!     db.put(key, b"written all the same");
 //! }
 //! ```
+//! ```compile_fail,E0596
+//! # use kvasm_sdk::prelude::*;
+//! #[procedure]
+//! fn sneaky(db: &Db, key: &[u8]) -> Result<usize> {
+//!     db.list_mut(key).push_back("written all the same")
+//! }
+//! ```
+//! ```compile_fail,E0599
+//! # use kvasm_sdk::prelude::*;
+//! #[procedure]
+//! fn sneaky(db: &Db, key: &[u8]) -> Result<usize> {
+//!     db.list(key).push_back("written all the same")
+//! }
+//! ```
 
 #![no_std]
 
@@ -57,11 +78,13 @@ extern crate alloc;
 #[cfg(not(target_arch = "wasm32"))]
 extern crate std;
 
+mod collection;
 mod command;
 mod db;
 mod decimal;
 mod error;
 mod event;
+mod from_reply;
 #[cfg(target_arch = "wasm32")]
 #[doc(hidden)]
 pub mod guest;
@@ -77,9 +100,10 @@ pub mod testing;
 #[cfg(any(test, all(target_arch = "wasm32", feature = "runtime")))]
 mod heap;
 
+pub use collection::{Entry, Hash, List, Set, SortedSet, Stream, StreamId};
 pub use command::{Argument, Command};
 pub use db::{Db, LogLevel};
-pub use error::{Error, Result};
+pub use error::{Error, ErrorKind, Result};
 pub use event::Event;
 pub use input::{Input, Parameter};
 pub use kvasm_sdk_macros::{procedure, trigger};
@@ -95,7 +119,10 @@ pub mod prelude {
     pub use alloc::vec;
     pub use alloc::vec::Vec;
 
-    pub use crate::{Command, Db, Error, Event, IntoReply, LogLevel, Reply, Result, procedure, trigger};
+    pub use crate::{
+        Command, Db, Entry, Error, ErrorKind, Event, IntoReply, LogLevel, Reply, Result, StreamId, procedure,
+        trigger,
+    };
 }
 
 /// What the attributes refuse, each with an error at the place of the mistake.

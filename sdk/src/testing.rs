@@ -45,6 +45,8 @@ pub enum Expect {
     Bulk(&'static str),
     /// An array.
     Array(&'static [Expect]),
+    /// A member of a sorted set with its score, as an array of a bulk string and a double.
+    Scored(&'static str, &'static str),
     /// An error with this text.
     Error(&'static str),
     /// An error whose text begins so, where the rest differs between servers and native tests.
@@ -73,6 +75,10 @@ impl Expect {
             (Self::Boolean(expected), Reply::Boolean(boolean)) => expected == boolean,
             (Self::Double(expected), Reply::Double(text)) => expected == text,
             (Self::Bulk(expected), Reply::Bulk(bytes)) => expected.as_bytes() == bytes,
+            (Self::Scored(member, score), Reply::Array(items)) => match items.as_slice() {
+                [first, second] => Self::Bulk(member).equals(first) && Self::Double(score).equals(second),
+                _ => false,
+            },
             (Self::Array(expected), Reply::Array(items)) => {
                 let mut pairs = expected.iter().zip(items);
                 expected.len() == items.len() && pairs.all(|(expected, item)| expected.equals(item))

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use tikv_jemalloc_ctl::{epoch, stats};
+use tikv_jemalloc_ctl::{epoch, stats, stats_print};
 
 /// Bytes that the process has allocated; 0 when the allocator does not tell.
 ///
@@ -17,6 +17,21 @@ pub fn used_bytes() -> u64 {
 #[must_use]
 pub fn active_bytes() -> u64 {
     stats::active::read().map_or(0, |bytes| bytes as u64)
+}
+
+/// Bytes that the allocator holds in physical memory, as of the last [`used_bytes`].
+#[must_use]
+pub fn allocator_resident_bytes() -> u64 {
+    stats::resident::read().map_or(0, |bytes| bytes as u64)
+}
+
+/// All that the allocator tells of itself, for people.
+#[must_use]
+pub fn allocator_report() -> String {
+    let mut text = Vec::new();
+    // What has been written when it fails is all that there is to show.
+    let _ = stats_print::stats_print(&mut text, stats_print::Options::default());
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// Bytes of the process that are in physical memory; 0 where there is no `/proc`.

@@ -1,6 +1,7 @@
 //! What counts as the same reply of two servers: byte for byte the same value, but for a short list of commands whose
 //! replies tell the time, the process or the order of a hash table.
 
+use crate::facts::{sketch, stream_facts};
 use crate::value::Value;
 
 /// How far apart two servers' clocks and a step's two executions can be, in milliseconds.
@@ -20,6 +21,13 @@ enum Rule {
     AnyOrderPairs,
     /// Only the kind of value, and that it is an error or not.
     Kind,
+    /// The kind of value and the number of elements.
+    Sample,
+    /// A cursor and groups of so many elements in any order. Where one of the walks is not through, cursors and what
+    /// was found so far are those of different tables: only the kind is compared.
+    Walk(usize),
+    /// Small lists and sets have a form of their own since Redis 7.2, and kvasm tells that.
+    Encoding,
     /// Descriptions of commands: name, arity, set of flags, first key, last key, step. The rest of a description
     /// (categories, tips, subcommands) is for people and changes from release to release.
     Descriptions,
@@ -35,6 +43,21 @@ const RULES: &[(&str, Rule)] = &[
     ("PTTL", Rule::Near(CLOCK_SLACK_MS)),
     ("EXPIRETIME", Rule::Near(CLOCK_SLACK_S)),
     ("PEXPIRETIME", Rule::Near(CLOCK_SLACK_MS)),
+    ("HGETALL", Rule::AnyOrderPairs),
+    ("HKEYS", Rule::AnyOrder),
+    ("HRANDFIELD", Rule::Sample),
+    ("HSCAN", Rule::Walk(2)),
+    ("HVALS", Rule::AnyOrder),
+    ("SDIFF", Rule::AnyOrder),
+    ("SINTER", Rule::AnyOrder),
+    ("SMEMBERS", Rule::AnyOrder),
+    ("SPOP", Rule::AnyOrder),
+    ("SRANDMEMBER", Rule::Sample),
+    ("SSCAN", Rule::Walk(1)),
+    ("SUNION", Rule::AnyOrder),
+    ("ZRANDMEMBER", Rule::Sample),
+    ("ZSCAN", Rule::Walk(2)),
+    ("OBJECT ENCODING", Rule::Encoding),
     // Redis shares one object among all equal small integers, with its age and its count.
     ("OBJECT IDLETIME", Rule::Kind),
     ("OBJECT REFCOUNT", Rule::Kind),
@@ -63,26 +86,50 @@ pub fn same_reply(command: &[Vec<u8>], left: &Value, right: &Value) -> bool {
         (Value::Error(left), Value::Error(right)) => {
             String::from_utf8_lossy(left) == String::from_utf8_lossy(right)
         }
-        _ => match rule(command) {
-            Rule::Exact => left == right,
-            Rule::Near(slack) => near(left, right, *slack),
-            Rule::AnyOrder => {
-                sorted(&left.elements(), 1) == sorted(&right.elements(), 1) && same_kind(left, right)
-            }
-            Rule::AnyOrderPairs => {
-                sorted(&left.elements(), 2) == sorted(&right.elements(), 2) && same_kind(left, right)
-            }
-            Rule::Descriptions => descriptions(left) == descriptions(right) && same_kind(left, right),
-            Rule::Kind => same_kind(left, right),
-            Rule::StreamFacts => {
-                let [(left, left_times), (right, right_times)] = [left, right].map(stream_facts);
-                let mut times = left_times.iter().zip(&right_times);
-                left == right && times.all(|(left, right)| left.abs_diff(*right) as i64 <= CLOCK_SLACK_MS)
-            }
-            Rule::Fields(fields) => {
-                same_kind(left, right) && fields.iter().all(|field| left.field(field) == right.field(field))
-            }
-        },
+        _ if has_scores(command) => same_by_rule(command, &scores(left), &scores(right)),
+        _ => same_by_rule(command, left, right),
+    }
+}
+
+/// Whether replies of a command have scores, which Redis prints in the shortest form since 7.2 only.
+fn has_scores(command: &[Vec<u8>]) -> bool {
+    command.first().is_some_and(|name| name.to_ascii_uppercase().starts_with(b"Z"))
+}
+
+/// A reply with the numbers in it printed in one way.
+fn scores(reply: &Value) -> Value {
+    let print = |text: &[u8]| match std::str::from_utf8(text).unwrap_or_default().parse::<f64>() {
+        // There is one zero.
+        Ok(number) => format!("{:?}", number + 0.0).into_bytes(),
+        Err(_) => text.to_vec(),
+    };
+    match reply {
+        Value::Bulk(text) => Value::Bulk(print(text)),
+        Value::Double(text) => Value::Double(print(text)),
+        Value::Array(elements) => Value::Array(elements.iter().map(scores).collect()),
+        other => other.clone(),
+    }
+}
+
+fn same_by_rule(command: &[Vec<u8>], left: &Value, right: &Value) -> bool {
+    match rule(command) {
+        Rule::Exact => left == right,
+        Rule::Near(slack) => near(left, right, *slack),
+        Rule::AnyOrder => same_in_any_order(left, right, 1),
+        Rule::AnyOrderPairs => same_in_any_order(left, right, 2),
+        Rule::Sample => same_kind(left, right) && left.elements().len() == right.elements().len(),
+        Rule::Walk(width) => same_walk(left, right, *width),
+        Rule::Encoding => same_encoding(left, right),
+        Rule::Descriptions => descriptions(left) == descriptions(right) && same_kind(left, right),
+        Rule::Kind => same_kind(left, right),
+        Rule::StreamFacts => {
+            let [(left, left_times), (right, right_times)] = [left, right].map(stream_facts);
+            let mut times = left_times.iter().zip(&right_times);
+            left == right && times.all(|(left, right)| left.abs_diff(*right) as i64 <= CLOCK_SLACK_MS)
+        }
+        Rule::Fields(fields) => {
+            same_kind(left, right) && fields.iter().all(|field| left.field(field) == right.field(field))
+        }
     }
 }
 
@@ -181,55 +228,26 @@ fn near(left: &Value, right: &Value, slack: i64) -> bool {
     }
 }
 
-/// What is told of a stream, without what depends on how it is kept and without times, and the times.
-///
-/// Times and ages are the facts that are named so, and the second to last number of what is told of a pending entry. Of
-/// facts that only newer releases of Redis have, nothing is known.
-#[must_use]
-pub fn stream_facts(value: &Value) -> (Value, Vec<i64>) {
-    let mut times = Vec::new();
-    (facts_of(value, &mut times), times)
+/// Whether two replies that are no arrays are equal, and arrays but for the order of groups of elements.
+fn same_in_any_order(left: &Value, right: &Value, width: usize) -> bool {
+    let (elements, others) = (left.elements(), right.elements());
+    let same =
+        if elements.is_empty() { left == right } else { sorted(&elements, width) == sorted(&others, width) };
+    same && same_kind(left, right)
 }
 
-fn facts_of(value: &Value, times: &mut Vec<i64>) -> Value {
-    const LEFT_OUT: &[&[u8]] = &[b"radix-tree-keys", b"radix-tree-nodes", b"inactive", b"active-time"];
-    const TIMES: &[&[u8]] = &[b"idle", b"seen-time"];
-    match value {
-        Value::Array(elements) => {
-            let mut facts = Vec::new();
-            let mut rest = &elements[..];
-            while let [first, others @ ..] = rest {
-                rest = others;
-                match others {
-                    [_, behind @ ..] if LEFT_OUT.contains(&first.bytes()) => rest = behind,
-                    [Value::Integer(time), behind @ ..] if TIMES.contains(&first.bytes()) => {
-                        times.push(*time);
-                        rest = behind;
-                    }
-                    // Of an entry that is pending: `[.., time, deliveries]`.
-                    [Value::Integer(deliveries)] if (3..=4).contains(&elements.len()) => {
-                        times.extend(first.integer());
-                        facts.push(Value::Integer(*deliveries));
-                        rest = &[];
-                    }
-                    _ => facts.push(facts_of(first, times)),
-                }
-            }
-            Value::Array(facts)
+fn same_walk(left: &Value, right: &Value, width: usize) -> bool {
+    match (&left.elements()[..], &right.elements()[..]) {
+        ([cursor, found], [other, also_found]) if cursor.bytes() == b"0" && other.bytes() == b"0" => {
+            same_in_any_order(found, also_found, width)
         }
-        Value::Map(pairs) => {
-            let mut facts = Vec::new();
-            for (name, value) in pairs {
-                match value {
-                    _ if LEFT_OUT.contains(&name.bytes()) => {}
-                    Value::Integer(time) if TIMES.contains(&name.bytes()) => times.push(*time),
-                    value => facts.push((name.clone(), facts_of(value, times))),
-                }
-            }
-            Value::Map(facts)
-        }
-        other => other.clone(),
+        ([_, _], [_, _]) => true,
+        _ => left == right,
     }
+}
+
+fn same_encoding(kvasm: &Value, redis: &Value) -> bool {
+    kvasm == redis || kvasm.bytes() == b"listpack" && matches!(redis.bytes(), b"hashtable" | b"quicklist")
 }
 
 fn same_kind(left: &Value, right: &Value) -> bool {
@@ -243,17 +261,26 @@ fn sorted(elements: &[Value], width: usize) -> Vec<Vec<Value>> {
     groups
 }
 
-/// The value of a string without the count that Redis keeps in a HyperLogLog when it has counted.
+/// How the whole value of a type is read, the key being `KEY`; and if it has no order, of how many elements each group
+/// is that stays together.
 #[must_use]
-pub fn sketch(value: Value) -> Value {
-    const MAGIC: &[u8] = b"HYLL";
-    const COUNT: std::ops::Range<usize> = 8..16;
-    match value {
-        Value::Bulk(mut bytes) if bytes.starts_with(MAGIC) && bytes.len() >= COUNT.end => {
-            bytes[COUNT].fill(0);
-            Value::Bulk(bytes)
-        }
-        other => other,
+pub fn reading(kind: &[u8]) -> (&'static [&'static str], Option<usize>) {
+    match kind {
+        b"hash" => (&["HGETALL", "KEY"], Some(2)),
+        b"set" => (&["SMEMBERS", "KEY"], Some(1)),
+        b"zset" => (&["ZRANGE", "KEY", "0", "-1", "WITHSCORES"], None),
+        b"stream" => (&["XINFO", "STREAM", "KEY", "FULL", "COUNT", "0"], None),
+        _ => (&["GET", "KEY"], None),
+    }
+}
+
+/// A value of a type that was read, its elements sorted if they have no order, without what need not be the same.
+#[must_use]
+pub fn comparable(kind: &[u8], value: Value, width: Option<usize>) -> Value {
+    match (width, kind) {
+        (Some(width), _) => Value::Array(sorted(&value.elements(), width).concat()),
+        (None, b"stream") => stream_facts(&value).0,
+        (None, _) => sketch(value),
     }
 }
 
@@ -275,6 +302,18 @@ impl Key {
     #[must_use]
     pub fn is_same(&self, other: &Key) -> bool {
         let ttl = near(&Value::Integer(self.ttl_ms), &Value::Integer(other.ttl_ms), CLOCK_SLACK_MS);
-        ttl && self.name == other.name && self.value == other.value && self.kind == other.kind
+        let ((kind, encoding), (other_kind, other_encoding)) = (&self.kind, &other.kind);
+        // That of small hashes has had its present name since Redis 7.0.
+        let encoding = if kind.bytes() == b"hash" {
+            encoding == other_encoding
+        } else {
+            same_encoding(encoding, other_encoding)
+        };
+        let value = if kind.bytes() == b"zset" {
+            scores(&self.value) == scores(&other.value)
+        } else {
+            self.value == other.value
+        };
+        ttl && encoding && value && kind == other_kind && self.name == other.name
     }
 }

@@ -266,18 +266,14 @@ impl Side {
             assert_eq!(connection.run("DBSIZE").integer(), Some(names.len() as i64), "DBSIZE {database}");
             for name in names {
                 let mut ask = |command: &[&str]| {
-                    let words = command.iter().map(|word| word.as_bytes().to_vec());
-                    connection.command(&words.chain([name.clone()]).collect::<Vec<_>>())
+                    let word =
+                        |word: &&str| if *word == "KEY" { name.clone() } else { word.as_bytes().to_vec() };
+                    connection.command(&command.iter().map(word).collect::<Vec<_>>())
                 };
-                let kind = (ask(&["TYPE"]), ask(&["OBJECT", "ENCODING"]));
-                let ttl_ms = ask(&["PTTL"]).integer().expect("PTTL is a number");
-                let value = match kind.0.bytes() {
-                    b"stream" => {
-                        let words = [&b"XINFO"[..], b"STREAM", &name, b"FULL", b"COUNT", b"0"];
-                        compare::stream_facts(&connection.command(&words)).0
-                    }
-                    _ => compare::sketch(ask(&["GET"])),
-                };
+                let kind = (ask(&["TYPE", "KEY"]), ask(&["OBJECT", "ENCODING", "KEY"]));
+                let (read, width) = compare::reading(kind.0.bytes());
+                let value = compare::comparable(kind.0.bytes(), ask(read), width);
+                let ttl_ms = ask(&["PTTL", "KEY"]).integer().expect("PTTL is a number");
                 keys.push(Key { name: (database, name), value, kind, ttl_ms });
             }
         }

@@ -224,3 +224,113 @@ fn what_procedures_log_is_shown() {
     assert!(server.log().contains(text));
     assert!(!eval(&mut connection, &procedure("", ""), "", "").is_error());
 }
+
+#[test]
+fn libraries_are_restored_from_a_dump_all_or_none() {
+    let server = server();
+    let mut connection = server.connect();
+    for (name, function, number) in [("one", "f", 1), ("two", "g", 2)] {
+        assert!(!load(&mut connection, name, &constant(function, number)).is_error());
+    }
+    let dump = connection.run("FUNCTION DUMP").bytes().to_vec();
+    let restore = |connection: &mut Raw, dump: &[u8], policy: &[&str]| {
+        let words = ["FUNCTION", "RESTORE"].map(str::as_bytes);
+        let policy = policy.iter().map(|word| word.as_bytes());
+        connection.command(&words.into_iter().chain([dump]).chain(policy).collect::<Vec<_>>()).to_string()
+    };
+    let names = |connection: &mut Raw| -> Vec<String> {
+        let libraries = connection.run("FUNCTION LIST").elements();
+        libraries.iter().map(|library| library.elements()[1].text()).collect()
+    };
+    let exists = "-ERR Library 'one' already exists";
+    assert_eq!(restore(&mut connection, &dump, &[]), exists);
+    assert_eq!(restore(&mut connection, &dump, &["append"]), exists);
+    connection.run("FUNCTION DELETE one");
+    let library = library("two", &constant("changed", 3));
+    assert_eq!(connection.command(&["FUNCTION", "LOAD", "REPLACE", &library]).to_string(), "\"two\"");
+    assert_eq!(restore(&mut connection, &dump, &[]), "-ERR Library 'two' already exists");
+    assert_eq!(names(&mut connection), ["two"], "nothing was restored");
+    assert_eq!(restore(&mut connection, &dump, &["REPLACE"]), "+OK");
+    assert_eq!(names(&mut connection), ["one", "two"]);
+    assert_eq!(fcall(&mut connection, "g", "", "").to_string(), ":2");
+    assert!(fcall(&mut connection, "changed", "", "").is_error());
+    load(&mut connection, "three", &constant("h", 3));
+    // What a trigger calls must stay.
+    connection.run("TRIGGER CREATE t ON set KEYS k CALL h");
+    assert_eq!(
+        restore(&mut connection, &dump, &["FLUSH"]),
+        "-ERR Libraries are in use: trigger 't' calls their function 'h'"
+    );
+    connection.run("TRIGGER DROP t");
+    assert_eq!(restore(&mut connection, &dump, &["FLUSH"]), "+OK");
+    assert_eq!(names(&mut connection), ["one", "two"]);
+    load(&mut connection, "three", &constant("h", 3));
+    let other = self::server();
+    assert_eq!(restore(&mut other.connect(), &dump, &[]), "+OK");
+    let holder = guest::library("holder", &constant("f", 9));
+    let mut other = other.connect();
+    other.run("FUNCTION FLUSH");
+    other.command(&["FUNCTION", "LOAD", &holder]);
+    assert_eq!(restore(&mut other, &dump, &[]), "-ERR Function f already exists");
+    assert_eq!(names(&mut other), ["holder"]);
+    let mut server = server;
+    server.kill_nine();
+    server.restart();
+    let mut connection = server.connect();
+    assert_eq!(names(&mut connection), ["one", "three", "two"]);
+    assert_eq!(fcall(&mut connection, "f", "", "").to_string(), ":1");
+}
+
+#[test]
+fn what_is_no_dump_is_refused() {
+    let server = server();
+    let mut connection = server.connect();
+    let damaged = "-ERR DUMP payload version or checksum are wrong";
+    load(&mut connection, "one", &constant("f", 1));
+    let mut dump = connection.run("FUNCTION DUMP").bytes().to_vec();
+    dump[20] ^= 1;
+    assert_eq!(connection.command(&[b"FUNCTION", &b"RESTORE"[..], &dump]).to_string(), damaged);
+    check(
+        &mut connection,
+        &[
+            (&["FUNCTION", "RESTORE", ""], damaged),
+            (&["FUNCTION", "RESTORE", "x", "FLUSH"], damaged),
+            (
+                &["FUNCTION", "RESTORE", "x", "keep"],
+                "-ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.",
+            ),
+            (
+                &["FUNCTION", "RESTORE", "x", "FLUSH", "y"],
+                "-ERR unknown subcommand or wrong number of arguments for 'RESTORE'. Try FUNCTION HELP.",
+            ),
+        ],
+    );
+    assert_eq!(fcall(&mut connection, "f", "", "").to_string(), ":1");
+}
+
+#[test]
+fn a_restored_library_brings_its_triggers() {
+    let server = server();
+    let mut connection = server.connect();
+    let declaration = "fill ON set KEYS source CALL fill";
+    let fields = format!(
+        "{}(func (export \"fill\") (call $put {1} {1}))(@custom \"kvasm.triggers\" \"{declaration}\")",
+        data(0, "filled"),
+        slice(0, "filled")
+    );
+    assert_eq!(load(&mut connection, "filler", &module("put", &fields)).to_string(), "\"filler\"");
+    let dump = connection.run("FUNCTION DUMP").bytes().to_vec();
+    let mut other = self::server();
+    let mut restored = other.connect();
+    let restore = [b"FUNCTION", &b"RESTORE"[..], &dump, b"REPLACE"];
+    for _ in 0..2 {
+        assert_eq!(restored.command(&restore).to_string(), "+OK");
+    }
+    other.kill_nine();
+    other.restart();
+    let mut restored = other.connect();
+    restored.run("SET source 1");
+    assert_eq!(restored.run("GET filled").to_string(), "\"filled\"");
+    restored.run("FUNCTION DELETE filler");
+    assert_eq!(restored.run("TRIGGER LIST").elements().len(), 0);
+}

@@ -3,8 +3,15 @@
 #![no_std]
 #![allow(clippy::must_use_candidate, reason = "the results of procedures go to clients")]
 
+mod hashes;
+mod lists;
 #[cfg(not(target_arch = "wasm32"))]
 pub mod scenarios;
+mod sets;
+mod sorted_sets;
+mod streams;
+
+use core::time::Duration;
 
 use kvasm_sdk::prelude::*;
 
@@ -122,6 +129,19 @@ pub fn add(db: &mut Db, key: &[u8], delta: i64) -> i64 {
     db.increment(key, delta)
 }
 
+/// Lets a key expire as told, with `time` in seconds, and says what is so afterwards.
+#[procedure]
+pub fn expiry(db: &mut Db, key: &[u8], what: &str, time: u64) -> Result<(bool, Option<u64>)> {
+    let changed = match what {
+        "expire" => db.expire(key, Duration::from_secs(time)),
+        "expire_at_ms" => db.expire_at_ms(key, db.time_us() / 1000 + time * 1000),
+        "persist" => db.persist(key),
+        other => return Err(format!("there is no {other}").into()),
+    };
+    // Less than a second passes in a test.
+    Ok((changed, db.time_to_live(key).map(|left| left.as_millis().div_ceil(1000) as u64)))
+}
+
 /// The time does not move within a call, and random numbers differ.
 #[procedure]
 pub fn constant_time(db: &Db) -> (bool, bool, bool) {
@@ -174,6 +194,19 @@ pub fn describe(db: &mut Db, event: &Event) -> Result<()> {
         text(event.before()),
         text(event.after())
     );
+    db.command(Command::new("APPEND").arg("seen").arg(line))?;
+    Ok(())
+}
+
+/// Tells which elements it was told: `collection:x` is described in `seen`.
+#[trigger(
+    on = "hset,hdel,hincrby,rpush,lpush,lpop,rpop,lset,lrem,ltrim,sadd,srem,spop,zadd,zincr,zrem,zpopmin,xadd,xdel,del",
+    keys = "collection:*"
+)]
+pub fn describe_elements(db: &mut Db, event: &Event) -> Result<()> {
+    let elements: Vec<String> = event.elements().map(|element| element.escape_ascii().to_string()).collect();
+    let values = event.before().is_some() || event.after().is_some();
+    let line = format!("{} {} {values};", event.name(), elements.join(","));
     db.command(Command::new("APPEND").arg("seen").arg(line))?;
     Ok(())
 }

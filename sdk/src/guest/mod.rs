@@ -24,7 +24,8 @@ const ARGUMENT_NAME: usize = 0;
 const ARGUMENT_BEFORE: usize = 1;
 const ARGUMENT_AFTER: usize = 2;
 const ARGUMENT_DATABASE: usize = 3;
-const TRIGGER_ARGUMENTS: usize = 4;
+/// This argument and all that follow.
+const ARGUMENT_ELEMENTS: usize = 4;
 
 impl Values {
     #[must_use]
@@ -35,6 +36,11 @@ impl Values {
     #[must_use]
     pub fn after(&self) -> Option<Vec<u8>> {
         read_whole(|buffer| imports::arg(ARGUMENT_AFTER, buffer))
+    }
+
+    pub fn elements(&self) -> impl ExactSizeIterator<Item = Vec<u8>> {
+        let elements = ARGUMENT_ELEMENTS..imports::arg_count();
+        elements.map(|index| read_whole(|buffer| imports::arg(index, buffer)).unwrap_or_default())
     }
 }
 
@@ -105,7 +111,7 @@ fn send(reply: &Reply) {
 
 fn event() -> Result<Event> {
     let not_called_by_a_trigger = || Error::new("this function is run by a trigger, not called by clients");
-    if imports::key_count() != 1 || imports::arg_count() != TRIGGER_ARGUMENTS {
+    if imports::key_count() != 1 || imports::arg_count() < ARGUMENT_ELEMENTS {
         return Err(not_called_by_a_trigger());
     }
     let text = |index| {

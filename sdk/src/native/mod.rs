@@ -1,4 +1,4 @@
-//! The database of native tests: strings in memory, with the semantics that the server gives a procedure.
+//! The database of native tests: values in memory, with the semantics that the server gives a procedure.
 //!
 //! What it does not do it refuses with a clear error, so that a test is never wrong in silence.
 
@@ -6,6 +6,7 @@ mod commands;
 mod glob;
 mod store;
 mod transaction;
+mod value;
 
 use alloc::format;
 use alloc::string::String;
@@ -36,7 +37,6 @@ struct State {
     triggers: Vec<Installed>,
     /// The reply of the last command, for when the buffer was too small.
     last_reply: Vec<u8>,
-    random: u64,
     log: Vec<(LogLevel, String)>,
     /// Whether a procedure or trigger runs, which errors end.
     is_running: bool,
@@ -50,6 +50,7 @@ struct Ended(Error);
 pub struct Values {
     before: Option<Vec<u8>>,
     after: Option<Vec<u8>>,
+    elements: Vec<Vec<u8>>,
 }
 
 impl Values {
@@ -60,15 +61,31 @@ impl Values {
     pub fn after(&self) -> Option<Vec<u8>> {
         self.after.clone()
     }
+
+    pub fn elements(&self) -> impl ExactSizeIterator<Item = Vec<u8>> {
+        self.elements.iter().cloned()
+    }
 }
 
 /// The test database (on every target but WebAssembly).
 ///
-/// It holds strings with expiry in one database. [`Db::command`] knows `APPEND`, `DECR`, `DECRBY`, `DEL`, `EXISTS`,
-/// `EXPIRE`, `EXPIREAT`, `EXPIRETIME`, `GET`, `GETDEL`, `GETRANGE`, `INCR`, `INCRBY`, `MGET`, `MSET`, `PERSIST`,
-/// `PEXPIRE`, `PEXPIREAT`, `PEXPIRETIME`, `PSETEX`, `PTTL`, `RENAME`, `SET` with all its options, `SETEX`, `SETNX`,
-/// `SETRANGE`, `STRLEN`, `TTL`, `TYPE` and `UNLINK`; any other is an error. Time stands still until [`Db::advance`]
-/// moves it. What a test does directly, such as [`Db::put`], prepares data and fires no triggers.
+/// It holds values of all types with expiry in one database. [`Db::command`] knows
+/// - of keys `DEL`, `EXISTS`, `EXPIRE`, `EXPIREAT`, `EXPIRETIME`, `PERSIST`, `PEXPIRE`, `PEXPIREAT`, `PEXPIRETIME`,
+///   `PTTL`, `RENAME`, `TTL`, `TYPE` and `UNLINK`;
+/// - of strings `APPEND`, `DECR`, `DECRBY`, `GET`, `GETDEL`, `GETRANGE`, `INCR`, `INCRBY`, `MGET`, `MSET`, `PSETEX`,
+///   `SET` with all its options, `SETEX`, `SETNX`, `SETRANGE` and `STRLEN`;
+/// - of hashes `HDEL`, `HEXISTS`, `HGET`, `HGETALL`, `HINCRBY`, `HKEYS`, `HLEN`, `HMGET`, `HMSET`, `HSCAN`, `HSET`,
+///   `HSETNX`, `HSTRLEN` and `HVALS`;
+/// - of lists `LINDEX`, `LINSERT`, `LLEN`, `LPOP`, `LPOS` without options, `LPUSH`, `LRANGE`, `LREM`, `LSET`, `LTRIM`,
+///   `RPOP` and `RPUSH`;
+/// - of sets `SADD`, `SCARD`, `SDIFF`, `SINTER`, `SISMEMBER`, `SMEMBERS`, `SMISMEMBER`, `SMOVE`, `SPOP`, `SRANDMEMBER`,
+///   `SREM`, `SSCAN` and `SUNION`;
+/// - of sorted sets `ZADD`, `ZCARD`, `ZCOUNT`, `ZINCRBY`, `ZLEXCOUNT`, `ZMSCORE`, `ZPOPMAX`, `ZPOPMIN`, `ZRANGE` and its
+///   older relatives, `ZRANK`, `ZREM`, `ZREMRANGEBYLEX`, `ZREMRANGEBYRANK`, `ZREMRANGEBYSCORE`, `ZREVRANK` and `ZSCORE`;
+/// - of streams `XADD`, `XDEL`, `XLEN`, `XRANGE`, `XREVRANGE` and `XTRIM`.
+///
+/// Any other is an error. Time stands still until [`Db::advance`] moves it. What a test does directly, such as
+/// [`Db::put`], prepares data and fires no triggers.
 impl Db {
     /// An empty database.
     #[must_use]
@@ -77,7 +94,6 @@ impl Db {
             store: Store::new(START_US),
             triggers: Vec::new(),
             last_reply: Vec::new(),
-            random: 0,
             log: Vec::new(),
             is_running: false,
         };
@@ -122,7 +138,13 @@ impl Host {
 
     pub fn get_range(&self, key: &[u8], offset: u64, buffer: &mut [u8]) -> Option<u64> {
         let state = self.state.borrow();
-        let value = state.store.get(key)?;
+        let value = match state.store.get::<Vec<u8>>(key) {
+            Ok(value) => value?,
+            Err(error) => {
+                drop(state);
+                self.abort(&error)
+            }
+        };
         let rest = usize::try_from(offset).ok().and_then(|offset| value.get(offset..)).unwrap_or_default();
         let copied = rest.len().min(buffer.len());
         buffer[..copied].copy_from_slice(&rest[..copied]);
@@ -130,7 +152,7 @@ impl Host {
     }
 
     pub fn exists(&self, key: &[u8]) -> bool {
-        self.state.borrow().store.get(key).is_some()
+        self.state.borrow().store.value(key).is_some()
     }
 
     pub fn put(&mut self, key: &[u8], value: &[u8]) {
@@ -174,14 +196,8 @@ impl Host {
         self.state.borrow().store.now_us()
     }
 
-    /// The sequence is the same in every test (splitmix64).
     pub fn random(&self) -> u64 {
-        let mut state = self.state.borrow_mut();
-        state.random = state.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = state.random;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        self.state.borrow_mut().store.random()
     }
 }
 

@@ -79,7 +79,7 @@ impl Db {
         let saved = store.clone();
         let outcome = self.guarded(body).and_then(|reply| self.run_triggers().map(|()| reply));
         if outcome.is_err() {
-            self.host.state.get_mut().store = saved;
+            self.host.state.get_mut().store.undo(saved);
         }
         outcome
     }
@@ -92,7 +92,7 @@ impl Db {
             let saved = store.clone();
             if let Err(error) = self.run_triggers() {
                 let state = self.host.state.get_mut();
-                state.store = saved;
+                state.store.undo(saved);
                 state.log.push((LogLevel::Warning, error.to_string()));
             }
         }
@@ -114,7 +114,11 @@ impl Db {
                     name: change.event.into(),
                     key: change.key.clone(),
                     database: 0,
-                    values: Values { before: change.before.clone(), after: change.after.clone() },
+                    values: Values {
+                        before: change.before.clone(),
+                        after: change.after.clone(),
+                        elements: change.elements.clone(),
+                    },
                 };
                 let outcome = self.guarded(|db| (trigger.invoke)(db, &event));
                 outcome.map_err(|error| failed(&trigger.name, &error))?;

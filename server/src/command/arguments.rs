@@ -13,6 +13,12 @@ pub fn unsigned(argument: &[u8], message: &'static str) -> Result<u64> {
     u64::try_from(integer(argument)?).map_err(|_| Error::text(message))
 }
 
+/// An integer that is not below `min`, for a number of things; `message` is the error for anything else.
+pub fn at_least(min: usize, argument: &[u8], message: &'static str) -> Result<usize> {
+    let number = parse_integer(argument).and_then(|number| usize::try_from(number).ok());
+    number.filter(|number| *number >= min).ok_or(Error::text(message))
+}
+
 /// Whether an argument is this word, in any case.
 #[must_use]
 pub fn flag(argument: &[u8], word: &str) -> bool {

@@ -1,13 +1,15 @@
 //! `CLIENT`: what clients say about themselves, and what one can learn of and do to the others.
 
 mod filter;
+mod pause;
+pub(super) mod tracking;
 
 use filter::{ClientType, Filter};
 
 use super::help::help;
 use super::{Command, Context, Error, Flags, Group, Result, flag, integer};
 use crate::protocol::{Reply, Version};
-use crate::state::{Closing, Mailbox, Queued, ReplyMode, Session};
+use crate::state::{Closing, Mailbox, Queued, ReplyMode, Session, TrackingMode};
 
 const OWN: &[Flags] = &[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE];
 const ADMIN: &[Flags] = &[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE];
@@ -93,20 +95,12 @@ const CLIENT: &[Command] = &[
         "Says whether the commands of the connection do not count as use of their keys.",
         "<ON | OFF>",
     ),
-    Command::new("getredir", 2, redirection).flags(OWN).docs(
-        Group::Connection,
-        "6.0.0",
-        "O(1)",
-        "Returns -1: client-side caching is not supported.",
-        "",
-    ),
-    Command::new("trackinginfo", 2, tracking_info).flags(OWN).docs(
-        Group::Connection,
-        "6.2.0",
-        "O(1)",
-        "Returns that client-side caching is off, because it is not supported.",
-        "",
-    ),
+    pause::PAUSE,
+    pause::UNPAUSE,
+    tracking::TRACKING,
+    tracking::CACHING,
+    tracking::TRACKING_INFO,
+    tracking::REDIRECTION,
     Command::new("help", 2, help).flags(&[Flags::LOADING, Flags::STALE]).docs(
         Group::Connection,
         "5.0.0",
@@ -169,7 +163,8 @@ fn describe(ctx: &Context<'_>, session: &Session, mailbox: &Mailbox) -> String {
         "id={id} addr={address} laddr={local} fd=-1 name={name} age={age} idle={idle} flags={flags} db={database} \
          sub={channels} psub={patterns} ssub=0 multi={queued} qbuf={query_buffer} qbuf-free=0 argv-mem=0 \
          multi-mem={queue_bytes} rbs=0 rbp=0 obl=0 oll={output_len} omem={output_bytes} tot-mem={total_bytes} \
-         events=r cmd={command} user=default redir=-1 resp={version} lib-name={library} lib-ver={library_version}\n",
+         events=r cmd={command} user=default redir={redirect} resp={version} lib-name={library} \
+         lib-ver={library_version}\n",
         id = session.id,
         address = address(session.address),
         local = address(session.local_address),
@@ -184,6 +179,7 @@ fn describe(ctx: &Context<'_>, session: &Session, mailbox: &Mailbox) -> String {
         query_buffer = session.query_buffer_bytes,
         output_len = mailbox.len(),
         command = session.last_command,
+        redirect = tracking::redirect_of(ctx.server.tracking.get(session.id)),
         version = if session.version == Version::Resp3 { 3 } else { 2 },
         library = text(&session.library_name),
         library_version = text(&session.library_version),
@@ -192,9 +188,14 @@ fn describe(ctx: &Context<'_>, session: &Session, mailbox: &Mailbox) -> String {
 
 /// The letters of the field `flags`, in Redis' order.
 fn letters(ctx: &Context<'_>, session: &Session, mailbox: &Mailbox) -> String {
+    let tracker = ctx.server.tracking.get(session.id);
     let letters: String = [
+        ('O', session.is_monitor),
         ('P', session.is_subscriber()),
         ('x', session.transaction.is_some()),
+        ('t', tracker.is_some()),
+        ('R', tracker.is_some_and(|tracker| tracker.is_broken)),
+        ('B', tracker.is_some_and(|tracker| tracker.mode == TrackingMode::Broadcast)),
         ('d', ctx.keyspace.is_dirty(session.id)),
         ('c', mailbox.closing() == Some(Closing::AfterReplies)),
         ('e', session.no_evict),
@@ -290,19 +291,6 @@ fn on_or_off(argument: &[u8]) -> Result<bool> {
         off if flag(off, "OFF") => Ok(false),
         _ => Err(Error::SYNTAX),
     }
-}
-
-fn redirection(_: &mut Context<'_>, _: &[&[u8]]) -> Result {
-    Ok(Reply::Integer(-1))
-}
-
-fn tracking_info(_: &mut Context<'_>, _: &[&[u8]]) -> Result {
-    let fields = [
-        ("flags", Reply::Set(vec![Reply::text("off")])),
-        ("redirect", Reply::Integer(-1)),
-        ("prefixes", Reply::Array(Vec::new())),
-    ];
-    Ok(Reply::Map(fields.map(|(name, value)| (Reply::text(name), value)).into()))
 }
 
 #[cfg(test)]
@@ -412,8 +400,6 @@ mod tests {
             ("CLIENT SETINFO lib-name 'a b'", &format!("-ERR lib-name {refused}")),
             ("CLIENT SETINFO color red", "-ERR Unrecognized option 'color'"),
             ("CLIENT NO-EVICT maybe", "-ERR syntax error"),
-            ("CLIENT GETREDIR", ":-1"),
-            ("CLIENT TRACKINGINFO", "{$flags: [$off], $redirect: :-1, $prefixes: []}"),
         ]);
     }
 

@@ -1,6 +1,6 @@
 //! Connections: authentication, the protocol version, the database, and the end.
 
-use super::client::check_word;
+use super::client::{self, check_word};
 use super::info::REDIS_VERSION;
 use super::transaction;
 use super::{Command, Context, Error, Flags, Group, Outcome, Result, flag, integer};
@@ -195,6 +195,8 @@ fn quit(_: &mut Context<'_>, _: &[&[u8]]) -> Result<Outcome> {
 
 fn reset(ctx: &mut Context<'_>, _: &[&[u8]]) -> Result {
     transaction::leave(ctx);
+    client::tracking::stop(ctx);
+    ctx.server.monitors.remove(&ctx.session.id);
     ctx.server.pubsub.remove(ctx.session.id);
     ctx.session.reset();
     ctx.session.authenticated = ctx.server.options.requirepass.is_empty();

@@ -12,6 +12,8 @@ const GROUPS: &[(Group, &str)] = &[
     (Group::Set, "Sets"),
     (Group::HyperLogLog, "HyperLogLog"),
     (Group::Stream, "Streams"),
+    (Group::SortedSet, "Sorted sets"),
+    (Group::Geo, "Places on the earth"),
     (Group::Generic, "Keys of any type"),
     (Group::Scripting, "Procedures and triggers"),
     (Group::Transactions, "Transactions"),

@@ -1,14 +1,16 @@
 //! Durable libraries of procedures: `FUNCTION`, `FCALL` and `FCALL_RO`, as Redis clients know them.
 
+mod dump;
+
 use std::sync::Arc;
 
 use super::arguments::{flag, integer};
 use super::procedure::{EVAL, EVAL_RO, outcome};
 use super::{Command, Context, Error, Flags, Group, Outcome, Result};
 use crate::protocol::Reply;
-use crate::state::{Library, ProcedureLogEntry, module_limits};
+use crate::state::{Libraries, Library, LibraryError, ProcedureLogEntry, module_limits};
 use crate::store::SystemTable;
-use crate::trigger::Definition;
+use crate::trigger::{Definition, Triggers};
 use crate::types::glob;
 
 const DEPENDS: &str = "Depends on the function that is executed.";
@@ -62,6 +64,20 @@ const FUNCTION: &[Command] = &[
         "O(N) with N being the number of functions.",
         "Deletes all libraries.",
         "[ASYNC | SYNC]",
+    ),
+    Command::new("dump", 2, dump::dump).flags(&[Flags::NOSCRIPT]).docs(
+        Group::Scripting,
+        "7.0.0",
+        "O(N) with N being the length of the modules.",
+        "Returns all libraries as one string of bytes, for FUNCTION RESTORE.",
+        "",
+    ),
+    Command::new("restore", -3, dump::restore).flags(&[Flags::WRITE, Flags::DENYOOM, Flags::NOSCRIPT]).docs(
+        Group::Scripting,
+        "7.0.0",
+        "O(N) with N being the length of the modules.",
+        "Creates the libraries of a FUNCTION DUMP of kvasm, all of them or none.",
+        "serialized-value [FLUSH | APPEND | REPLACE]",
     ),
     Command::new("list", -2, list).flags(&[Flags::NOSCRIPT]).docs(
         Group::Scripting,
@@ -122,13 +138,13 @@ fn load(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
         [] => return Err(Error::SYNTAX),
     };
     let limits = module_limits(&context.server.options);
-    let fail = |error: crate::state::LibraryError| Error::from(format!("{} {error}", error.code()));
-    let library = Library::compile(code, &limits).map_err(fail)?;
-    context.server.libraries.check(&library, replace).map_err(fail)?;
+    let library = Library::compile(code, &limits)?;
+    context.server.libraries.check(&library, replace)?;
     if !replace && context.keyspace.definition(SystemTable::Library, library.name.as_bytes()).is_some() {
-        return Err(fail(crate::state::LibraryError::Exists(library.name)));
+        return Err(LibraryError::Exists(library.name).into());
     }
-    let declared = declared_triggers(context, &library)?;
+    let (libraries, triggers) = (&context.server.libraries, &context.server.triggers);
+    let declared = declared_triggers(libraries, triggers, context.keyspace.databases(), &library)?;
     check_users(context, &library.name, Some(&library))?;
     let name = library.name.clone();
     drop_triggers_of(context, &name);
@@ -145,21 +161,32 @@ fn load(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
     Ok(name.into())
 }
 
-/// The triggers that a library declares, checked.
-fn declared_triggers(context: &Context<'_>, library: &Library) -> Result<Vec<Definition>> {
+impl From<LibraryError> for Error {
+    fn from(error: LibraryError) -> Self {
+        format!("{} {error}", error.code()).into()
+    }
+}
+
+/// The triggers that a library declares, checked against those that are there.
+fn declared_triggers(
+    libraries: &Libraries,
+    triggers: &Triggers,
+    databases: u8,
+    library: &Library,
+) -> Result<Vec<Definition>> {
     let mut declared: Vec<Definition> = Vec::new();
     for line in library.module.triggers() {
         let words = line.split_ascii_whitespace().map(str::as_bytes);
-        let definition = Definition::parse(words, context.keyspace.databases())
+        let definition = Definition::parse(words, databases)
             .map_err(|error| Error::from(format!("ERR trigger declaration '{line}': {error}")))?;
         let known = library.module.find(&definition.function).is_some()
-            || context.server.libraries.function(definition.function.as_bytes()).is_some();
+            || libraries.function(definition.function.as_bytes()).is_some();
         if !known {
             let (name, function) = (&definition.name, &definition.function);
             return Err(format!("ERR trigger '{name}' calls '{function}', which is not a function").into());
         }
-        let other = context.server.triggers.get(&definition.name);
-        let taken = other.is_some_and(|other| other.definition.library.as_deref() != Some(&library.name));
+        let other = triggers.get(&definition.name);
+        let taken = other.is_some_and(|other| !of_library(&other.definition, &library.name));
         if taken || declared.iter().any(|earlier| earlier.name == definition.name) {
             return Err(format!("ERR trigger '{}' already exists", definition.name).into());
         }
@@ -186,9 +213,21 @@ fn check_users(context: &Context<'_>, library: &str, successor: Option<&Library>
     Ok(())
 }
 
+/// Refuses triggers that call functions which no library has.
+fn check_references(libraries: &Libraries, triggers: &Triggers) -> Result<()> {
+    let lost = |definition: &Definition| libraries.function(definition.function.as_bytes()).is_none();
+    let Some(trigger) = triggers.iter().find(|trigger| lost(&trigger.definition)) else { return Ok(()) };
+    let (name, function) = (&trigger.definition.name, &trigger.definition.function);
+    Err(format!("ERR Libraries are in use: trigger '{name}' calls their function '{function}'").into())
+}
+
+/// Whether a library has declared a trigger.
+fn of_library(definition: &Definition, library: &str) -> bool {
+    definition.library.as_deref() == Some(library)
+}
+
 fn drop_triggers_of(context: &mut Context<'_>, library: &str) {
-    let of_library = |definition: &Definition| definition.library.as_deref() == Some(library);
-    let triggers = context.server.triggers.iter().filter(|trigger| of_library(&trigger.definition));
+    let triggers = context.server.triggers.iter().filter(|trigger| of_library(&trigger.definition, library));
     let names: Vec<String> = triggers.map(|trigger| trigger.definition.name.clone()).collect();
     for name in names {
         context.keyspace.define(SystemTable::Trigger, name.as_bytes(), None);
@@ -315,6 +354,8 @@ fn help(_: &mut Context<'_>, _: &[&[u8]]) -> Result {
             "FUNCTION <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
             "DELETE <LIBRARY NAME>",
             "    Delete the given library, its functions and its triggers.",
+            "DUMP",
+            "    Return all the libraries as one string of bytes, for RESTORE.",
             "FLUSH [ASYNC|SYNC]",
             "    Delete all the libraries.",
             "LIST [LIBRARYNAME PATTERN] [WITHCODE]",
@@ -323,6 +364,8 @@ fn help(_: &mut Context<'_>, _: &[&[u8]]) -> Result {
             "    Create a new library: the line \"#!wasm name=LIB\" and a WebAssembly module, binary or text.",
             "LOG [<count>|RESET]",
             "    Return the last lines that procedures logged, or drop them.",
+            "RESTORE <PAYLOAD> [FLUSH|APPEND|REPLACE]",
+            "    Create the libraries of a dump, in place of all or of those of the same names, or beside them.",
             "STATS",
             "    Return how many libraries and functions there are.",
             "HELP",

@@ -256,7 +256,7 @@ fn change_field<R>(
     let limits = limits(&ctx.server.options);
     let update = |hash: &mut HashValue, recorder: &mut dyn Recorder| {
         let (reply, value) = change(hash.get(args[2]))?;
-        hash.set(args[2], &value, limits, recorder);
+        hash.replace(args[2], &value, limits, recorder);
         Ok(reply)
     };
     ctx.keyspace.update_or_create(ctx.session.database, args[1], event, update)?
@@ -270,7 +270,7 @@ fn hrandfield(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
             return Ok(field.map_or(Reply::Null, |(field, _)| Reply::bytes(field)));
         }
         [count] => (Count::parse(count)?, false),
-        [count, option] if flag(option, "WITHVALUES") => (count_of_pairs(count)?, true),
+        [count, option] if flag(option, "WITHVALUES") => (Count::parse_of_pairs(count)?, true),
         [count, ..] => {
             Count::parse(count)?;
             return Err(Error::SYNTAX);
@@ -300,16 +300,6 @@ fn hrandfield(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
         .into(),
     };
     Ok(Reply::Items(if with_values { Shape::Pairs } else { Shape::Array }, items))
-}
-
-/// Reads a count of fields with their values, which Redis lets be half as big.
-fn count_of_pairs(argument: &[u8]) -> Result<Count> {
-    match Count::parse(argument)? {
-        Count::Different(count) if count > i64::MAX as usize / 2 => {
-            Err(Error::text("ERR value is out of range"))
-        }
-        count => Ok(count),
-    }
 }
 
 fn hscan(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {

@@ -155,6 +155,8 @@ fn describe(command: Found) -> Reply {
     let flags = Flags::NAMES.iter().filter(|(flag, _)| row.is(*flag)).map(|(_, name)| simple(name));
     let (first, last, step) = match row.keys {
         Keys::None | Keys::Counted { .. } | Keys::Behind { .. } => (0, 0, 0),
+        Keys::StoredCounted { at } => (at as i64 - 1, at as i64 - 1, 1),
+        Keys::Stored { .. } => (1, 1, 1),
         Keys::Range { first, last, step } => (first as i64, last as i64, step as i64),
         Keys::From { first } => (first as i64, -1, 1),
     };
@@ -184,55 +186,52 @@ fn words(words: &'static str) -> Reply {
 
 fn key_specifications(command: &Found) -> Vec<Reply> {
     let uses = key_uses(&command.name(), command.row);
-    let range = |first: usize, last: isize, step: usize| {
+    let index = |at: usize| map([("type", Reply::text("index")), ("spec", map([("index", at.into())]))]);
+    let limited_range = |first: usize, last: isize, step: usize, limit: i64| {
         // A last key before the end is counted from the first one.
         let last = if last < 0 { last } else { last - first as isize };
         let spec = map([
             ("lastkey", Reply::Integer(last as i64)),
             ("keystep", step.into()),
-            ("limit", Reply::Integer(0)),
+            ("limit", Reply::Integer(limit)),
         ]);
-        (first, "range", spec)
+        (index(first), "range", spec)
+    };
+    let range = |first, last, step| limited_range(first, last, step, 0);
+    let counted = |at: usize| {
+        let spec = map([
+            ("keynumidx", Reply::Integer(0)),
+            ("firstkey", Reply::Integer(1)),
+            ("keystep", Reply::Integer(1)),
+        ]);
+        (index(at), "keynum", spec)
+    };
+    let behind = |word: &'static str, from: usize, (_, find, spec): (Reply, &'static str, Reply)| {
+        let begin = map([("keyword", Reply::text(word)), ("startfrom", from.into())]);
+        (map([("type", Reply::text("keyword")), ("spec", begin)]), find, spec)
     };
     let found = match command.row.keys {
         Keys::None => Vec::new(),
-        Keys::Behind { word, from } => return vec![behind_word(word, from, uses[0])],
-        Keys::Counted { at } => {
-            let spec = map([
-                ("keynumidx", Reply::Integer(0)),
-                ("firstkey", Reply::Integer(1)),
-                ("keystep", Reply::Integer(1)),
-            ]);
-            vec![(at, "keynum", spec)]
+        Keys::Counted { at } => vec![counted(at)],
+        Keys::StoredCounted { at } => vec![range(at - 1, at as isize - 1, 1), counted(at)],
+        Keys::Stored { from } => {
+            let stored = |word| behind(word, from, range(0, 0, 1));
+            vec![range(1, 1, 1), stored("STORE"), stored("STOREDIST")]
         }
+        // One in two of what is behind the word.
+        Keys::Behind { word, from } => vec![behind(word, from, limited_range(0, -1, 1, 2))],
         Keys::Range { first, last, step } if uses.len() == 1 => vec![range(first, last, step)],
         Keys::Range { first, last, step } => {
             vec![range(first, first as isize, step), range(first + step, last, step)]
         }
         Keys::From { first } => vec![range(first, first as isize, 1), range(first + 1, -1, 1)],
     };
-    let of = |((first, find, spec), uses): ((usize, &'static str, Reply), &&'static str)| {
-        let begin = map([("type", Reply::text("index")), ("spec", map([("index", first.into())]))]);
+    let of = |((begin, find, spec), uses): ((Reply, &'static str, Reply), &&'static str)| {
         let find = map([("type", Reply::text(find)), ("spec", spec)]);
         map([("flags", words(uses)), ("begin_search", begin), ("find_keys", find)])
     };
-    found.into_iter().zip(uses.iter().chain(uses.last())).map(of).collect()
-}
-
-/// The specification of the keys that are the first half of what is behind a word.
-fn behind_word(word: &'static str, from: usize, uses: &'static str) -> Reply {
-    let begin = map([("keyword", Reply::text(word)), ("startfrom", from.into())]);
-    let find = map([
-        ("lastkey", Reply::Integer(-1)),
-        ("keystep", Reply::Integer(1)),
-        // One in two.
-        ("limit", Reply::Integer(2)),
-    ]);
-    map([
-        ("flags", words(uses)),
-        ("begin_search", map([("type", Reply::text("keyword")), ("spec", begin)])),
-        ("find_keys", map([("type", Reply::text("range")), ("spec", find)])),
-    ])
+    let last = uses.last().into_iter().cycle();
+    found.into_iter().zip(uses.iter().chain(last)).map(of).collect()
 }
 
 fn docs(_: &mut Context<'_>, args: &[&[u8]]) -> Result {

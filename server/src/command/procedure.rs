@@ -13,7 +13,7 @@ use crate::state::{Digest, module_limits};
 
 /// What calls a procedure, as Redis marks what calls a script.
 pub(super) const EVAL: &[Flags] =
-    &[Flags::NOSCRIPT, Flags::STALE, Flags::SKIP_MONITOR, Flags::NO_MANDATORY_KEYS];
+    &[Flags::NOSCRIPT, Flags::STALE, Flags::SKIP_MONITOR, Flags::MAY_REPLICATE, Flags::NO_MANDATORY_KEYS];
 /// What calls a procedure that may only read.
 pub(super) const EVAL_RO: &[Flags] =
     &[Flags::READONLY, Flags::NOSCRIPT, Flags::STALE, Flags::SKIP_MONITOR, Flags::NO_MANDATORY_KEYS];

@@ -40,7 +40,7 @@ pub const COMMANDS: &[Command] = &[
         "[pattern [pattern ...]]",
     ),
     Command::new("publish", 3, publish)
-        .flags(&[Flags::PUBSUB, Flags::LOADING, Flags::STALE, Flags::FAST])
+        .flags(&[Flags::PUBSUB, Flags::LOADING, Flags::STALE, Flags::FAST, Flags::MAY_REPLICATE])
         .docs(
             Group::PubSub,
             "2.0.0",

@@ -35,6 +35,16 @@ impl Count {
             }
         }
     }
+
+    /// Reads a count of elements that come with a value each, which Redis lets be half as big.
+    pub fn parse_of_pairs(argument: &[u8]) -> Result<Self> {
+        match Self::parse(argument)? {
+            Self::Different(count) if count > i64::MAX as usize / 2 => {
+                Err(Error::text("ERR value is out of range"))
+            }
+            count => Ok(count),
+        }
+    }
 }
 
 /// So many different numbers below `len`, in ascending order; all of them if there are no more.

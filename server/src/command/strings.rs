@@ -192,10 +192,16 @@ fn longest_common_subsequence(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
         Error::text("ERR Insufficient memory, transient memory for LCS exceeds proto-max-bulk-len");
     let database = ctx.session.database;
     let mut strings = [StringValue::raw(b""), StringValue::raw(b"")];
+    let mut are_strings = true;
     for (string, key) in strings.iter_mut().zip(&args[1..]) {
-        if let Some(found) = ctx.keyspace.get_string(database, key)? {
-            string.clone_from(found);
+        match ctx.keyspace.get(database, key)? {
+            Some(Value::String(found)) => string.clone_from(found),
+            Some(_) => are_strings = false,
+            None => {}
         }
+    }
+    if !are_strings {
+        return Err(Error::text("ERR The specified keys must contain string values"));
     }
     let options = LcsOptions::parse(&args[3..])?;
     let [first, second] = strings.each_ref().map(StringValue::to_bytes);
@@ -362,6 +368,8 @@ mod tests {
             ("lcs a b len", ":6"),
             ("lcs a b idx minmatchlen 4 withmatchlen", "{$matches: [[[:4 :7] [:5 :8] :4]], $len: :6}"),
             ("lcs a none", "$"),
+            ("sadd set a", ":1"),
+            ("lcs a set x", "-ERR The specified keys must contain string values"),
             ("lcs a b minmatchlen", "-ERR syntax error"),
             ("lcs a b len idx", "-ERR If you want both the length and indexes, please just use IDX."),
         ]);

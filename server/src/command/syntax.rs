@@ -10,6 +10,7 @@ pub(super) enum Kind {
     Key,
     String,
     Integer,
+    Double,
     Pattern,
     UnixTime,
     PureToken,
@@ -23,6 +24,7 @@ impl Kind {
             Self::Key => "key",
             Self::String => "string",
             Self::Integer => "integer",
+            Self::Double => "double",
             Self::Pattern => "pattern",
             Self::UnixTime => "unix-time",
             Self::PureToken => "pure-token",
@@ -34,15 +36,15 @@ impl Kind {
     /// The rows name their arguments alike, so that the name tells the kind.
     fn of(name: &str) -> Self {
         match name {
-            "key" | "newkey" | "key1" | "key2" | "source" | "destination" | "destkey" | "sourcekey" => {
-                Self::Key
-            }
+            "key" | "newkey" | "key1" | "key2" | "source" | "destination" | "destkey" | "sourcekey" | "dst"
+            | "src" => Self::Key,
             "pattern" => Self::Pattern,
             "unix-time-seconds" | "unix-time-milliseconds" => Self::UnixTime,
-            "seconds" | "milliseconds" | "count" | "offset" | "start" | "end" | "numkeys" | "increment"
-            | "decrement" | "index" | "index1" | "index2" | "destination-db" | "db" | "cursor"
-            | "protover" | "limit" | "client-id" | "maxage" | "bit" | "min-match-len" | "ms"
-            | "min-idle-time" | "entries-added" | "entries-read" => Self::Integer,
+            "score" | "longitude" | "latitude" | "radius" | "width" | "height" => Self::Double,
+            "seconds" | "milliseconds" | "count" | "offset" | "start" | "end" | "numkeys" | "numfields"
+            | "increment" | "decrement" | "index" | "index1" | "index2" | "destination-db" | "db"
+            | "cursor" | "protover" | "limit" | "client-id" | "maxage" | "bit" | "min-match-len"
+            | "weight" | "ms" | "min-idle-time" | "entries-added" | "entries-read" => Self::Integer,
             _ => Self::String,
         }
     }

@@ -39,7 +39,7 @@ impl Flags {
     pub const LOADING: Self = Self(1 << 6);
     /// It may be run on stale data.
     pub const STALE: Self = Self(1 << 7);
-    /// It is not shown by MONITOR.
+    /// It calls a procedure: MONITOR shows it before what that does.
     pub const SKIP_MONITOR: Self = Self(1 << 8);
     /// It does not enter the slow log.
     pub const SKIP_SLOWLOG: Self = Self(1 << 9);
@@ -53,7 +53,7 @@ impl Flags {
     pub const MOVABLEKEYS: Self = Self(1 << 13);
     /// It may block.
     pub const BLOCKING: Self = Self(1 << 14);
-    /// It may replicate even when memory is full, and the like: accepted for its name in `COMMAND INFO`.
+    /// What it does may be seen by others although it is not known to write: it publishes, or calls a procedure.
     pub const MAY_REPLICATE: Self = Self(1 << 15);
     /// It may be called without any key although it can take keys.
     pub const NO_MANDATORY_KEYS: Self = Self(1 << 16);
@@ -122,6 +122,14 @@ pub enum Keys {
         /// In capitals.
         word: &'static str,
         /// Where it is looked for.
+    /// A destination, and behind it, at this place, the number of keys that follow.
+    StoredCounted {
+        /// Where the number is.
+        at: usize,
+    },
+    /// The first argument, and the one behind the last `STORE` or `STOREDIST` from a place on.
+    Stored {
+        /// Where such an option can be for the first time.
         from: usize,
     },
     /// A destination first, then as [`Keys::Range`] from there on to the end.
@@ -148,6 +156,10 @@ pub enum Group {
     HyperLogLog,
     /// Entries in the order of their ids.
     Stream,
+    /// Sorted sets.
+    SortedSet,
+    /// Places on the earth.
+    Geo,
     /// Connections.
     Connection,
     /// MULTI and EXEC.
@@ -172,6 +184,8 @@ impl Group {
             Self::Set => "set",
             Self::HyperLogLog => "hyperloglog",
             Self::Stream => "stream",
+            Self::SortedSet => "sorted-set",
+            Self::Geo => "geo",
             Self::Connection => "connection",
             Self::Transactions => "transactions",
             Self::PubSub => "pubsub",
@@ -298,6 +312,22 @@ impl Command {
         self
     }
 
+    /// Says that a destination comes before argument `at`, which tells how many keys follow it.
+    #[must_use]
+    pub const fn stored_counted_keys(mut self, at: usize) -> Self {
+        self.keys = Keys::StoredCounted { at };
+        self.flags = self.flags.with(Flags::MOVABLEKEYS);
+        self
+    }
+
+    /// Says that the first argument is a key, and so is what follows `STORE` or `STOREDIST` from a place on.
+    #[must_use]
+    pub const fn stored_keys(mut self, from: usize) -> Self {
+        self.keys = Keys::Stored { from };
+        self.flags = self.flags.with(Flags::MOVABLEKEYS);
+        self
+    }
+
     /// Adds what the documentation says.
     #[must_use]
     pub const fn docs(
@@ -333,8 +363,15 @@ impl Command {
     }
 
     /// The places of its keys among the arguments.
-    pub fn key_places(&self, arguments: &[&[u8]]) -> std::iter::StepBy<std::ops::Range<usize>> {
+    pub fn key_places(&self, arguments: &[&[u8]]) -> impl Iterator<Item = usize> + use<> {
         let count = arguments.len();
+        let counted = |at: usize| {
+            let number = arguments.get(at).and_then(|number| crate::types::parse_integer(number));
+            let number = number.and_then(|number| usize::try_from(number).ok()).unwrap_or(0);
+            let first = (at + 1).min(count);
+            first..first.saturating_add(number).min(count)
+        };
+        let (mut before, mut behind) = (None, None);
         let (range, step) = match self.keys {
             Keys::None => (0..0, 1),
             Keys::Range { first, last, step } => {
@@ -342,11 +379,18 @@ impl Command {
                 let end = usize::try_from(last + 1).unwrap_or(0).min(count);
                 (first.min(end)..end, step)
             }
-            Keys::Counted { at } => {
-                let number = arguments.get(at).and_then(|number| crate::types::parse_integer(number));
-                let number = number.and_then(|number| usize::try_from(number).ok()).unwrap_or(0);
-                let first = (at + 1).min(count);
-                (first..first.saturating_add(number).min(count), 1)
+            Keys::Counted { at } => (counted(at), 1),
+            Keys::StoredCounted { at } => {
+                before = (at <= count).then(|| at - 1);
+                (counted(at), 1)
+            }
+            Keys::Stored { from } => {
+                let is_option = |place: &usize| {
+                    let argument = arguments[*place];
+                    argument.eq_ignore_ascii_case(b"STORE") || argument.eq_ignore_ascii_case(b"STOREDIST")
+                };
+                behind = (from..count.saturating_sub(1)).rev().find(is_option).map(|place| place + 1);
+                (1..count.min(2), 1)
             }
             Keys::Behind { word, from } => {
                 let is_word = |argument: &&[u8]| argument.eq_ignore_ascii_case(word.as_bytes());
@@ -356,7 +400,7 @@ impl Command {
             }
             Keys::From { first } => (first.min(count)..count, 1),
         };
-        range.step_by(step)
+        before.into_iter().chain(range.step_by(step)).chain(behind)
     }
 }
 
@@ -368,6 +412,7 @@ const GROUPS: &[&[Command]] = &[
     super::bits::COMMANDS,
     super::bitfield::COMMANDS,
     super::hashes::COMMANDS,
+    super::field_expiry::COMMANDS,
     super::sets::COMMANDS,
     super::set_algebra::COMMANDS,
     super::hyperloglog::COMMANDS,
@@ -376,6 +421,14 @@ const GROUPS: &[&[Command]] = &[
     super::stream::groups::COMMANDS,
     super::stream::pending::COMMANDS,
     super::stream::info::COMMANDS,
+    super::sorted_set::COMMANDS,
+    super::sorted_set::THEMES[0],
+    super::sorted_set::THEMES[1],
+    super::sorted_set::THEMES[2],
+    super::sorted_set::THEMES[3],
+    super::sorted_set::THEMES[4],
+    super::geo::COMMANDS,
+    super::geo::SEARCHES,
     super::generic::COMMANDS,
     super::object::COMMANDS,
     super::expiry::COMMANDS,
@@ -387,6 +440,9 @@ const GROUPS: &[&[Command]] = &[
     super::server::COMMANDS,
     super::config::COMMANDS,
     super::info::COMMANDS,
+    super::monitor::COMMANDS,
+    super::memory::COMMANDS,
+    super::latency::COMMANDS,
     super::introspection::COMMANDS,
     super::procedure::COMMANDS,
     super::function::COMMANDS,
@@ -504,5 +560,12 @@ mod tests {
         check_keys("xreadgroup group streams c Streams a 1", &[5]);
         check_keys("xread count 1 a", &[]);
         check_keys("xread count 1 streams", &[]);
+        check_keys("zunionstore d 2 a b weights 1 2", &[1, 3, 4]);
+        check_keys("zunionstore d x a b", &[1]);
+        check_keys("zunionstore d 5 a", &[1, 3]);
+        check_keys("georadius k 1 2 3 m", &[1]);
+        check_keys("georadius k 1 2 3 m store a storedist b", &[1, 9]);
+        check_keys("georadiusbymember k m 1 m desc Store a", &[1, 7]);
+        check_keys("georadiusbymember k m 1 m desc store", &[1]);
     }
 }

@@ -5,17 +5,20 @@ use std::rc::Rc;
 use super::{Context, Error, Outcome, Run, lookup, subcommand};
 use crate::keyspace::{EventClasses, Keyspace};
 use crate::options::Options;
-use crate::protocol::{Reply, split_inline};
+use crate::protocol::{Reply, Shape, split_inline};
 use crate::state::{Mailbox, Message, Server, Session};
 use crate::store::{Databases, Seed};
+use crate::types::scored;
 
-/// A server's state with one client, at a time that stands still.
+/// A server's state with one client, at a time that stands still unless it is set.
 pub(super) struct Fixture {
     pub keyspace: Keyspace,
     pub server: Server,
     pub session: Session,
     pub mailbox: Rc<Mailbox>,
     pub messages: Vec<Message>,
+    /// The time of the next request, in microseconds of unix time.
+    pub now_us: u64,
 }
 
 /// 2024-01-01, in microseconds of unix time.
@@ -33,6 +36,7 @@ impl Fixture {
             session: Session::new(1, None, None, NOW_US / 1_000_000),
             mailbox: Rc::default(),
             messages: Vec::new(),
+            now_us: NOW_US,
         }
     }
 
@@ -88,7 +92,7 @@ impl Fixture {
             (command, _) = subcommand(command, arguments[1]).expect("a subcommand");
         }
         assert!(command.accepts(arguments.len()), "{request}: number of arguments");
-        self.keyspace.begin(NOW_US);
+        self.keyspace.begin(self.now_us);
         let result = self.with_context(|context| match command.run {
             Run::Reply(run) => run(context, &arguments),
             Run::Outcome(run) => run(context, &arguments).map(|outcome| match outcome {
@@ -117,10 +121,17 @@ fn show(reply: &Reply) -> String {
         Reply::Bytes(bytes) => format!("${}", bytes.escape_ascii()),
         Reply::Null | Reply::NullArray => "nil".into(),
         Reply::Double(number) => format!(",{number}"),
+        Reply::Decimal(text) => format!(",{text}"),
         Reply::Boolean(value) => format!("#{value}"),
         Reply::BigNumber(digits) => format!("({digits}"),
         Reply::Array(items) | Reply::Set(items) | Reply::Push(items) | Reply::Sequence(items) => {
             format!("[{}]", list(items))
+        }
+        Reply::Items(Shape::Scored, items) => {
+            let items: Vec<String> = scored(items)
+                .map(|(member, score)| format!("[${} ,{score}]", member.escape_ascii()))
+                .collect();
+            format!("[{}]", items.join(" "))
         }
         Reply::Items(_, items) => {
             let items: Vec<String> = items.iter().map(|item| format!("${}", item.escape_ascii())).collect();

@@ -16,6 +16,8 @@ use crate::state::Closing;
 
 /// How often clients and statistics are looked after.
 const HOUSEKEEPING_PAUSE: Duration = Duration::from_millis(100);
+/// For how long nobody looks whether a pause is over that was to be longer.
+const MAX_PAUSE_SLEEP: Duration = Duration::from_secs(1);
 
 /// Takes in what the store tells, until the store is closed.
 pub async fn run_store_events(engine: Shared, mut arrivals: UnboundedReceiver<Arrival>) {
@@ -29,7 +31,9 @@ pub async fn run_store_events(engine: Shared, mut arrivals: UnboundedReceiver<Ar
 pub async fn run_timers(engine: Shared) {
     let _guard = EndOnPanic(Rc::clone(&engine));
     let signals = engine.borrow().signals();
-    tokio::join!(run_log_timer(&engine), run_expiry(&engine), run_housekeeping(&engine), async {
+    let timers =
+        async { tokio::join!(run_log_timer(&engine), run_expiry(&engine), run_housekeeping(&engine)) };
+    tokio::join!(timers, run_pauses(&engine), async {
         loop {
             signals.flush.notified().await;
             // What is ready to run runs first, so that one group takes it all.
@@ -72,6 +76,20 @@ async fn run_expiry(engine: &Shared) {
             let hz = engine.borrow().options().hz;
             tokio::time::sleep(Duration::from_millis(u64::from(1000 / hz.max(1)))).await;
         }
+    }
+}
+
+/// Wakes who waits for the end of a pause.
+async fn run_pauses(engine: &Shared) {
+    let signals = engine.borrow().signals();
+    loop {
+        signals.paused.notified().await;
+        loop {
+            // It may have become longer, or be over before its time.
+            let Some(left) = engine.borrow().pause_left() else { break };
+            tokio::time::sleep(left.min(MAX_PAUSE_SLEEP)).await;
+        }
+        signals.unpaused.notify_waiters();
     }
 }
 
@@ -129,9 +147,19 @@ impl Rate {
 }
 
 impl Engine {
-    /// Lets some keys expire whose time has come; `true` when there may be more.
+    /// Lets some keys and fields expire whose time has come; `true` when there may be more.
     fn expire_due(&mut self) -> bool {
+        if self.paused().is_some() {
+            return false;
+        }
         self.clock.restart();
+        let more = self.expire_some();
+        let took = self.clock.now.elapsed();
+        self.note_latency("expire-cycle", took);
+        more
+    }
+
+    fn expire_some(&mut self) -> bool {
         let now_us = self.clock.unix_us();
         for _ in 0..MAX_EXPIRIES_PER_TURN {
             self.core().keyspace.begin(now_us);
@@ -140,29 +168,27 @@ impl Engine {
                 return false;
             };
             if !self.expire(database, &key) {
-                self.suspend_transaction();
+                self.suspend_transaction(None);
                 return false;
             }
-            self.finish_transaction();
+            self.finish_transaction(None);
         }
         self.request_flush();
         true
     }
 
-    /// Lets one key expire; `false` when a trigger first needs a key from disk.
+    /// Lets one key or some of its fields expire; `false` when a trigger first needs a key from disk.
     ///
     /// The deletion stands whatever triggers say; what they did is undone when one fails.
     fn expire(&mut self, database: u8, key: &[u8]) -> bool {
         let core = self.core();
         let from = core.keyspace.journal().events().len();
         if core.server.triggers.is_idle() {
-            // Looking at it is what lets it expire.
-            let _ = core.keyspace.peek(database, key);
+            core.keyspace.let_expire(database, key);
             return true;
         }
         let whole = self.open();
-        let looked = self.core().keyspace.peek(database, key).map(|_| ());
-        debug_assert!(looked.is_ok(), "a key in the index of expiries is resident");
+        self.core().keyspace.let_expire(database, key);
         let triggers = self.open();
         match self.run_triggers(from) {
             Ok(()) => self.core().keyspace.release(triggers.keyspace),
@@ -196,6 +222,9 @@ impl Engine {
     fn look_after_clients(&mut self, rate: &mut Rate) {
         self.clock.restart();
         let now_s = self.clock.unix_us() / 1_000_000;
+        if !self.core().server.tracking.is_idle() {
+            self.core().shrink_tracking_table();
+        }
         let server = &mut self.core().server;
         let used = crate::memory::used_bytes();
         server.statistics.peak_memory_bytes = server.statistics.peak_memory_bytes.max(used);

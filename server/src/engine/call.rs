@@ -7,13 +7,15 @@ use super::core::Running;
 use crate::command::{self, Call, Error};
 use crate::procedure::{CallError, CallInput, ProcedureReply};
 use crate::protocol::{Reply, decode_reply};
-use crate::state::{Session, module_limits};
+use crate::state::{ClientId, Session, module_limits};
 use crate::types::StringValue;
 
 /// A procedure and what it is given.
 pub(super) struct Invocation<'a> {
     pub call: &'a Call,
     pub database: u8,
+    /// The client that calls; `None` for a trigger.
+    pub caller: Option<ClientId>,
     pub keys: &'a [&'a [u8]],
     pub arguments: &'a [Option<&'a [u8]>],
     /// Fuel, at most.
@@ -36,6 +38,7 @@ impl Engine {
         let invocation = Invocation {
             call,
             database: session.database,
+            caller: Some(session.id),
             keys: &arguments[call.keys.clone()],
             arguments: &given,
             fuel: self.options().wasm_fuel,
@@ -54,7 +57,7 @@ impl Engine {
         let Some(mut core) = self.core.take() else {
             return (Err(Error::text("ERR a procedure cannot call another one")), 0);
         };
-        core.running = Running::new(call.name.clone(), invocation.database);
+        core.running = Running::new(call.name.clone(), invocation.database, invocation.caller);
         let input = CallInput {
             keys: invocation.keys,
             args: invocation.arguments,

@@ -188,6 +188,7 @@ impl Engine {
         let invocation = Invocation {
             call: &call,
             database: event.database,
+            caller: None,
             keys: &[&event.key],
             arguments: &arguments,
             fuel,

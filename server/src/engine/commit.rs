@@ -5,13 +5,18 @@ use super::core::Core;
 use super::limits::GROUP_BYTES;
 use crate::keyspace::{Event, EventClasses};
 use crate::options::AppendFsync;
-use crate::state::PubSub;
+use crate::state::{PubSub, Session};
 
 impl Engine {
-    /// Ends the transaction: journal, notifications, published messages.
-    pub(super) fn finish_transaction(&mut self) {
+    /// Ends the transaction: journal, notifications, published messages, what cached keys have changed.
+    /// `by` is the client whose command it was.
+    pub(super) fn finish_transaction(&mut self, by: Option<&Session>) {
         let core = self.core();
         let events = core.keyspace.commit();
+        if core.server.is_observed() {
+            core.send_shown();
+            core.invalidate(by);
+        }
         if !events.is_empty() || !core.messages.is_empty() {
             core.publish(&events);
         }
@@ -22,9 +27,10 @@ impl Engine {
 
     /// Ends a transaction that is undone and will be run again. Not before that may the journal be taken, because it
     /// has begun a transaction, and groups hold whole ones.
-    pub(super) fn suspend_transaction(&mut self) {
+    pub(super) fn suspend_transaction(&mut self, by: Option<&Session>) {
         self.core().keyspace.keep_pages();
-        self.finish_transaction();
+        self.core().shown.clear();
+        self.finish_transaction(by);
     }
 
     fn flush_when_large(&mut self) {

@@ -1,12 +1,14 @@
 //! The part of the engine that a running procedure may reach: data, server state, and what its transaction collects.
 
 use super::limits::MEMORY_CHECK_PAUSE_US;
+use super::monitor::Shown;
+use super::tracking::Read;
 use crate::command::{self, Context, Error, Flags, Outcome, Run};
 use crate::keyspace::{Content, Expiry, Keyspace, events};
 use crate::options::AppendFsync;
 use crate::procedure::{Host, LogLevel};
 use crate::protocol::{Reply, Version, decode_reply, decode_request, encode};
-use crate::state::{Message, ProcedureLogEntry, Server, Session};
+use crate::state::{ClientId, Message, ProcedureLogEntry, Server, Session};
 
 /// See the module's description. Moves into the interpreter for the time of a call, and back.
 pub(super) struct Core {
@@ -14,6 +16,10 @@ pub(super) struct Core {
     pub server: Server,
     /// Messages published in the current transaction; they go out when it commits.
     pub messages: Vec<Message>,
+    /// Keys that clients read in the current transaction when it had changed something already.
+    pub reads: Vec<Read>,
+    /// What monitors are to see of the current transaction.
+    pub shown: Shown,
     pub running: Running,
     /// Memory in use when it was last measured, in bytes.
     pub used_bytes: u64,
@@ -27,13 +33,15 @@ pub(super) struct Running {
     pub name: String,
     /// As whom its commands run.
     pub session: Session,
+    /// The client that called it; `None` for a trigger's.
+    pub caller: Option<ClientId>,
     /// What it logged. It is kept back until the call has ended, because a call that needs a key from disk is run again.
     pub lines: Vec<(LogLevel, Vec<u8>)>,
 }
 
 impl Running {
-    pub fn new(name: String, database: u8) -> Self {
-        Self { name, session: Session::of_procedure(database), lines: Vec::new() }
+    pub fn new(name: String, database: u8, caller: Option<ClientId>) -> Self {
+        Self { name, session: Session::of_procedure(database), caller, lines: Vec::new() }
     }
 }
 
@@ -46,6 +54,9 @@ impl Core {
         row: &command::Command,
         arguments: &[&[u8]],
     ) -> command::Result<Outcome> {
+        if row.is(Flags::SKIP_MONITOR) && !self.server.monitors.is_empty() {
+            self.show(session, arguments);
+        }
         let Self { keyspace, server, messages, .. } = self;
         let mut context = Context { keyspace, server, session, mailbox, messages };
         match row.run {
@@ -88,6 +99,18 @@ impl Core {
 
     fn database(&self) -> u8 {
         self.running.session.database
+    }
+
+    /// The client that called the procedure that runs, if anybody caches anything.
+    fn caching_caller(&self) -> Option<ClientId> {
+        self.running.caller.filter(|_| !self.server.tracking.is_idle())
+    }
+
+    /// Notes that the procedure that runs has read a key: for its caller that is as if it had done so itself.
+    fn note_read_of_procedure(&mut self, key: &[u8]) {
+        if let Some(caller) = self.caching_caller() {
+            self.note_read(caller, key);
+        }
     }
 
     fn refuse_when_full(&mut self) -> command::Result<()> {
@@ -142,6 +165,12 @@ impl Core {
         let mut session = std::mem::replace(&mut self.running.session, Session::of_procedure(0));
         let outcome = self.run(&mut session, None, row, arguments);
         self.running.session = session;
+        if !row.is(Flags::ADMIN) {
+            self.show_of_procedure(arguments);
+        }
+        if let Some(caller) = self.caching_caller() {
+            self.note_reads(caller, row, arguments);
+        }
         match outcome? {
             Outcome::Reply(reply) => Ok(reply),
             _ => Err(Error::text("ERR This Redis command is not allowed from script")),
@@ -163,6 +192,8 @@ impl Host for Core {
         copy: &mut dyn FnMut(&[u8]),
     ) -> Result<Option<u64>, Error> {
         let database = self.database();
+        self.note_read_of_procedure(key);
+        self.show_of_procedure(&[b"GET", key]);
         let Some(string) = self.keyspace.get_string(database, key)? else { return Ok(None) };
         let mut scratch = crate::types::IntegerBuffer::new();
         let start = usize::try_from(offset).unwrap_or(usize::MAX).min(string.len());
@@ -178,17 +209,21 @@ impl Host for Core {
             return Err(Error::STRING_TOO_LONG);
         }
         let database = self.database();
+        self.show_of_procedure(&[b"SET", key, value]);
         Ok(self.keyspace.set(database, key, Content::String(value), Expiry::Clear, events::SET)?)
     }
 
     fn delete(&mut self, key: &[u8]) -> Result<bool, Error> {
         self.refuse_unkept()?;
         let database = self.database();
+        self.show_of_procedure(&[b"DEL", key]);
         Ok(self.keyspace.delete(database, key, events::DEL)?)
     }
 
     fn exists(&mut self, key: &[u8]) -> Result<bool, Error> {
         let database = self.database();
+        self.note_read_of_procedure(key);
+        self.show_of_procedure(&[b"EXISTS", key]);
         Ok(self.keyspace.exists(database, key)?)
     }
 
@@ -196,6 +231,7 @@ impl Host for Core {
         self.refuse_unkept()?;
         self.refuse_when_full()?;
         let database = self.database();
+        self.show_of_procedure(&[b"INCRBY", key, itoa::Buffer::new().format(delta).as_bytes()]);
         command::add_integer(&mut self.keyspace, database, key, delta)
     }
 

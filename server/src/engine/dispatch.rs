@@ -8,7 +8,7 @@ use super::{Engine, core};
 use crate::command::{self, Command, Error, Flags, Outcome};
 use crate::keyspace::Need;
 use crate::protocol::{ErrorReply, Reply, Version, encode};
-use crate::state::{Mailbox, Queued, ReplyMode, Retry, Session, SlowLog, SlowLogEntry, Transaction};
+use crate::state::{Mailbox, Queued, ReplyMode, Retry, Session, Transaction};
 
 /// What becomes of a request.
 #[derive(Debug)]
@@ -89,10 +89,11 @@ impl Engine {
                 self.leave_transaction(session);
             }
         }
+        let is_client = matches!(&found, Ok(found) if found.parent.name == "client");
         let mut ran = found.ok();
         let (reply, step) = match answer {
             Ok(Answer::Wait(wait)) => {
-                self.suspend_transaction();
+                self.suspend_transaction(Some(session));
                 return Step::Wait(wait);
             }
             Ok(Answer::Queued) => {
@@ -112,7 +113,10 @@ impl Engine {
         session.retry = None;
         session.seed = None;
         self.account(session, ran, arguments, &reply);
-        self.finish_transaction();
+        if !is_client && session.transaction.is_none() {
+            self.core().server.tracking.end_caching(session.id);
+        }
+        self.finish_transaction(Some(session));
         send(session, &reply, output);
         step
     }
@@ -152,6 +156,9 @@ impl Engine {
                 Error::Reply(text) => Ok(Answer::Rejected(text)),
                 other @ Error::NotResident(_) => Err(other),
             };
+        }
+        if let Some(wait) = self.pause_for(session, found) {
+            return Ok(Answer::Wait(wait));
         }
         // A subcommand may be called as a command is, so it is the parent's name that counts.
         let (row, name) = (found.row, found.parent.name);
@@ -194,6 +201,9 @@ impl Engine {
         };
         if matches!(name, "config" | "exec" | "function" | "trigger") {
             self.update_listeners();
+        }
+        if matches!(name, "client" | "exec") {
+            self.signal_pause();
         }
         Ok(answer)
     }
@@ -248,6 +258,11 @@ impl Engine {
             )
             .into());
         }
+        if session.is_monitor
+            && [Flags::WRITE, Flags::READONLY, Flags::MAY_REPLICATE].iter().any(|flag| row.is(*flag))
+        {
+            return Err("ERR Replica can't interact with the keyspace".into());
+        }
         let core = self.core();
         if row.is(Flags::DENYOOM) && core.is_out_of_memory() {
             return Err(core::OUT_OF_MEMORY.into());
@@ -300,44 +315,6 @@ impl Engine {
         let load = self.load(needs);
         session.retry = Some(Retry { time_us, count: count + 1, load: Rc::clone(&load) });
         Ok(Answer::Wait(Wait::Loaded(load)))
-    }
-
-    /// Counts a reply, and the command that has run for it, if one has.
-    pub(super) fn account(
-        &mut self,
-        session: &Session,
-        ran: Option<Found>,
-        arguments: &[&[u8]],
-        reply: &Reply,
-    ) {
-        let before = self.clock.now;
-        self.clock.now = std::time::Instant::now();
-        let duration = self.clock.now.duration_since(before);
-        let time_s = self.clock.unix_us() / 1_000_000;
-        let server = &mut self.core().server;
-        if let Reply::Error(text) = reply {
-            server.statistics.count_error(text);
-        }
-        let Some(found) = ran else { return };
-        server.statistics.commands += 1;
-        let counted = server.statistics.command(found.place);
-        counted.calls += 1;
-        counted.duration_ns += duration.as_nanos() as u64;
-        counted.failed_calls += u64::from(reply.is_error());
-        let threshold_us = server.options.slowlog_log_slower_than_us;
-        let duration_us = duration.as_micros() as i64;
-        let is_slow = threshold_us >= 0 && duration_us >= threshold_us;
-        if is_slow && !found.row.is(Flags::SKIP_SLOWLOG) {
-            let entry = SlowLogEntry {
-                id: 0,
-                time_s,
-                duration_us: duration_us as u64,
-                arguments: SlowLog::shorten(&command::redact(arguments)),
-                address: session.address.map(|address| address.to_string()).unwrap_or_default(),
-                name: session.name.clone(),
-            };
-            server.slow_log.add(entry, server.options.slowlog_max_len as usize);
-        }
     }
 }
 

@@ -17,7 +17,7 @@ pub const MEMORY_CHECK_PAUSE_US: u64 = 1000;
 /// before it is long.
 pub const BUSY_PERCENT: u128 = 10;
 
-/// Keys that expire in one go before other work gets its turn.
+/// Keys, or small portions of fields of one key, that expire in one go before other work gets its turn.
 pub const MAX_EXPIRIES_PER_TURN: usize = 200;
 
 /// Keys on disk that are looked up in one go because their time has come.
@@ -41,6 +41,9 @@ pub const KEPT_BUFFER_BYTES: usize = 64 << 10;
 
 /// Characters of an unknown command and of each of its arguments that the error repeats.
 pub const MAX_QUOTED_LEN: usize = 128;
+
+/// What MONITOR shows of one transaction takes at most this many bytes; the rest is left out.
+pub const MAX_SHOWN_BYTES: usize = 32 << 20;
 
 /// Triggers that run in one transaction.
 pub const MAX_CASCADE_RUNS: usize = 1_000_000;

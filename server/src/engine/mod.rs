@@ -4,10 +4,13 @@
 //! complete requests and takes the encoded replies, and when a request has to wait ([`Step::Wait`]) it is `net` that
 //! waits and comes again.
 //!
-//! - `dispatch`: the checks and one command, `transaction`: EXEC,
+//! - `dispatch`: the checks and one command, `transaction`: EXEC, `pause`: what has to wait for a client's sake,
 //! - `call`: procedures, `core`: what they may reach, `cascade`: triggers,
-//! - `commit`: what happens when a transaction ends, `persistence`: the store's side, `background`: timers.
+//! - `commit`: what happens when a transaction ends, `account`: what is counted, `monitor` and `tracking`: who is shown
+//!   what ran, or told what it changed,
+//! - `persistence`: the store's side, `background`: timers.
 
+mod account;
 mod background;
 mod call;
 mod cascade;
@@ -15,10 +18,13 @@ mod commit;
 mod core;
 mod dispatch;
 pub mod limits;
+mod monitor;
+mod pause;
 mod persistence;
 mod start;
 #[cfg(test)]
 mod tests;
+mod tracking;
 mod transaction;
 
 pub use background::{run_store_events, run_timers, settle};
@@ -123,6 +129,9 @@ impl Engine {
         let core = self.core();
         core.keyspace.unwatch(id);
         core.server.pubsub.remove(id);
+        core.server.monitors.remove(&id);
+        core.server.tracking.stop(id);
+        core.keyspace.observe(!core.server.tracking.is_idle());
         core.server.clients.remove(id);
     }
 

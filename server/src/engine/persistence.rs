@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::rc::Rc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::Notify;
 
@@ -24,6 +24,10 @@ pub struct Signals {
     pub writable: Notify,
     /// There is a group to be written at once.
     pub flush: Notify,
+    /// A pause has begun.
+    pub paused: Notify,
+    /// The pause is over.
+    pub unpaused: Notify,
 }
 
 /// What the store tells the engine, with values ready to be taken in: making a big one takes long, so the thread that
@@ -59,6 +63,8 @@ pub enum Wait {
     Loaded(Rc<Load>),
     /// For room in the log.
     Writable,
+    /// For the end of a pause.
+    Unpaused,
 }
 
 /// A question to the reader thread that is not answered yet.
@@ -267,6 +273,7 @@ impl Engine {
     pub fn is_over(&self, wait: &Wait) -> bool {
         match wait {
             Wait::Loaded(load) => load.is_over(),
+            Wait::Unpaused => self.pause_left().is_none(),
             Wait::Writable => self.persistence.back_pressure(self.core_ref()).is_none(),
         }
     }
@@ -292,6 +299,8 @@ impl Engine {
                 }
                 self.persistence.signals.durable.notify_waiters();
                 self.update_log_status();
+                let took = Duration::from_micros(self.core().server.store.last_commit_us);
+                self.note_latency("log-commit", took);
             }
             StoreEvent::CommitFailed { error, .. } => {
                 tracing::error!("the log cannot be written: {error}");

@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::core::{Core, Running};
+use super::monitor::Shown;
 use super::persistence::{Arrival, Persistence};
 use super::{Clock, Engine, Shared};
 use crate::keyspace::{Keyspace, Loaded, Replay, ReplayError};
@@ -66,7 +67,9 @@ pub fn open(
         keyspace,
         server: Server::new(options, config_file),
         messages: Vec::new(),
-        running: Running::new(String::new(), 0),
+        reads: Vec::new(),
+        shown: Shown::default(),
+        running: Running::new(String::new(), 0, None),
         used_bytes: 0,
         measured_us: 0,
     });

@@ -95,6 +95,12 @@ impl Keyspace {
         self.databases.iter().map(|database| database.table.allocated_bytes()).sum()
     }
 
+    /// The same, for one database.
+    #[must_use]
+    pub fn database_table_bytes(&self, database: u8) -> usize {
+        self.databases[usize::from(database)].table.allocated_bytes()
+    }
+
     /// Whether a database has keys that are only on disk.
     #[must_use]
     pub fn is_any_cold(&self, database: u8) -> bool {
@@ -137,8 +143,16 @@ impl Keyspace {
         };
         match held.table.get(place) {
             Some(entry) if entry.expires_at_ms != NEVER && entry.is_expired(self.now_ms) => {
-                self.expire(database, place);
+                if !self.expiry_held {
+                    self.expire(database, place);
+                }
                 Ok(None)
+            }
+            Some(entry) if entry.value.next_end_ms().is_some_and(|end| end < self.now_ms) => {
+                self.expire_fields(database, key, place, usize::MAX);
+                // The last field takes its key with it.
+                let place = self.databases[usize::from(database)].table.find(position, key);
+                Ok(place.map(|place| (position, place)))
             }
             _ => Ok(Some((position, place))),
         }

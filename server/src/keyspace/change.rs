@@ -168,7 +168,7 @@ impl Keyspace {
         Ok(result)
     }
 
-    fn update_at<T: Collection + Typed, R>(
+    pub(super) fn update_at<T: Collection + Typed, R>(
         &mut self,
         database: u8,
         key: &[u8],
@@ -181,6 +181,7 @@ impl Keyspace {
         }
         let before = self.before_change(database, place);
         let entry = self.databases[usize::from(database)].table.entry_mut(place);
+        let end_before = entry.value.next_end_ms();
         let value = T::of_mut(&mut entry.value).ok_or(Error::WrongType)?;
         let mut recorder = JournalRecorder::new(&mut self.journal, database, key, false);
         let result = change(value, &mut recorder);
@@ -196,6 +197,7 @@ impl Keyspace {
             self.journal.put(database, key, entry.expires_at_ms(), false, &entry.value);
         }
         let after = before.is_some().then(|| entry.value.clone());
+        self.databases[usize::from(database)].note_field_end(place, end_before);
         self.raise_of_elements(event, database, key, before, after, elements);
         if is_empty {
             self.remove_at(database, place, events::DEL);
@@ -263,6 +265,7 @@ impl Keyspace {
                 self.watchers.touch(database, &key);
             }
         }
+        self.watchers.observer.touch_all();
         let held = &mut self.databases[usize::from(database)];
         let count = held.len();
         self.statistics.changes += count as u64;
@@ -296,6 +299,7 @@ impl Keyspace {
                 }
             }
         }
+        self.watchers.observer.touch_all();
         self.exchange(first, second);
         self.journal.push(&Change::Swap { a: first, b: second });
         if self.undo.is_recording() {
@@ -359,11 +363,14 @@ impl Keyspace {
         let Some(entry) = held.table.get_mut(place) else { return };
         self.statistics.changes += 1;
         self.watchers.touch(database, &entry.key);
+        let end_before = entry.value.next_end_ms();
         content.assign(&mut entry.value);
         entry.stamp.touch(self.now_ms / 1000);
         self.journal.put(database, &entry.key, entry.expires_at_ms(), false, &entry.value);
-        if self.journal.wants(event.class) {
-            let (key, after) = (entry.key.clone(), before.is_some().then(|| entry.value.clone()));
+        let wanted = self.journal.wants(event.class);
+        let wanted = wanted.then(|| (entry.key.clone(), before.is_some().then(|| entry.value.clone())));
+        held.note_field_end(place, end_before);
+        if let Some((key, after)) = wanted {
             self.raise(event, database, &key, before, after);
         }
     }

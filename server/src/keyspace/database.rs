@@ -13,6 +13,8 @@ pub(super) struct Database {
     pub table: Table,
     /// Resident keys that have a time to live, by its end.
     pub expiries: BTreeSet<(u64, Key)>,
+    /// Resident hashes that have fields with an end, by the first of these.
+    pub field_expiries: BTreeSet<(u64, Key)>,
     pub cold: Cold,
 }
 
@@ -27,6 +29,9 @@ impl Database {
         if let Some(at) = entry.expires_at_ms() {
             self.expiries.insert((at, entry.key.clone()));
         }
+        if let Some(at) = entry.value.next_end_ms() {
+            self.field_expiries.insert((at, entry.key.clone()));
+        }
         self.table.insert(seed, position, entry);
     }
 
@@ -35,7 +40,25 @@ impl Database {
         if let Some(at) = entry.expires_at_ms() {
             self.expiries.remove(&(at, entry.key.clone()));
         }
+        if let Some(at) = entry.value.next_end_ms() {
+            self.field_expiries.remove(&(at, entry.key.clone()));
+        }
         Some(entry)
+    }
+
+    /// Keeps the index of fields' ends in step with a value that was changed, given the first end before that.
+    pub fn note_field_end(&mut self, place: Place, before: Option<u64>) {
+        let Some(entry) = self.table.get(place) else { return };
+        let after = entry.value.next_end_ms();
+        if before == after {
+            return;
+        }
+        if let Some(at) = before {
+            self.field_expiries.remove(&(at, entry.key.clone()));
+        }
+        if let Some(at) = after {
+            self.field_expiries.insert((at, entry.key.clone()));
+        }
     }
 
     /// Changes an entry's end and keeps the index of ends in step.

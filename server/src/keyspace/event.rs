@@ -143,6 +143,12 @@ pub mod events {
     pub const HINCRBY: EventKind = EventKind::new("hincrby", EventClasses::HASH);
     /// `HINCRBYFLOAT`.
     pub const HINCRBYFLOAT: EventKind = EventKind::new("hincrbyfloat", EventClasses::HASH);
+    /// Fields got an end.
+    pub const HEXPIRE: EventKind = EventKind::new("hexpire", EventClasses::HASH);
+    /// Fields lost their ends.
+    pub const HPERSIST: EventKind = EventKind::new("hpersist", EventClasses::HASH);
+    /// Fields' ends came.
+    pub const HEXPIRED: EventKind = EventKind::new("hexpired", EventClasses::HASH);
     /// `SADD`, and `SMOVE` at its destination.
     pub const SADD: EventKind = EventKind::new("sadd", EventClasses::SET);
     /// `SREM`, and `SMOVE` at its source.
@@ -176,6 +182,34 @@ pub mod events {
         EventKind::new("xgroup-createconsumer", EventClasses::STREAM);
     /// A consumer was removed.
     pub const XGROUP_DELCONSUMER: EventKind = EventKind::new("xgroup-delconsumer", EventClasses::STREAM);
+    /// `ZADD` and `GEOADD`.
+    pub const ZADD: EventKind = EventKind::new("zadd", EventClasses::SORTED_SET);
+    /// `ZINCRBY` and `ZADD` with `INCR`.
+    pub const ZINCR: EventKind = EventKind::new("zincr", EventClasses::SORTED_SET);
+    /// `ZREM`.
+    pub const ZREM: EventKind = EventKind::new("zrem", EventClasses::SORTED_SET);
+    /// `ZREMRANGEBYLEX`.
+    pub const ZREMRANGEBYLEX: EventKind = EventKind::new("zremrangebylex", EventClasses::SORTED_SET);
+    /// `ZREMRANGEBYRANK`.
+    pub const ZREMRANGEBYRANK: EventKind = EventKind::new("zremrangebyrank", EventClasses::SORTED_SET);
+    /// `ZREMRANGEBYSCORE`.
+    pub const ZREMRANGEBYSCORE: EventKind = EventKind::new("zremrangebyscore", EventClasses::SORTED_SET);
+    /// `ZPOPMIN` and its relatives.
+    pub const ZPOPMIN: EventKind = EventKind::new("zpopmin", EventClasses::SORTED_SET);
+    /// `ZPOPMAX` and its relatives.
+    pub const ZPOPMAX: EventKind = EventKind::new("zpopmax", EventClasses::SORTED_SET);
+    /// `ZRANGESTORE`.
+    pub const ZRANGESTORE: EventKind = EventKind::new("zrangestore", EventClasses::SORTED_SET);
+    /// `ZUNIONSTORE`.
+    pub const ZUNIONSTORE: EventKind = EventKind::new("zunionstore", EventClasses::SORTED_SET);
+    /// `ZINTERSTORE`.
+    pub const ZINTERSTORE: EventKind = EventKind::new("zinterstore", EventClasses::SORTED_SET);
+    /// `ZDIFFSTORE`.
+    pub const ZDIFFSTORE: EventKind = EventKind::new("zdiffstore", EventClasses::SORTED_SET);
+    /// `GEOSEARCHSTORE`.
+    pub const GEOSEARCHSTORE: EventKind = EventKind::new("geosearchstore", EventClasses::SORTED_SET);
+    /// `GEORADIUS` and `GEORADIUSBYMEMBER` with `STORE` or `STOREDIST`.
+    pub const GEORADIUSSTORE: EventKind = EventKind::new("georadiusstore", EventClasses::SORTED_SET);
     /// A key was deleted by a command.
     pub const DEL: EventKind = EventKind::new("del", EventClasses::GENERIC);
     /// A key got a time to live.
@@ -213,6 +247,9 @@ pub mod events {
         HDEL,
         HINCRBY,
         HINCRBYFLOAT,
+        HEXPIRE,
+        HPERSIST,
+        HEXPIRED,
         SADD,
         SREM,
         SPOP,
@@ -229,6 +266,20 @@ pub mod events {
         XGROUP_DESTROY,
         XGROUP_CREATECONSUMER,
         XGROUP_DELCONSUMER,
+        ZADD,
+        ZINCR,
+        ZREM,
+        ZREMRANGEBYLEX,
+        ZREMRANGEBYRANK,
+        ZREMRANGEBYSCORE,
+        ZPOPMIN,
+        ZPOPMAX,
+        ZRANGESTORE,
+        ZUNIONSTORE,
+        ZINTERSTORE,
+        ZDIFFSTORE,
+        GEOSEARCHSTORE,
+        GEORADIUSSTORE,
         DEL,
         EXPIRE,
         PERSIST,

@@ -1,23 +1,53 @@
-//! Keys whose time to live has ended.
+//! Keys, and fields of hashes, whose time has come.
+//!
+//! Whoever looks at a key finds neither that nor fields of it if they are due: they are removed at once. What nobody
+//! looks at, the engine lets expire in small portions.
 
 use super::event::events;
 use super::table::Place;
 use super::{Key, Keyspace};
+use crate::types::HashValue;
 
 impl Keyspace {
-    /// The resident key that is due first, if any is due.
+    /// A resident key that is due, or has fields that are due.
     #[must_use]
     pub fn next_due(&self) -> Option<(u8, Key)> {
         self.databases.iter().enumerate().find_map(|(number, database)| {
-            let (at, key) = database.expiries.first()?;
-            (*at < self.now_ms).then(|| (number as u8, key.clone()))
+            let first = [database.expiries.first(), database.field_expiries.first()];
+            let (_, key) = first.into_iter().flatten().find(|(at, _)| *at < self.now_ms)?;
+            Some((number as u8, key.clone()))
         })
     }
 
-    /// When the next resident key is due, in milliseconds of unix time.
+    /// When the next resident key or field is due, in milliseconds of unix time.
     #[must_use]
     pub fn next_expiry_ms(&self) -> Option<u64> {
-        self.databases.iter().filter_map(|database| Some(database.expiries.first()?.0)).min()
+        let indexes =
+            self.databases.iter().flat_map(|database| [&database.expiries, &database.field_expiries]);
+        indexes.filter_map(|index| Some(index.first()?.0)).min()
+    }
+
+    /// Lets a key expire that [`Self::next_due`] named, or some of its fields: as many as other work can wait for.
+    pub fn let_expire(&mut self, database: u8, key: &[u8]) {
+        /// Fields that go at once.
+        const MAX_FIELDS: usize = 32;
+        let held = &self.databases[usize::from(database)];
+        let Some(place) = held.table.find(self.seed.position(key), key) else { return };
+        if held.table.get(place).is_some_and(|entry| entry.is_expired(self.now_ms)) {
+            self.expire(database, place);
+        } else {
+            self.expire_fields(database, key, place, MAX_FIELDS);
+        }
+    }
+
+    /// Removes fields that are due, at most `limit` of them, and the key if none is left.
+    pub(super) fn expire_fields(&mut self, database: u8, key: &[u8], place: Place, limit: usize) {
+        let now_ms = self.now_ms;
+        let expired =
+            self.update_at(database, key, place, events::HEXPIRED, |hash: &mut HashValue, recorder| {
+                hash.expire(now_ms, limit, recorder)
+            });
+        self.statistics.expired_fields += expired.unwrap_or(0) as u64;
     }
 
     /// Deletes a key that is due.

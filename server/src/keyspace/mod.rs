@@ -5,7 +5,7 @@
 //! or threads; time is told to it.
 //!
 //! - `access`: reading, `change` and `relocate`: writing, `scan`: walking, `expiry`: keys whose time has come,
-//! - `journal`, `undo`, `watch`, `event`: what a change leaves behind,
+//! - `journal`, `undo`, `watch`, `observe`, `event`: what a change leaves behind,
 //! - `cold`: keys that are only on disk, `recovery`: the state after a start, `replay`: the log on top of it.
 
 mod access;
@@ -16,6 +16,7 @@ mod entry;
 mod event;
 mod expiry;
 mod journal;
+mod observe;
 mod recovery;
 mod relocate;
 mod replay;
@@ -31,6 +32,7 @@ pub use cold::{ColdKey, ColdPage, Need};
 pub use entry::{Entry, Key};
 pub use event::{Event, EventClasses, EventKind, events};
 pub use journal::Journal;
+pub use observe::Touched;
 pub use recovery::Loaded;
 pub use relocate::Address;
 pub use replay::{Replay, ReplayError};
@@ -65,6 +67,8 @@ pub struct Statistics {
     pub misses: u64,
     /// Keys that expired.
     pub expired: u64,
+    /// Fields of hashes that expired.
+    pub expired_fields: u64,
     /// Changes since the start, for `rdb_changes_since_last_save`.
     pub changes: u64,
     /// Keys loaded from disk.
@@ -83,6 +87,8 @@ pub struct Keyspace {
     watchers: Watchers,
     now_us: u64,
     now_ms: u64,
+    /// Whether keys whose time has come are as good as gone, but stay.
+    expiry_held: bool,
     /// Reads do not count as use of their keys.
     no_touch: bool,
     statistics: Statistics,
@@ -98,6 +104,7 @@ pub struct Savepoint {
     steps: usize,
     journal: JournalMark,
     touched: usize,
+    observed: usize,
 }
 
 impl Keyspace {
@@ -164,6 +171,7 @@ impl Keyspace {
             steps: self.undo.len(),
             journal: self.journal.mark(),
             touched: self.watchers.touched_len(),
+            observed: self.watchers.observer.touched_len(),
         }
     }
 
@@ -188,6 +196,7 @@ impl Keyspace {
         }
         self.journal.rollback(savepoint.journal);
         self.watchers.rollback(savepoint.touched);
+        self.watchers.observer.rollback(savepoint.observed);
         self.undo.close();
     }
 
@@ -220,6 +229,27 @@ impl Keyspace {
     /// Forgets all that `watcher` watches.
     pub fn unwatch(&mut self, watcher: WatcherId) {
         self.watchers.unwatch(watcher);
+    }
+
+    /// Lets keys stay whose time has come, although nobody sees them; only while nothing may be written.
+    pub fn hold_expiry(&mut self, is_held: bool) {
+        self.expiry_held = is_held;
+    }
+
+    /// Sets whether every touched key is noted, for [`Keyspace::take_touched`].
+    pub fn observe(&mut self, is_observed: bool) {
+        self.watchers.observer.set(is_observed);
+    }
+
+    /// How much the current transaction has touched so far, if all keys are observed.
+    #[must_use]
+    pub fn touched_len(&self) -> usize {
+        self.watchers.observer.touched_len()
+    }
+
+    /// What committed transactions have touched since this was asked last, in order, if all keys are observed.
+    pub fn take_touched(&mut self) -> Vec<Touched> {
+        self.watchers.observer.take_committed()
     }
 
     /// Whether a key that `watcher` watches was touched.

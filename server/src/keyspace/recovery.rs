@@ -62,6 +62,7 @@ impl Keyspace {
             watchers: super::Watchers::default(),
             now_us: 0,
             now_ms: 0,
+            expiry_held: false,
             statistics: super::Statistics::default(),
             no_touch: false,
             definitions: super::HashMap::new(),

@@ -113,9 +113,13 @@ impl Replay {
         for ((storage, key), parts) in std::mem::take(&mut self.collections) {
             // What was in a database that was flushed since is gone.
             let Some(database) = self.keyspace.database_of(storage) else { continue };
-            let Some(value) = self.value(database, &key) else { continue };
+            let position = self.keyspace.seed.position(&key);
+            let held = &mut self.keyspace.databases[usize::from(database)];
+            let Some(place) = held.table.find(position, &key) else { continue };
             let blocks = StoredBlocks(parts.blocks.into_iter().collect());
-            *value = Value::restore(parts.kind, &parts.header, blocks).ok_or(Damage::NO_SUCH_VALUE)?;
+            let restored = Value::restore(parts.kind, &parts.header, blocks).ok_or(Damage::NO_SUCH_VALUE)?;
+            let before = std::mem::replace(&mut held.table.entry_mut(place).value, restored);
+            held.note_field_end(place, before.next_end_ms());
         }
         Ok(self.keyspace)
     }

@@ -4,6 +4,7 @@ use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 
 use super::Key;
+use super::observe::Observer;
 
 /// A connection, as the keyspace knows it.
 pub type WatcherId = u64;
@@ -17,6 +18,8 @@ pub(super) struct Watchers {
     dirty: HashSet<WatcherId>,
     /// Watched keys that the current transaction touched; they count when it commits.
     touched: Vec<(u8, Key)>,
+    /// Told of every touched key, watched or not.
+    pub observer: Observer,
 }
 
 impl Watchers {
@@ -51,6 +54,7 @@ impl Watchers {
     }
 
     pub fn touch(&mut self, database: u8, key: &[u8]) {
+        self.observer.touch(database, key);
         if !self.keys.is_empty() {
             let key = (database, Key::new(key));
             if self.keys.contains_key(&key) {
@@ -73,6 +77,7 @@ impl Watchers {
     }
 
     pub fn commit(&mut self) {
+        self.observer.commit();
         for key in self.touched.drain(..) {
             if let Some(watchers) = self.keys.get(&key) {
                 self.dirty.extend(watchers);

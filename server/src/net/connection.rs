@@ -275,6 +275,11 @@ impl Connection {
                         self.signals.writable.notified().await;
                     }
                 }
+                Wait::Unpaused => {
+                    while !self.engine.borrow().is_over(wait) {
+                        self.signals.unpaused.notified().await;
+                    }
+                }
             }
         };
         tokio::select! {

@@ -148,6 +148,8 @@ options! {
     "proto-max-bulk-len" => proto_max_bulk_len: u64 = 512 * MIB, Size::new(MIB, MAX), AtRunTime;
     /// Bytes that a client may have sent of commands that are not complete yet.
     "client-query-buffer-limit" => client_query_buffer_limit: u64 = GIB, Size::new(MIB, MAX), AtRunTime;
+    /// Keys that the table of client-side caching holds; beyond that clients are told to forget some. 0 is no limit.
+    "tracking-table-max-keys" => tracking_table_max_keys: u64 = 1_000_000, Integer::new(0, MAX), AtRunTime;
     /// Bytes of replies that may wait for a client of a class (normal, slave, pubsub) before it is disconnected:
     /// hard limit, soft limit, seconds above the soft limit; 0 is no limit.
     "client-output-buffer-limit" => client_output_buffer_limit: ClientOutputBufferLimits
@@ -195,6 +197,10 @@ options! {
     "stream-node-max-entries" => stream_node_max_entries: u64 = 100, Integer::new(0, MAX), AtRunTime;
     /// Bytes in one block of a stream; blocks are never longer than 1000 bytes unless one entry is.
     "stream-node-max-bytes" => stream_node_max_bytes: u64 = 4096, Size::new(0, MAX), AtRunTime;
+    /// Members up to which a sorted set is kept in one piece of memory.
+    "zset-max-listpack-entries" => zset_max_listpack_entries: u64 = 128, Integer::new(0, MAX), AtRunTime;
+    /// Bytes of the longest member up to which a sorted set is kept in one piece of memory.
+    "zset-max-listpack-value" => zset_max_listpack_value: u64 = 64, Size::new(0, MAX), AtRunTime;
 
     // What the server tells.
 
@@ -205,6 +211,8 @@ options! {
     "slowlog-log-slower-than" => slowlog_log_slower_than_us: i64 = 10_000, Integer::new(-1, i64::MAX), AtRunTime;
     /// Entries that the slow log keeps.
     "slowlog-max-len" => slowlog_max_len: u64 = 128, Integer::new(0, MAX), AtRunTime;
+    /// Milliseconds that something must take to be noted for LATENCY; 0 notes nothing.
+    "latency-monitor-threshold" => latency_monitor_threshold_ms: u64 = 0, Integer::new(0, MAX), AtRunTime;
     /// What the server's log tells, and everything graver.
     "loglevel" => loglevel: LogLevel = LogLevel::Notice, Choice::<LogLevel>::new(), AtRunTime;
     /// File of the server's log; empty is the standard output.

@@ -30,6 +30,8 @@ pub enum Reply {
     NullArray,
     /// A floating point number; a bulk string in RESP2.
     Double(f64),
+    /// A floating point number that is written in this way; a bulk string in RESP2.
+    Decimal(String),
     /// A truth value; 1 or 0 in RESP2.
     Boolean(bool),
     /// An integer of any length in decimal; a bulk string in RESP2.
@@ -61,6 +63,8 @@ pub enum Shape {
     Map,
     /// An array of arrays of two; a flat array in RESP2.
     Pairs,
+    /// As [`Shape::Pairs`], of members of a sorted set and their scores.
+    Scored,
 }
 
 impl Reply {

@@ -5,24 +5,32 @@
 //! [`Mailbox`], whoever reads it.
 
 mod clients;
+mod latency;
 mod libraries;
 mod load;
 mod mailbox;
+mod pause;
 mod pubsub;
 mod session;
 mod slowlog;
 mod statistics;
+mod tracking;
 
 pub use clients::{ClientId, Clients, Handle};
+pub use latency::{LatencyHistogram, LatencyMonitor, LatencySample, LatencySeries};
 pub use libraries::{Cached, Digest, Libraries, Library, LibraryError, ModuleCache, module_limits};
 pub use load::Load;
 pub use mailbox::{Closing, Mailbox};
+pub use pause::{Pause, Paused};
 pub use pubsub::{Kind as SubscriptionKind, Message, PubSub};
 pub use session::{Queued, ReplyMode, Retry, Session, Transaction};
 pub use slowlog::{SlowLog, SlowLogEntry};
 pub use statistics::{CommandStatistics, Statistics};
+pub use tracking::{Tracker, Tracking, TrackingMode};
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::rc::Rc;
 use std::time::Instant;
 
 use crate::options::Options;
@@ -73,10 +81,18 @@ pub struct Server {
     pub clients: Clients,
     /// Channels and their subscribers.
     pub pubsub: PubSub,
+    /// Who caches what, to be told when it changes.
+    pub tracking: Tracking,
+    /// The clients that see the commands of all others.
+    pub monitors: BTreeMap<ClientId, Rc<Mailbox>>,
+    /// What has to wait, if anything.
+    pub pause: Option<Pause>,
     /// Counters for INFO.
     pub statistics: Statistics,
     /// Commands that took long.
     pub slow_log: SlowLog,
+    /// What took long, by kind and second.
+    pub latency: LatencyMonitor,
     /// Durable libraries of procedures.
     pub libraries: Libraries,
     /// Modules uploaded for EVALWASM.
@@ -91,6 +107,8 @@ pub struct Server {
     pub port: u16,
     /// Random, new at each start: `run_id` in INFO.
     pub run_id: String,
+    /// Bytes of memory in use when the server started, before any data was loaded.
+    pub startup_memory_bytes: u64,
     /// When the server started.
     pub started: Instant,
 }
@@ -102,10 +120,15 @@ impl Server {
         let run_id = (0..40).filter_map(|_| char::from_digit(fastrand::u32(..16), 16)).collect();
         Self {
             slow_log: SlowLog::default(),
+            latency: LatencyMonitor::default(),
+            startup_memory_bytes: crate::memory::used_bytes(),
             options,
             config_file,
             clients: Clients::default(),
             pubsub: PubSub::default(),
+            tracking: Tracking::default(),
+            monitors: BTreeMap::new(),
+            pause: None,
             statistics: Statistics::default(),
             libraries: Libraries::default(),
             modules: ModuleCache::default(),
@@ -116,5 +139,11 @@ impl Server {
             run_id,
             started: Instant::now(),
         }
+    }
+
+    /// Whether anybody wants to know what commands do.
+    #[must_use]
+    pub fn is_observed(&self) -> bool {
+        !self.tracking.is_idle() || !self.monitors.is_empty()
     }
 }

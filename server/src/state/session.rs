@@ -122,6 +122,8 @@ pub struct Session {
     pub no_evict: bool,
     /// Whether it asked that its commands do not count as use of keys.
     pub no_touch: bool,
+    /// Whether it sees the commands of all others.
+    pub is_monitor: bool,
     /// When it connected, in seconds of unix time.
     pub connected_s: u64,
     /// When it last sent a command, in seconds of unix time.
@@ -165,6 +167,7 @@ impl Session {
             patterns: 0,
             no_evict: false,
             no_touch: false,
+            is_monitor: false,
             connected_s: now_s,
             active_s: now_s,
             last_command: "NULL",
@@ -190,7 +193,7 @@ impl Session {
         self.transaction = None;
         self.watching = false;
         (self.channels, self.patterns) = (0, 0);
-        (self.no_evict, self.no_touch) = (false, false);
+        (self.no_evict, self.no_touch, self.is_monitor) = (false, false, false);
     }
 
     /// Whether it is subscribed to anything.

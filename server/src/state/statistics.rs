@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::LatencyHistogram;
+
 /// What is counted for each command.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CommandStatistics {
@@ -13,6 +15,8 @@ pub struct CommandStatistics {
     pub rejected_calls: u64,
     /// How often it ran and answered an error.
     pub failed_calls: u64,
+    /// How long its calls took.
+    pub latency: LatencyHistogram,
 }
 
 /// What is counted for the server.

@@ -11,7 +11,7 @@ use super::StoreEvent;
 use super::directory::get_meta;
 use super::error::StoreError;
 use super::file::damaged;
-use super::limits::{LONG_ROUND_FACTOR, RETRY_MAX_MS, RETRY_MIN_MS, ROUND_BYTES, ROUND_CHANGES};
+use super::limits::{RETRY_MAX_MS, RETRY_MIN_MS, ROUND_BYTES, ROUND_CHANGES};
 use super::log::{Groups, LogMessage};
 use super::round::Round;
 use super::row::{self, meta};
@@ -67,7 +67,7 @@ fn apply_up_to(shared: &Shared, log: &Sender<LogMessage>, sequence: u64) -> Resu
 fn round(shared: &Shared) -> Result<u64, StoreError> {
     let start = Instant::now();
     let before = shared.progress.applied_sequence();
-    let size = if shared.progress.is_log_long() { LONG_ROUND_FACTOR } else { 1 };
+    let size = shared.progress.round_factor();
     let groups = read_groups(shared, before, size * ROUND_BYTES).map_err(|error| {
         shared.log.discard();
         StoreError::redb(shared.log.path(), error)

@@ -41,7 +41,7 @@ pub const ROUND_BYTES: usize = 8 * 1024 * 1024;
 /// How many changes such a round takes, unless one group alone has more.
 pub const ROUND_CHANGES: usize = 100_000;
 
-/// By how much a round is larger when the log is long, because writers will have to wait for it: the more changes
+/// By how much a round is larger, at most, when the log is long, because writers will have to wait for it: the more changes
 /// a round has, the more of them fall on the same page.
 pub const LONG_ROUND_FACTOR: usize = 8;
 

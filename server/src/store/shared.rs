@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::StoreEvent;
 use super::file::DatabaseFile;
 use super::filter::Filter;
-use super::limits::IDLE_MS;
+use super::limits::{IDLE_MS, LONG_ROUND_FACTOR, ROUND_BYTES};
 use super::position::Seed;
 use super::stats::Counters;
 
@@ -38,11 +38,18 @@ struct State {
     /// Bytes of the groups that were appended, committed or not, and are not applied.
     log_bytes: u64,
     last_append: Instant,
-    started: bool,
     apply_now: bool,
     /// The engine needs the processor.
     busy: bool,
-    closing: bool,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The log is being replayed, so the rows must not change.
+    Recovering,
+    Running,
+    Closing,
 }
 
 /// What the apply thread is to do next.
@@ -63,10 +70,9 @@ impl Progress {
             applied,
             log_bytes,
             last_append: Instant::now(),
-            started: false,
             apply_now: false,
             busy: false,
-            closing: false,
+            phase: Phase::Recovering,
         };
         Self { state: Mutex::new(state), changed: Condvar::new(), apply_above_bytes }
     }
@@ -101,7 +107,10 @@ impl Progress {
 
     /// Lets the apply thread begin.
     pub fn start(&self) {
-        self.state().started = true;
+        let mut state = self.state();
+        if state.phase == Phase::Recovering {
+            state.phase = Phase::Running;
+        }
         self.changed.notify_all();
     }
 
@@ -111,9 +120,11 @@ impl Progress {
         self.changed.notify_all();
     }
 
-    /// Whether the log is to be applied whatever else there is to do.
-    pub fn is_log_long(&self) -> bool {
-        self.state().log_bytes > self.apply_above_bytes
+    /// By how much the next round is to be larger than one for which there is no hurry.
+    pub fn round_factor(&self) -> usize {
+        let is_long = self.state().log_bytes > self.apply_above_bytes;
+        let fitting = self.apply_above_bytes as usize / ROUND_BYTES;
+        if is_long { fitting.clamp(1, LONG_ROUND_FACTOR) } else { 1 }
     }
 
     /// Notes whether the engine needs the processor.
@@ -125,19 +136,19 @@ impl Progress {
     /// Waits for as long as the engine needs the processor and the log may grow.
     pub fn yield_to_engine(&self) {
         let mut state = self.state();
-        while state.busy && !state.closing && state.log_bytes <= self.apply_above_bytes {
+        while state.busy && state.phase != Phase::Closing && state.log_bytes <= self.apply_above_bytes {
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
     }
 
     /// Ends the apply thread after the round that it is in.
     pub fn close(&self) {
-        self.state().closing = true;
+        self.state().phase = Phase::Closing;
         self.changed.notify_all();
     }
 
     pub fn is_closing(&self) -> bool {
-        self.state().closing
+        self.state().phase == Phase::Closing
     }
 
     /// The sequence up to which the log was applied.
@@ -155,9 +166,9 @@ impl Progress {
         const IDLE: Duration = Duration::from_millis(IDLE_MS);
         let mut state = self.state();
         loop {
-            let pending = state.started && state.committed > state.applied;
+            let pending = state.phase == Phase::Running && state.committed > state.applied;
             let idle = state.last_append.elapsed();
-            if state.closing {
+            if state.phase == Phase::Closing {
                 return Work::Close;
             }
             let at_leisure = idle >= IDLE && !state.busy;
@@ -165,8 +176,8 @@ impl Progress {
                 state.apply_now = false;
                 return Work::Apply(state.committed);
             }
-            state.apply_now &= pending || !state.started;
-            let sweep = state.started && garbage;
+            state.apply_now &= pending || state.phase == Phase::Recovering;
+            let sweep = state.phase == Phase::Running && garbage;
             if sweep && !pending && at_leisure {
                 return Work::Sweep;
             }
@@ -183,14 +194,14 @@ impl Progress {
     pub fn pause(&self, duration: Duration) -> bool {
         let until = Instant::now() + duration;
         let mut state = self.state();
-        while !state.closing {
+        while state.phase != Phase::Closing {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
                 break;
             }
             state = self.changed.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        state.closing
+        state.phase == Phase::Closing
     }
 }
 
@@ -222,6 +233,18 @@ mod tests {
         progress.close();
         assert_eq!(progress.wait_for_work(true), Work::Close);
         assert!(progress.pause(Duration::from_secs(3600)));
+    }
+
+    #[test]
+    fn rounds_are_larger_when_the_log_is_long_but_not_than_a_long_log() {
+        let check = |apply_above_bytes: usize, log_bytes: usize, expected| {
+            let progress = Progress::new(1, 0, log_bytes as u64, apply_above_bytes as u64);
+            assert_eq!(progress.round_factor(), expected, "{log_bytes} of {apply_above_bytes}");
+        };
+        check(100 * ROUND_BYTES, 100 * ROUND_BYTES, 1);
+        check(100 * ROUND_BYTES, 101 * ROUND_BYTES, LONG_ROUND_FACTOR);
+        check(2 * ROUND_BYTES, 3 * ROUND_BYTES, 2);
+        check(1, ROUND_BYTES, 1);
     }
 
     #[test]

@@ -186,6 +186,13 @@ impl SharedItems {
         self.items += items;
     }
 
+    /// The same, if all items of its entries were wanted, with only the items at these places wanted.
+    #[must_use]
+    pub fn select(self, items_per_entry: usize, places: &[usize]) -> Self {
+        let items = self.items / items_per_entry * places.len();
+        Self { parts: self.parts, items, ..Self::selecting(items_per_entry, places) }
+    }
+
     /// The number of items.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -336,6 +343,9 @@ mod tests {
             shared.push(&block, 0..block.bytes().len(), 2 * places.len());
             let items: Vec<_> = shared.iter().collect();
             assert_eq!((items.join(&b' '), items.len()), (expected.into(), shared.len()));
+            let mut all = SharedItems::default();
+            all.push(&block, 0..block.bytes().len(), 4);
+            assert_eq!(all.select(2, places), shared);
         }
         let copied: SharedItems = block.items().collect();
         assert!(copied.iter().eq(block.items()) && copied.len() == 4);

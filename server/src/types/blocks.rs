@@ -67,7 +67,7 @@ pub fn splice<S: Shape>(
         return recorder.splice(&label_bytes, at, removed, inserted);
     }
     let (_, old) = tree.get(place);
-    let new = old.spliced(at, removed, inserted, old.entries().strict_add_signed(entries));
+    let new = old.spliced(at, removed, inserted, old.entries().wrapping_add_signed(entries));
     let len = new.bytes().len();
     if new.entries() == 0 {
         recorder.remove(&label_bytes);

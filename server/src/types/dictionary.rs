@@ -79,7 +79,7 @@ impl Shape for HashOrder {
             }
             Block::new(count, &bytes)
         };
-        // The first block has all hashes that are lower than the other labels, its own too.
+        // What came before the first block when there was none for it is now in that: its label may be too high.
         Some([((*label).min(hashes[0]), part(false)), (middle, part(true))])
     }
 }
@@ -180,6 +180,23 @@ impl Dictionary {
         search(block, key, self.order.items_per_entry).map(|range| Items::at(block.bytes(), range.start))
     }
 
+    /// The hash of a first item, which orders the entries.
+    #[must_use]
+    pub fn hash(&self, key: &[u8]) -> u64 {
+        self.order.hash(key)
+    }
+
+    /// The items of the entries of this hash.
+    pub fn with_hash(&self, hash: u64) -> impl Iterator<Item = Items<'_>> {
+        let place = self.tree.find(|label| *label <= hash);
+        let block = place.map(|place| self.tree.get(&place).1);
+        block.into_iter().flat_map(move |block| {
+            entries(block, self.order.items_per_entry)
+                .filter(move |range| self.order.hash(key_at(block, range.start)) == hash)
+                .map(|range| Items::at(block.bytes(), range.start))
+        })
+    }
+
     /// Puts an entry of these items in, in the place of one with the same first item; says whether there was none.
     pub fn set(&mut self, items: &[&[u8]], recorder: &mut dyn Recorder) -> bool {
         debug_assert_eq!(items.len(), self.order.items_per_entry);
@@ -268,5 +285,31 @@ impl Dictionary {
             search(block, key, self.order.items_per_entry)
         });
         Slot { place, range }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_comes_where_the_first_blocks_have_gone_is_found() {
+        let mut dictionary = Dictionary::from_block(&Block::empty(), 1);
+        let key = |number: usize| format!("some longer key {number}").into_bytes();
+        let (mut next, mut present) = (0, std::collections::HashSet::new());
+        for _ in 0..50 {
+            for number in next..next + 300 {
+                assert!(dictionary.set(&[&key(number)], &mut ()));
+                present.insert(key(number));
+            }
+            next += 300;
+            let first: Vec<Vec<u8>> = dictionary.iter().take(250).map(<[u8]>::to_vec).collect();
+            for key in first {
+                assert!(dictionary.remove(&key, &mut ()) && present.remove(&key));
+            }
+            assert!(present.iter().all(|key| dictionary.get(key).is_some()));
+            let labels: Vec<_> = dictionary.blocks().map(|(label, _)| label).collect();
+            assert!(labels.is_sorted_by(|one, other| one < other));
+        }
     }
 }

@@ -1,45 +1,95 @@
-//! The hash value: fields with values. Knows bytes only.
+//! The hash value: fields with values, some of which may have an end. Knows bytes and times only.
 //!
-//! A small hash is one block of fields and values in the order in which they came; a big one is a [`Dictionary`].
+//! Without ends it is nothing but [`Pairs`]. With the first end a second set of pairs comes beside that, of the fields
+//! that have one, and an index of these by time: so ends cost nothing where there are none, and giving a field an end
+//! does not touch its value.
 
 use triomphe::Arc;
 
-use super::block::{Block, Items, SharedItems, entry};
+use super::allocation_size;
+use super::block::{Block, SharedItems};
 use super::blocks::LabelBytes;
 use super::collection::{Collection, PackedLimits, StoredBlocks};
-use super::dictionary::{Dictionary, entries, search};
+use super::pairs::Pairs;
 use super::recorder::Recorder;
 use super::value::Kind;
 
-const ITEMS: usize = 2;
+mod ends;
+
+pub use ends::MAX_END_MS;
+
+use ends::Ends;
 
 /// A hash; cloning it is O(1).
 #[derive(Clone, Debug)]
-pub enum HashValue {
-    /// At most as many fields as the limits say, none of them nor of the values longer than they say.
-    Packed(Block),
-    /// Any others.
-    Big(Arc<Dictionary>),
+pub struct HashValue(Form);
+
+#[derive(Clone, Debug)]
+enum Form {
+    /// No field has an end.
+    Plain(Pairs),
+    /// Some field has one.
+    Expiring(Arc<Expiring>),
 }
+
+#[derive(Clone, Debug, Default)]
+struct Expiring {
+    fields: Pairs,
+    ends: Ends,
+}
+
+/// The first byte of the header of a hash with ends; that of another is empty or of 8 bytes.
+const EXPIRING: u8 = 0x80;
+/// Added to it: there is a seed of the fields, or of the ends.
+const BIG_FIELDS: u8 = 1;
+const BIG_ENDS: u8 = 2;
 
 impl Default for HashValue {
     fn default() -> Self {
-        Self::Packed(Block::empty())
+        Self(Form::Plain(Pairs::default()))
     }
 }
 
 impl HashValue {
+    fn pairs(&self) -> &Pairs {
+        match &self.0 {
+            Form::Plain(fields) => fields,
+            Form::Expiring(expiring) => &expiring.fields,
+        }
+    }
+
+    fn pairs_mut(&mut self) -> &mut Pairs {
+        match &mut self.0 {
+            Form::Plain(fields) => fields,
+            Form::Expiring(expiring) => &mut Arc::make_mut(expiring).fields,
+        }
+    }
+
     /// The value of a field.
     #[must_use]
     pub fn get(&self, field: &[u8]) -> Option<&[u8]> {
-        let mut items = match self {
-            Self::Packed(block) => Items::at(block.bytes(), search(block, field, ITEMS)?.start),
-            Self::Big(dictionary) => dictionary.get(field)?,
-        };
-        items.nth(1)
+        self.pairs().get(field)
     }
 
-    /// Sets a field; says whether it is new.
+    /// When a field ends, in milliseconds of unix time.
+    #[must_use]
+    pub fn end_ms(&self, field: &[u8]) -> Option<u64> {
+        match &self.0 {
+            Form::Plain(_) => None,
+            Form::Expiring(expiring) => expiring.ends.get(field),
+        }
+    }
+
+    /// When the first of the fields ends, in milliseconds of unix time.
+    #[must_use]
+    pub fn next_end_ms(&self) -> Option<u64> {
+        match &self.0 {
+            Form::Plain(_) => None,
+            Form::Expiring(expiring) => expiring.ends.next_ms(),
+        }
+    }
+
+    /// Sets a field, which then has no end; says whether it is new.
     pub fn set(
         &mut self,
         field: &[u8],
@@ -47,104 +97,141 @@ impl HashValue {
         limits: PackedLimits,
         recorder: &mut dyn Recorder,
     ) -> bool {
+        let is_new = self.replace(field, value, limits, recorder);
+        if !is_new {
+            self.forget_end(field, recorder);
+        }
+        is_new
+    }
+
+    /// Sets a field, which keeps its end; says whether it is new.
+    pub fn replace(
+        &mut self,
+        field: &[u8],
+        value: &[u8],
+        limits: PackedLimits,
+        recorder: &mut dyn Recorder,
+    ) -> bool {
         recorder.element(field);
-        if let Self::Packed(block) = self {
-            let found = search(block, field, ITEMS);
-            let entries = block.entries() + usize::from(found.is_none());
-            if limits.allow(entries, field.len().max(value.len())) {
-                let end = block.bytes().len();
-                let (at, removed) = found.map_or((end, 0), |range| (range.start, range.len()));
-                let new = entry(&[field, value]);
-                recorder.splice(&[], at, removed, &new);
-                let is_new = entries > block.entries();
-                *block = block.spliced(at, removed, &new, entries);
-                return is_new;
-            }
-            *self = Self::Big(Arc::new(Dictionary::from_block(block, ITEMS)));
-            recorder.whole();
-        }
-        match self {
-            Self::Big(dictionary) => Arc::make_mut(dictionary).set(&[field, value], recorder),
-            Self::Packed(_) => false,
-        }
+        self.pairs_mut().set(field, value, limits, recorder)
     }
 
     /// Removes a field; says whether there was one.
     pub fn remove(&mut self, field: &[u8], recorder: &mut dyn Recorder) -> bool {
-        let removed = match self {
-            Self::Packed(block) => {
-                let Some(range) = search(block, field, ITEMS) else { return false };
-                recorder.splice(&[], range.start, range.len(), &[]);
-                *block = block.spliced(range.start, range.len(), &[], block.entries() - 1);
-                true
-            }
-            Self::Big(dictionary) => Arc::make_mut(dictionary).remove(field, recorder),
-        };
+        let removed = self.pairs_mut().remove(field, recorder);
         if removed {
             recorder.element(field);
+            self.forget_end(field, recorder);
         }
         removed
+    }
+
+    /// Gives a field an end, in milliseconds of unix time, or takes its end away; says whether there is such a field.
+    pub fn set_end(
+        &mut self,
+        field: &[u8],
+        end_ms: Option<u64>,
+        limits: PackedLimits,
+        recorder: &mut dyn Recorder,
+    ) -> bool {
+        if self.get(field).is_none() {
+            return false;
+        }
+        match end_ms {
+            None => {
+                if self.forget_end(field, recorder) {
+                    recorder.element(field);
+                }
+            }
+            Some(end_ms) => {
+                recorder.element(field);
+                self.expiring(recorder).ends.set(field, end_ms, limits, recorder);
+            }
+        }
+        true
+    }
+
+    /// The parts of a hash with ends, which it becomes if it has none.
+    fn expiring(&mut self, recorder: &mut dyn Recorder) -> &mut Expiring {
+        if let Form::Plain(fields) = &mut self.0 {
+            let fields = std::mem::take(fields);
+            let ends = if fields.seed().is_some() { Ends::big() } else { Ends::default() };
+            let is_big = fields.seed().is_some();
+            self.0 = Form::Expiring(Arc::new(Expiring { fields, ends }));
+            // A small hash has been a single block and is not any more; a big one gets blocks besides its own.
+            if is_big { recorder.header(&self.header()) } else { recorder.whole() }
+        }
+        match &mut self.0 {
+            Form::Expiring(expiring) => Arc::make_mut(expiring),
+            Form::Plain(_) => unreachable!("it has just become one with ends"),
+        }
+    }
+
+    /// Takes the end of a field away; says whether it had one.
+    fn forget_end(&mut self, field: &[u8], recorder: &mut dyn Recorder) -> bool {
+        let Form::Expiring(expiring) = &mut self.0 else { return false };
+        if expiring.ends.get(field).is_none() {
+            return false;
+        }
+        let Expiring { fields, ends } = Arc::make_mut(expiring);
+        ends.remove(field, recorder);
+        if ends.next_ms().is_none() {
+            let is_big = ends.seed().is_some();
+            self.0 = Form::Plain(std::mem::take(fields));
+            // A packed block of ends would stay behind.
+            if is_big { recorder.header(&self.header()) } else { recorder.whole() }
+        }
+        true
+    }
+
+    /// Removes fields that ended before a time in milliseconds of unix time, at most `limit` of them; gives how many.
+    pub fn expire(&mut self, now_ms: u64, limit: usize, recorder: &mut dyn Recorder) -> usize {
+        let Form::Expiring(expiring) = &self.0 else { return 0 };
+        let due = expiring.ends.due(now_ms, limit);
+        if due.len() == self.len() {
+            *self = Self::default();
+            recorder.whole();
+            due.iter().for_each(|field| recorder.element(field));
+        } else {
+            due.iter().for_each(|field| {
+                self.remove(field, recorder);
+            });
+        }
+        due.len()
     }
 
     /// All fields for a reply.
     #[must_use]
     pub fn fields(&self) -> SharedItems {
-        self.share(&[0])
+        self.pairs().share(&[0])
     }
 
     /// All values for a reply, in the order of their fields.
     #[must_use]
     pub fn values(&self) -> SharedItems {
-        self.share(&[1])
+        self.pairs().share(&[1])
     }
 
     /// All fields for a reply, each followed by its value.
     #[must_use]
     pub fn items(&self) -> SharedItems {
-        self.share(&[0, 1])
-    }
-
-    fn share(&self, places: &[usize]) -> SharedItems {
-        let mut shared = SharedItems::selecting(ITEMS, places);
-        self.for_each_block(&mut |_, block| {
-            shared.push(block, 0..block.bytes().len(), block.entries() * places.len());
-        });
-        shared
+        self.pairs().share(&[0, 1])
     }
 
     /// All fields with their values.
-    pub fn iter(&self) -> Box<dyn Iterator<Item = (&[u8], &[u8])> + '_> {
-        let mut items: Box<dyn Iterator<Item = &[u8]>> = match self {
-            Self::Packed(block) => Box::new(block.items()),
-            Self::Big(dictionary) => Box::new(dictionary.iter()),
-        };
-        Box::new(std::iter::from_fn(move || Some((items.next()?, items.next()?))))
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.pairs().iter()
     }
 
     /// The field and value of this rank, in the order of [`Self::iter`].
     #[must_use]
     pub fn nth(&self, rank: usize) -> Option<(&[u8], &[u8])> {
-        let mut items = match self {
-            Self::Packed(block) => Items::at(block.bytes(), entries(block, ITEMS).nth(rank)?.start),
-            Self::Big(dictionary) => dictionary.nth(rank)?,
-        };
-        Some((items.next()?, items.next()?))
+        self.pairs().nth(rank)
     }
 
-    /// Visits fields and values from a cursor on, as [`Dictionary::scan`]; a small hash is visited at once.
-    pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(&[u8], &[u8])) -> u64 {
-        let mut visit = |mut items: Items<'_>| {
-            if let (Some(field), Some(value)) = (items.next(), items.next()) {
-                visit(field, value);
-            }
-        };
-        match self {
-            Self::Packed(block) => {
-                entries(block, ITEMS).for_each(|range| visit(Items::at(block.bytes(), range.start)));
-                0
-            }
-            Self::Big(dictionary) => dictionary.scan(cursor, count, visit),
-        }
+    /// Visits fields and values from a cursor on, as [`Pairs::scan`].
+    pub fn scan(&self, cursor: u64, count: usize, visit: impl FnMut(&[u8], &[u8])) -> u64 {
+        self.pairs().scan(cursor, count, visit)
     }
 }
 
@@ -152,155 +239,75 @@ impl Collection for HashValue {
     const KIND: Kind = Kind::Hash;
 
     fn len(&self) -> usize {
-        match self {
-            Self::Packed(block) => block.entries(),
-            Self::Big(dictionary) => dictionary.len(),
-        }
+        self.pairs().len()
     }
 
     fn encoding(&self) -> &'static str {
-        match self {
-            Self::Packed(_) => "listpack",
-            Self::Big(_) => "hashtable",
+        match &self.0 {
+            Form::Plain(Pairs::Packed(_)) => "listpack",
+            Form::Expiring(expiring) if matches!(expiring.fields, Pairs::Packed(_)) => "listpackex",
+            Form::Plain(Pairs::Big(_)) | Form::Expiring(_) => "hashtable",
         }
     }
 
     fn memory_usage(&self) -> usize {
-        match self {
-            Self::Packed(block) => block.memory_usage(),
-            Self::Big(dictionary) => dictionary.memory_usage(),
+        match &self.0 {
+            Form::Plain(fields) => fields.memory_usage(),
+            Form::Expiring(expiring) => {
+                let own = allocation_size(size_of::<usize>() + size_of::<Expiring>());
+                own + expiring.fields.memory_usage() + expiring.ends.memory_usage()
+            }
         }
     }
 
     fn header(&self) -> Vec<u8> {
-        match self {
-            Self::Packed(_) => Vec::new(),
-            Self::Big(dictionary) => dictionary.seed().to_le_bytes().to_vec(),
+        let seed = |seed: Option<u64>| seed.map(u64::to_le_bytes).into_iter().flatten();
+        match &self.0 {
+            Form::Plain(fields) => seed(fields.seed()).collect(),
+            Form::Expiring(expiring) => {
+                let (fields, ends) = (expiring.fields.seed(), expiring.ends.seed());
+                let flag = |seed: Option<u64>, flag: u8| seed.map_or(0, |_| flag);
+                let kind = EXPIRING | flag(fields, BIG_FIELDS) | flag(ends, BIG_ENDS);
+                [kind].into_iter().chain(seed(fields)).chain(seed(ends)).collect()
+            }
         }
     }
 
     fn for_each_block(&self, visit: &mut dyn FnMut(LabelBytes, &Block)) {
-        match self {
-            Self::Packed(block) => visit(LabelBytes::new(), block),
-            Self::Big(dictionary) => dictionary.blocks().for_each(|(label, block)| visit(label, block)),
+        self.pairs().for_each_block(visit);
+        if let Form::Expiring(expiring) = &self.0 {
+            expiring.ends.for_each_block(visit);
         }
     }
 
-    fn restore(header: &[u8], blocks: StoredBlocks) -> Option<Self> {
-        if header.is_empty() {
-            return Some(Self::Packed(blocks.single(ITEMS)?));
-        }
-        let seed = u64::from_le_bytes(header.try_into().ok()?);
-        Some(Self::Big(Arc::new(Dictionary::from_blocks(seed, ITEMS, blocks.parse(ITEMS)?)?)))
+    fn restore(header: &[u8], mut blocks: StoredBlocks) -> Option<Self> {
+        let (kind, mut seeds) = match header.len() % size_of::<u64>() {
+            0 => (None, header),
+            1 => (Some(header[0]), &header[1..]),
+            _ => return None,
+        };
+        let mut seed = |is_there: bool| {
+            if !is_there {
+                return Some(None);
+            }
+            let (seed, rest) = seeds.split_first_chunk()?;
+            seeds = rest;
+            Some(Some(u64::from_le_bytes(*seed)))
+        };
+        let value = match kind {
+            None => Self(Form::Plain(Pairs::restore(seed(!header.is_empty())?, blocks)?)),
+            Some(kind) if kind & !(BIG_FIELDS | BIG_ENDS) == EXPIRING => {
+                let (fields_seed, ends_seed) = (seed(kind & BIG_FIELDS != 0)?, seed(kind & BIG_ENDS != 0)?);
+                let ends = Ends::restore(ends_seed, ends::split_off(&mut blocks))?;
+                let fields = Pairs::restore(fields_seed, blocks)?;
+                ends.next_ms()?;
+                Self(Form::Expiring(Arc::new(Expiring { fields, ends })))
+            }
+            Some(_) => return None,
+        };
+        seeds.is_empty().then_some(value)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-    use crate::types::collection::testing::Copy;
-
-    const LIMITS: PackedLimits = PackedLimits { entries: 4, element_bytes: 8 };
-
-    fn owned(hash: &HashValue) -> Vec<(Vec<u8>, Vec<u8>)> {
-        hash.iter().map(|(field, value)| (field.to_vec(), value.to_vec())).collect()
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-
-        /// The same as a map of the standard library, whatever its form; and a copy made of what was recorded, and the
-        /// hash before, stay what they should.
-        #[test]
-        fn a_hash_is_a_map(steps in prop::collection::vec((0..4_u8, 0..2000_u16, 0..12_usize), 0..1000)) {
-            let (mut hash, mut copy) = (HashValue::default(), Copy::default());
-            let mut map = std::collections::HashMap::new();
-            for (step, (operation, number, len)) in steps.into_iter().enumerate() {
-                let (field, value) = (format!("field:{number}").into_bytes(), vec![b'v'; len]);
-                let before = (step % 50 == 0).then(|| (hash.clone(), owned(&hash)));
-                if operation > 0 {
-                    let is_new = hash.set(&field, &value, LIMITS, &mut copy);
-                    prop_assert_eq!(is_new, map.insert(field, value).is_none());
-                } else {
-                    prop_assert_eq!(hash.remove(&field, &mut copy), map.remove(&field).is_some());
-                }
-                prop_assert!(before.is_none_or(|(before, fields)| owned(&before) == fields));
-                copy.finish(&hash);
-                prop_assert_eq!(hash.len(), map.len());
-            }
-            for (field, value) in &map {
-                prop_assert_eq!(hash.get(field), Some(&value[..]));
-            }
-            prop_assert_eq!(hash.iter().count(), map.len());
-            prop_assert!(hash.fields().iter().eq(hash.iter().map(|(field, _)| field)));
-            prop_assert!(hash.values().iter().eq(hash.iter().map(|(_, value)| value)));
-            let restored: HashValue = copy.restore();
-            prop_assert!(restored.iter().eq(hash.iter()));
-        }
-    }
-
-    /// Long values make blocks of one field, so that first blocks go, and lower hashes come into the next ones.
-    #[test]
-    fn fields_are_found_whichever_blocks_have_gone() {
-        for seed in 0..50 {
-            let mut random = fastrand::Rng::with_seed(seed);
-            let (mut hash, mut copy) = (HashValue::default(), Copy::default());
-            let mut fields = std::collections::HashSet::new();
-            for _ in 0..200 {
-                let field = [random.u8(..24)];
-                if random.bool() {
-                    let is_new = hash.set(&field, &[b'v'; 600], LIMITS, &mut copy);
-                    assert_eq!(is_new, fields.insert(field), "seed {seed}");
-                } else {
-                    assert_eq!(hash.remove(&field, &mut copy), fields.remove(&field), "seed {seed}");
-                }
-                copy.finish(&hash);
-            }
-            let restored: HashValue = copy.restore();
-            assert!(fields.iter().all(|field| restored.get(field).is_some()), "seed {seed}");
-        }
-    }
-
-    #[test]
-    fn a_scan_visits_what_stays_exactly_once_whatever_comes_and_goes() {
-        let mut hash = HashValue::default();
-        let field = |number: usize| format!("{number}").into_bytes();
-        for number in 0..5000 {
-            hash.set(&field(number), b"v", LIMITS, &mut ());
-        }
-        let (mut seen, mut cursor, mut other) = (Vec::new(), 0, 5000);
-        loop {
-            cursor = hash.scan(cursor, 10, |field, _| seen.push(field.to_vec()));
-            if cursor == 0 {
-                break;
-            }
-            // Fields from 2500 on go, others come.
-            for _ in 0..20 {
-                hash.remove(&field(other - 2500), &mut ());
-                hash.set(&field(other), b"v", LIMITS, &mut ());
-                other += 1;
-            }
-        }
-        for number in 0..2500 {
-            assert_eq!(seen.iter().filter(|name| **name == field(number)).count(), 1, "{number}");
-        }
-    }
-
-    #[test]
-    fn a_change_of_a_shared_big_hash_shares_the_rest() {
-        let mut hash = HashValue::default();
-        for number in 0..100_000 {
-            hash.set(format!("{number}").as_bytes(), b"value", LIMITS, &mut ());
-        }
-        let HashValue::Big(before) = hash.clone() else { panic!("a big hash") };
-        hash.set(b"5", b"other", LIMITS, &mut ());
-        let HashValue::Big(after) = &hash else { panic!("a big hash") };
-        let old: std::collections::HashSet<_> =
-            before.blocks().map(|(_, block)| block.bytes().as_ptr()).collect();
-        let new = after.blocks().filter(|(_, block)| !old.contains(&block.bytes().as_ptr())).count();
-        assert_eq!(new, 1);
-        assert!(old.len() > 1000);
-    }
-}
+mod tests;

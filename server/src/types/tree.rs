@@ -224,7 +224,7 @@ impl<L: Clone> Tree<L> {
     /// Puts blocks, none of them empty, in the place of `count` blocks of one node, of which the first is at `place`.
     pub fn replace(&mut self, place: &Place, count: usize, with: SmallVec<[(L, Block); 2]>) {
         let (more, overflow) = Arc::make_mut(&mut self.root).replace(&place.0, count, with);
-        self.entries = self.entries.strict_add_signed(more);
+        self.entries = self.entries.wrapping_add_signed(more);
         if let Some(second) = overflow {
             let empty = Arc::new(Node { children: Vec::new() });
             let first = Child::above(std::mem::replace(&mut self.root, empty));
@@ -271,7 +271,7 @@ impl<L: Clone> Node<L> {
                 let (more, second) = Arc::make_mut(below).replace(&path[1..], count, with);
                 // What overflowed is a part of what was counted.
                 let moved = second.as_ref().map_or(0, |second| second.entries);
-                child.entries = child.entries.strict_add_signed(more) - moved;
+                child.entries = child.entries.wrapping_add_signed(more) - moved;
                 if let Some(first) = below.children.first() {
                     child.label = first.label.clone();
                 }

@@ -139,6 +139,12 @@ impl Value {
         each!(self, value => { let _ = value; 1 }, value.len())
     }
 
+    /// When the first of its elements that have an end does end, in milliseconds of unix time.
+    #[must_use]
+    pub fn next_end_ms(&self) -> Option<u64> {
+        if let Self::Hash(hash) = self { hash.next_end_ms() } else { None }
+    }
+
     /// Whether a key that holds it is to go.
     #[must_use]
     pub fn is_empty_collection(&self) -> bool {

@@ -3,6 +3,7 @@
 //!
 //! Commands are built from `templates.rs`; what a word of a template stands for is decided in `words.rs`.
 
+mod streams;
 mod templates;
 mod words;
 
@@ -15,6 +16,16 @@ use words::Words;
 pub const ORDINARY: std::ops::Range<usize> = 0..2;
 /// Connections that only subscribe: the first speaks RESP2 at the start, the second RESP3.
 pub const SUBSCRIBERS: std::ops::Range<usize> = 2..4;
+
+/// The groups of commands of one type each, which are equally frequent.
+const TYPES: &[&[&str]] = &[
+    templates::HASHES,
+    templates::SETS,
+    templates::SORTED_SETS,
+    templates::GEO,
+    streams::STREAMS,
+    streams::SKETCHES,
+];
 
 /// One thing done to both servers.
 #[derive(Clone, PartialEq, Eq)]
@@ -64,8 +75,6 @@ impl Generator {
         // life would begin at a time that nobody waits for.
         let in_transaction = self.in_transaction[connection];
         match self.random.u32(..1000) {
-            500..660 => self.command(connection, templates::STREAMS),
-            660..700 => self.command(connection, templates::SKETCHES),
             700..780 => self.command(connection, templates::TRANSACTION),
             780..840 if !in_transaction => self.command(connection, templates::SESSION),
             840..880 => self.command(connection, templates::PUBLISH),
@@ -77,7 +86,11 @@ impl Generator {
             970.. if !in_transaction => {
                 Step::ShortLife(connection, self.words().expand(templates::SHORT_LIFE))
             }
-            _ => self.command(connection, templates::DATA),
+            0..350 => self.command(connection, templates::DATA),
+            _ => {
+                let group = TYPES[self.random.usize(..TYPES.len())];
+                self.command(connection, group)
+            }
         }
     }
 
@@ -89,8 +102,8 @@ impl Generator {
         let template = templates[self.random.usize(..templates.len())];
         let mut words = self.words();
         let mut arguments = words.expand(template);
-        // COMMAND with fewer arguments describes every command there is.
-        if !template.starts_with("COMMAND") {
+        // COMMAND with fewer arguments describes every command there is; ZRANK takes one more since Redis 7.2.
+        if !["COMMAND", "ZRANK", "ZREVRANK"].iter().any(|name| template.starts_with(name)) {
             words.damage(&mut arguments);
         }
         match arguments[0].as_slice() {
@@ -133,14 +146,8 @@ mod tests {
                 _ => None,
             })
             .collect();
-        for template in [
-            super::templates::DATA,
-            super::templates::TRANSACTION,
-            super::templates::STREAMS,
-            super::templates::SKETCHES,
-        ]
-        .concat()
-        {
+        let groups = [super::templates::DATA, super::templates::TRANSACTION];
+        for template in groups.iter().chain(super::TYPES).copied().flatten() {
             let name = template.split(' ').next().unwrap();
             assert!(names.contains(name.as_bytes()), "{name}");
         }

@@ -1,32 +1,14 @@
 //! What the words of a template stand for.
 
+use super::streams;
 use crate::line;
 use fastrand::Rng;
 
 const KEYS: &[&[u8]] =
     &[b"a", b"b", b"c", b"d", b"e", b"key:1", b"key:2", b"{tag}x", b"", b"\x00\xff\r\n", b"A"];
-const STREAMS: &[&str] = &["s", "t", "s"];
-const FIELDS: &[&str] = &["f", "f", "f", "g", ""];
-const IDS: &[&str] = &[
-    "0-0",
-    "0-1",
-    "0-*",
-    "-",
-    "+",
-    ">",
-    "$",
-    "*-1",
-    "",
-    "abc",
-    "1-",
-    "-1",
-    "1-2-3",
-    "007-01",
-    "(5",
-    "(0-0",
-    "(18446744073709551615-18446744073709551615",
-    "18446744073709551616-0",
-];
+const HASHES: &[&[u8]] = &[b"hash:1", b"hash:2", b"hash:3"];
+const SORTED_SETS: &[&[u8]] = &[b"z", b"y", b"zset:1", b"many"];
+const SETS: &[&[u8]] = &[b"set:1", b"set:2", b"set:3", b"set:4"];
 const NUMBERS: &[&str] = &[
     "0",
     "1",
@@ -138,7 +120,25 @@ const COMMAND_NAMES: &[&str] = &[
     "lcs",
     "expire",
     "bitfield",
+    "hset",
+    "hrandfield",
+    "hgetall",
+    "hscan",
+    "hincrbyfloat",
+    "sadd",
+    "spop",
+    "sinterstore",
+    "sintercard",
+    "smove",
+    "sscan",
     "del",
+    "zadd",
+    "zunionstore",
+    "zinter",
+    "zrangestore",
+    "zmpop",
+    "geosearch",
+    "georadius",
     "hello",
     "publish",
 ];
@@ -160,20 +160,83 @@ const COMMANDS: &[&str] = &[
     "BITFIELD a SET u8 0 1",
     "SET a b GET",
     "GETEX a",
+    "HSET a b c",
+    "SINTERSTORE a b c",
+    "SINTERCARD 2 a b LIMIT 1",
+    "SMOVE a b c",
     "TOUCH a b",
     "WATCH a",
+    "ZADD a 1 b",
+    "ZUNIONSTORE a 2 b c WEIGHTS 1 2",
+    "ZINTER 2 a b",
+    "ZMPOP 1 a MIN",
+    "GEORADIUS a 1 2 3 m STORE b",
+    "GEORADIUS a 1 2 3 m",
+    "GEOSEARCHSTORE a b FROMMEMBER c BYRADIUS 1 m",
+];
+
+const LEX_SETS: &[&str] = &["lex:1", "lex:2"];
+const GEO_SETS: &[&str] = &["geo:1", "geo:2", "geo:3"];
+const SCORES: &[&str] = &[
+    "0",
+    "1",
+    "1",
+    "2",
+    "-1",
+    "3",
+    "0.5",
+    "1.5",
+    "-2.25",
+    "0.1",
+    "1e300",
+    "1e-5",
+    "inf",
+    "-inf",
+    "3.0e2",
+    "-0",
+    "nan",
+    "abc",
+    "",
+    "1e400",
+    "123456789.125",
+    "0x10",
+];
+const SCORE_BOUNDS: &[&str] = &[
+    "-inf", "-inf", "+inf", "+inf", "inf", "0", "(0", "1", "(1", "2", "(2.5", "-1", "5", "(", "", " 1", "x",
+    "nan", "(inf", "1e400",
+];
+const LEX_BOUNDS: &[&str] =
+    &["-", "-", "+", "+", "[a", "(b", "[c", "(d", "[", "(", "[bb", "(member", "a", "", "[zz"];
+const AREAS: &[&str] = &[
+    "BYRADIUS 100 km",
+    "BYRADIUS 1000 km",
+    "BYRADIUS 3000 km",
+    "BYRADIUS 9000 mi",
+    "BYRADIUS 30000 km",
+    "BYRADIUS 0 m",
+    "BYRADIUS -1 m",
+    "BYRADIUS x m",
+    "BYBOX 200 300 km",
+    "BYBOX 5000 1000 km",
+    "BYBOX 9000000 9000000 ft",
+    "BYBOX 20000 20000 mi",
+    "BYBOX -1 1 km",
+    "BYBOX 1 x km",
 ];
 
 /// Random arguments drawn from one stream of random numbers.
 pub struct Words<'a> {
     random: &'a mut Rng,
+    /// How many keys the last list of them had.
+    keys: usize,
+    /// How many steps there have been.
     steps: u64,
 }
 
 impl<'a> Words<'a> {
     /// Arguments drawn from `random`, of which some rise with the number of steps.
     pub fn new(random: &'a mut Rng, steps: u64) -> Words<'a> {
-        Words { random, steps }
+        Words { random, keys: 1, steps }
     }
 
     /// The arguments of a template, each time others.
@@ -228,20 +291,78 @@ impl<'a> Words<'a> {
                 return;
             }
             "value" => return arguments.push(self.value()),
+            "hash" => return arguments.push(self.key_among(HASHES)),
+            "set" => return arguments.push(self.key_among(SETS)),
+            "sets" => {
+                let count = self.random.usize(1..4);
+                return arguments.extend((0..count).map(|_| self.key_among(SETS)));
+            }
+            "field" | "member" => return arguments.push(self.element()),
+            "members" => {
+                let count = self.random.usize(1..6);
+                return arguments.extend((0..count).map(|_| self.element()));
+            }
+            "fields" => {
+                for _ in 0..self.random.usize(1..4) {
+                    arguments.extend([self.element(), self.value()]);
+                }
+                return;
+            }
+            "scored" | "lex-scored" | "many-scored" | "places" => {
+                return self.repeated(word, arguments);
+            }
+            "add-options" | "geo-options" => {
+                let options: &[&str] = if word == "add-options" {
+                    &["NX", "XX", "GT", "LT", "CH", "INCR"]
+                } else {
+                    &["NX", "XX", "CH"]
+                };
+                let count = self.random.usize(..3);
+                return arguments.extend((0..count).map(|_| self.pick(options).as_bytes().to_vec()));
+            }
+            "zsets" => return self.counted_sets(arguments),
+            "weights" => {
+                if self.random.bool() {
+                    arguments.push(b"WEIGHTS".to_vec());
+                    arguments.extend((0..self.keys).map(|_| self.pick(FLOATS).as_bytes().to_vec()));
+                }
+                return;
+            }
+            "place" => return arguments.extend(self.place()),
+            "centre" if self.random.bool() => {
+                arguments.push(b"FROMLONLAT".to_vec());
+                return arguments.extend(self.place());
+            }
+            "centre" => return arguments.extend([b"FROMMEMBER".to_vec(), self.element()]),
+            "area" => return arguments.extend(line::arguments(self.pick(AREAS))),
+            "zset" => return arguments.push(self.key_among(SORTED_SETS)),
+            "lexset" => LEX_SETS,
+            "geoset" => GEO_SETS,
+            "score" if self.random.bool() => {
+                return arguments.push(self.random.i32(-5..20).to_string().into_bytes());
+            }
+            "score" => SCORES,
+            "score-bound" => SCORE_BOUNDS,
+            "lex-bound" => LEX_BOUNDS,
+            "small" => &["0", "1", "2", "-2", "5", "100", "abc"],
+            "end" => &["MIN", "MAX", "min", "max", "MID"],
+            "aggregate" => &["SUM", "MIN", "MAX", "sum", "AVG"],
+            "distance" => &["0", "100", "2000", "9000", "25000", "-1", "x"],
+            "unit" => &["km", "KM", "mi", "m", "ft", "yd"],
             // Redis quotes unknown names up to their first NUL.
             "garbage" => {
                 let length = self.random.usize(..12);
                 return arguments.push((0..length).map(|_| self.random.u8(1..)).collect());
             }
-            "stream" => STREAMS,
+            "stream" => streams::KEYS,
             "any-stream" if self.random.u32(..8) == 0 => return arguments.push(self.key()),
-            "any-stream" => STREAMS,
+            "any-stream" => streams::KEYS,
             "rising" | "rising-id" | "entry-id" | "range-id" | "read-id" => {
-                return arguments.push(self.id(word));
+                return arguments.push(streams::id(self.random, self.steps, word).into_bytes());
             }
             "fields" => {
                 for _ in 0..self.random.usize(1..4) {
-                    arguments.extend([self.pick(FIELDS).as_bytes().to_vec(), self.value()]);
+                    arguments.extend([self.pick(&["f", "f", "f", "g", ""]).as_bytes().to_vec(), self.value()]);
                 }
                 return;
             }
@@ -287,7 +408,9 @@ impl<'a> Words<'a> {
             "channel" => CHANNELS,
             "channel-pattern" => CHANNEL_PATTERNS,
             "cursor" => &["0", "abc", "-1", "18446744073709551616", ""],
-            "kind" => &["string", "list", "STRING", "nonsense"],
+            "kind" => &["string", "list", "set", "HASH", "STRING", "nonsense"],
+            // More than any value has, or the same one again and again; -2^63 and the like would need all memory.
+            "count" => &["1000", "0", "-1", "-7", "9223372036854775807", "abc", "4611686018427387904"],
             "name" => &["tester", "a b", "", "x\ny"],
             "on-off" => &["on", "off", "ON", "maybe"],
             "protocol" => &["2", "3", "3", "2", "4", "abc", "-1"],
@@ -304,27 +427,18 @@ impl<'a> Words<'a> {
         KEYS[self.random.usize(..bound)].to_vec()
     }
 
-    /// An id of a stream entry; new ones rise with the number of steps, the others are near them.
-    fn id(&mut self, word: &str) -> Vec<u8> {
-        const STEPS_PER_TIME: u64 = 32;
-        let now = self.steps / STEPS_PER_TIME + 1;
-        let past = now.saturating_sub(self.random.u64(..6));
-        let seq = self.random.u32(..4);
-        let text = match (word, self.random.u32(..40)) {
-            (_, 0) => self.pick(IDS).to_owned(),
-            ("rising", 1..30) => format!("{now}-*"),
-            ("rising", _) => format!("{now}-{seq}"),
-            ("rising-id", _) => format!("{now}-9"),
-            ("range-id", 1..10) => "-".to_owned(),
-            ("range-id", 10..20) => "+".to_owned(),
-            ("range-id", 20..25) => format!("({past}-{seq}"),
-            ("read-id", 1..10) => "$".to_owned(),
-            ("read-id", 10..15) => "0".to_owned(),
-            ("entry-id", 1..4) => "0".to_owned(),
-            (_, 30..33) => past.to_string(),
-            _ => format!("{past}-{seq}"),
-        };
-        text.into_bytes()
+    /// Mostly one of the keys that hold values of a type, now and then another.
+    fn key_among(&mut self, keys: &[&[u8]]) -> Vec<u8> {
+        if self.random.u32(..15) == 0 { self.key() } else { keys[self.random.usize(..keys.len())].to_vec() }
+    }
+
+    /// A field or member: few different ones, and of those more integers than others.
+    fn element(&mut self) -> Vec<u8> {
+        match self.random.u32(..20) {
+            0..10 => self.random.i32(-3..8).to_string().into_bytes(),
+            10..18 => vec![self.random.u8(b'a'..b'h')],
+            _ => self.value(),
+        }
     }
 
     fn value(&mut self) -> Vec<u8> {
@@ -337,6 +451,50 @@ impl<'a> Words<'a> {
             15 => vec![self.random.u8(..); self.random.usize(40..50)],
             16 => vec![b'x'; self.random.usize(50..1500)],
             _ => (0..self.random.usize(1..8)).map(|_| self.random.u8(b'a'..b'e')).collect(),
+        }
+    }
+
+    /// Several members, with what belongs to each.
+    fn repeated(&mut self, word: &str, arguments: &mut Vec<Vec<u8>>) {
+        let count = if word == "many-scored" { self.random.usize(20..150) } else { self.random.usize(1..5) };
+        for _ in 0..count {
+            match word {
+                "scored" => self.word("score", arguments),
+                // Ranges of members have a meaning only where all scores are equal.
+                "lex-scored" => arguments.push(b"0".to_vec()),
+                "many-scored" => arguments.push(self.random.i32(-300..300).to_string().into_bytes()),
+                "places" => arguments.extend(self.place()),
+                _ => {}
+            }
+            let member = match word {
+                "many-scored" => format!("member:{}", self.random.u32(..500)).into_bytes(),
+                _ => self.element(),
+            };
+            arguments.push(member);
+        }
+    }
+
+    /// A longitude and a latitude, now and then at the edges or out of range.
+    fn place(&mut self) -> [Vec<u8>; 2] {
+        let mut degrees = |range: f64, edges: &[&str]| match self.random.u32(..40) {
+            0 => edges[self.random.usize(..edges.len())].to_owned(),
+            1..10 => format!("{:.3}", (self.random.f64() - 0.5) * 20.0),
+            _ => format!("{:.6}", (self.random.f64() - 0.5) * 2.0 * range),
+        };
+        let longitude = degrees(180.0, &["180", "-180", "181", "x", "0"]);
+        let latitude = degrees(85.0, &["85.05112878", "-85.05112878", "86", "nan", "0"]);
+        [longitude.into_bytes(), latitude.into_bytes()]
+    }
+
+    /// How many keys, and so many of them; now and then a wrong number.
+    fn counted_sets(&mut self, arguments: &mut Vec<Vec<u8>>) {
+        self.keys = self.random.usize(1..4);
+        let number =
+            if self.random.u32(..20) == 0 { self.pick(INDEXES).to_owned() } else { self.keys.to_string() };
+        arguments.push(number.into_bytes());
+        for _ in 0..self.keys {
+            let kind = if self.random.u32(..6) == 0 { "set" } else { "zset" };
+            self.word(kind, arguments);
         }
     }
 

@@ -67,7 +67,7 @@ fn clients(ctx: &Context<'_>, fields: &mut Fields) {
     fields.add("cluster_connections", 0);
     fields.add("maxclients", ctx.server.options.maxclients);
     fields.add("blocked_clients", 0);
-    fields.add("tracking_clients", 0);
+    fields.add("tracking_clients", ctx.server.tracking.client_count());
     fields.add("clients_in_timeout_table", 0);
 }
 
@@ -130,6 +130,7 @@ fn persistence(ctx: &Context<'_>, fields: &mut Fields) {
 
 fn stats(ctx: &Context<'_>, fields: &mut Fields) {
     let (counted, keys) = (&ctx.server.statistics, ctx.keyspace.statistics());
+    let (tracked_keys, tracked_items, prefixes) = ctx.server.tracking.counts();
     fields.add("total_connections_received", counted.connections);
     fields.add("total_commands_processed", counted.commands);
     fields.add("instantaneous_ops_per_sec", counted.instantaneous_ops);
@@ -140,6 +141,7 @@ fn stats(ctx: &Context<'_>, fields: &mut Fields) {
     fields.add("sync_partial_ok", 0);
     fields.add("sync_partial_err", 0);
     fields.add("expired_keys", keys.expired);
+    fields.add("expired_subkeys", keys.expired_fields);
     fields.add("evicted_keys", 0);
     fields.add("evicted_clients", 0);
     fields.add("keyspace_hits", keys.hits);
@@ -149,7 +151,9 @@ fn stats(ctx: &Context<'_>, fields: &mut Fields) {
     fields.add("pubsubshard_channels", 0);
     fields.add("latest_fork_usec", 0);
     fields.add("total_forks", 0);
-    fields.add("tracking_total_keys", 0);
+    fields.add("tracking_total_keys", tracked_keys);
+    fields.add("tracking_total_items", tracked_items);
+    fields.add("tracking_total_prefixes", prefixes);
     fields.add("unexpected_error_replies", 0);
     fields.add("total_error_replies", counted.error_replies);
     fields.add("client_query_buffer_limit_disconnections", counted.query_limit_disconnections);

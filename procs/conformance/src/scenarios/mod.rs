@@ -1,13 +1,24 @@
 //! Every feature of the SDK with the result that it has natively and in a server.
 
+mod collections;
+
 use kvasm_sdk::testing::Expect::{
     AnyError, Array, Boolean, Bulk, Double, Error, ErrorStart, Integer, Nil, Ok,
 };
 use kvasm_sdk::testing::Step::{Call, Command};
 use kvasm_sdk::testing::{Native, Scenario};
 
-/// The scenarios of this library.
-pub const SCENARIOS: &[Scenario] = &[
+/// The scenarios of this library, in tables of one kind of value each.
+pub const SCENARIOS: &[&[Scenario]] = &[
+    STRINGS,
+    collections::HASHES,
+    collections::LISTS,
+    collections::SETS,
+    collections::SORTED_SETS,
+    collections::STREAMS,
+];
+
+const STRINGS: &[Scenario] = &[
     Scenario {
         name: "parameters are parsed by their types",
         steps: &[
@@ -175,6 +186,25 @@ pub const SCENARIOS: &[Scenario] = &[
         ],
     },
     Scenario {
+        name: "keys expire when they are told to",
+        steps: &[
+            Command(&["SET", "k", "v"], Ok),
+            Call("expiry", &["k"], &["expire", "100"], Array(&[Boolean(true), Integer(100)])),
+            Call("expiry", &["k"], &["expire_at_ms", "200"], Array(&[Boolean(true), Integer(200)])),
+            Call("expiry", &["k"], &["persist", "0"], Array(&[Boolean(true), Nil])),
+            Call("expiry", &["k"], &["persist", "0"], Array(&[Boolean(false), Nil])),
+            Call("expiry", &["none"], &["expire", "100"], Array(&[Boolean(false), Nil])),
+            Call(
+                "expiry",
+                &["k"],
+                &["expire", "18446744073709551615"],
+                Error("ERR value is not an integer or out of range"),
+            ),
+            Call("expiry", &["k"], &["expire", "0"], Array(&[Boolean(true), Nil])),
+            Command(&["EXISTS", "k"], Integer(0)),
+        ],
+    },
+    Scenario {
         name: "whatever ends a procedure undoes it",
         steps: &[
             Call("fail", &["k"], &["error"], Error("CODE returned")),
@@ -253,6 +283,11 @@ pub const READ_ONLY: &[&str] = &[
     "result",
     "part",
     "command_ro",
+    "hash_read",
+    "list_read",
+    "set_read",
+    "sorted_set_read",
+    "stream_read",
     "constant_time",
     "allocate",
 ];
@@ -281,7 +316,24 @@ pub fn native() -> Native {
         .procedure::<crate::constant_time>()
         .procedure::<crate::fail>()
         .procedure::<crate::allocate>()
+        .procedure::<crate::expiry>()
+        .procedure::<crate::hashes::hash_read>()
+        .procedure::<crate::hashes::hash_write>()
+        .procedure::<crate::hashes::hash_pages>()
+        .procedure::<crate::lists::list_read>()
+        .procedure::<crate::lists::list_write>()
+        .procedure::<crate::lists::list_pages>()
+        .procedure::<crate::sets::set_read>()
+        .procedure::<crate::sets::set_write>()
+        .procedure::<crate::sets::set_pages>()
+        .procedure::<crate::sorted_sets::sorted_set_read>()
+        .procedure::<crate::sorted_sets::sorted_set_write>()
+        .procedure::<crate::sorted_sets::sorted_set_pages>()
+        .procedure::<crate::streams::stream_read>()
+        .procedure::<crate::streams::stream_write>()
+        .procedure::<crate::streams::stream_pages>()
         .trigger::<crate::describe>()
+        .trigger::<crate::describe_elements>()
         .trigger::<crate::refuse>()
         .trigger::<crate::sleeping>()
         .trigger::<crate::elsewhere>()
@@ -293,6 +345,6 @@ pub fn native() -> Native {
 mod tests {
     #[test]
     fn the_native_library_keeps_its_promises() {
-        kvasm_sdk::testing::check(&mut super::native(), super::SCENARIOS);
+        super::SCENARIOS.iter().for_each(|table| kvasm_sdk::testing::check(&mut super::native(), table));
     }
 }

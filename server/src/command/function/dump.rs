@@ -1,0 +1,187 @@
+//! `FUNCTION DUMP` and `FUNCTION RESTORE`: all libraries as one string of bytes, and back.
+//!
+//! The bytes are ours: no other server can use a library's module, and Redis' libraries are no use here. They are
+//! [`MAGIC`], the format's version, of each library its length in 4 bytes (little-endian) and what was uploaded, and the
+//! SHA-1 of all that.
+
+use sha1::{Digest as _, Sha1};
+
+use super::super::help::wrong_arguments;
+use super::super::{Context, Error, Result, flag};
+use super::{check_references, declared_triggers, drop_triggers_of, of_library, text};
+use crate::protocol::Reply;
+use crate::state::{Libraries, Library, LibraryError, module_limits};
+use crate::store::SystemTable;
+use crate::trigger::{Definition, Triggers};
+
+const MAGIC: &[u8] = b"kvasm-functions";
+const VERSION: u8 = 1;
+/// Bytes of a SHA-1.
+const CHECKSUM_LEN: usize = 20;
+/// Bytes of a library's length.
+const LENGTH_LEN: usize = size_of::<u32>();
+
+const DAMAGED: Error = Error::text("ERR DUMP payload version or checksum are wrong");
+
+pub(super) fn dump(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
+    let libraries = context.keyspace.definitions(SystemTable::Library);
+    Ok(encode(libraries.into_iter().map(|(_, code)| code)).into())
+}
+
+fn encode<'a>(codes: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut bytes = [MAGIC, &[VERSION]].concat();
+    for code in codes {
+        bytes.extend_from_slice(&(code.len() as u32).to_le_bytes());
+        bytes.extend_from_slice(code);
+    }
+    let checksum = Sha1::digest(&bytes);
+    bytes.extend_from_slice(&checksum);
+    bytes
+}
+
+/// What was uploaded of each library; `None` when these are not the bytes of a dump.
+fn decode(bytes: &[u8]) -> Option<Vec<&[u8]>> {
+    let (content, checksum) = bytes.split_at_checked(bytes.len().checked_sub(CHECKSUM_LEN)?)?;
+    let mut rest = content.strip_prefix(MAGIC)?.strip_prefix(&[VERSION])?;
+    if Sha1::digest(content).as_slice() != checksum {
+        return None;
+    }
+    let mut codes = Vec::new();
+    while !rest.is_empty() {
+        let (length, behind) = rest.split_at_checked(LENGTH_LEN)?;
+        let length = u32::from_le_bytes(length.try_into().ok()?) as usize;
+        let (code, behind) = behind.split_at_checked(length)?;
+        codes.push(code);
+        rest = behind;
+    }
+    Some(codes)
+}
+
+/// What becomes of the libraries that are there.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Policy {
+    /// They go.
+    Flush,
+    /// They stay, and none may be among those restored.
+    Append,
+    /// Those that are restored too are replaced.
+    Replace,
+}
+
+pub(super) fn restore(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
+    let policy = match &arguments[3..] {
+        [] => Policy::Append,
+        [word] if flag(word, "APPEND") => Policy::Append,
+        [word] if flag(word, "REPLACE") => Policy::Replace,
+        [word] if flag(word, "FLUSH") => Policy::Flush,
+        [_] => {
+            return Err(Error::text(
+                "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.",
+            ));
+        }
+        _ => return Err(wrong_arguments(arguments)),
+    };
+    let codes = decode(arguments[2]).ok_or(DAMAGED)?;
+    Plan::of(context, &codes, policy)?.carry_out(context);
+    Ok(Reply::OK)
+}
+
+/// Everything as it will be, which is all found out before anything changes.
+struct Plan {
+    libraries: Libraries,
+    triggers: Triggers,
+    /// The libraries that go, or are replaced.
+    removed: Vec<String>,
+    restored: Vec<Library>,
+    declared: Vec<Definition>,
+}
+
+impl Plan {
+    fn of(context: &Context<'_>, codes: &[&[u8]], policy: Policy) -> Result<Self> {
+        let limits = module_limits(&context.server.options);
+        let compiled = codes.iter().map(|code| Library::compile(code, &limits));
+        let restored = compiled.collect::<std::result::Result<Vec<Library>, LibraryError>>()?;
+        let stored = context.keyspace.definitions(SystemTable::Library);
+        let goes = |name: &str| match policy {
+            Policy::Flush => true,
+            Policy::Append => false,
+            Policy::Replace => restored.iter().any(|library| library.name == name),
+        };
+        let removed: Vec<String> =
+            stored.iter().map(|(name, _)| text(name)).filter(|name| goes(name)).collect();
+        let (mut libraries, mut triggers) =
+            (context.server.libraries.clone(), context.server.triggers.clone());
+        for name in &removed {
+            libraries.remove(name);
+            let declared = triggers.iter().filter(|trigger| of_library(&trigger.definition, name));
+            let declared: Vec<String> = declared.map(|trigger| trigger.definition.name.clone()).collect();
+            for name in declared {
+                triggers.remove(&name);
+            }
+        }
+        for library in &restored {
+            // One that exceeds limits which were lowered since is stored, but not loaded.
+            let is_stored =
+                context.keyspace.definition(SystemTable::Library, library.name.as_bytes()).is_some();
+            if is_stored && !removed.contains(&library.name) {
+                return Err(LibraryError::Exists(library.name.clone()).into());
+            }
+            libraries.check(library, false)?;
+            libraries.insert(library.clone());
+        }
+        let mut all_declared = Vec::new();
+        for library in &restored {
+            for definition in declared_triggers(&libraries, &triggers, context.keyspace.databases(), library)?
+            {
+                triggers.insert(definition.clone());
+                all_declared.push(definition);
+            }
+        }
+        check_references(&libraries, &triggers)?;
+        Ok(Self { libraries, triggers, removed, restored, declared: all_declared })
+    }
+
+    fn carry_out(self, context: &mut Context<'_>) {
+        for name in &self.removed {
+            drop_triggers_of(context, name);
+            context.keyspace.define(SystemTable::Library, name.as_bytes(), None);
+        }
+        for library in &self.restored {
+            context.keyspace.define(SystemTable::Library, library.name.as_bytes(), Some(&library.code));
+        }
+        for definition in &self.declared {
+            let bytes = definition.to_bytes();
+            context.keyspace.define(SystemTable::Trigger, definition.name.as_bytes(), Some(&bytes));
+        }
+        (context.server.libraries, context.server.triggers) = (self.libraries, self.triggers);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_bytes_of_a_dump_are_read() {
+        let codes: [&[u8]; 3] = [b"one", b"", &[0xff; 300]];
+        let dump = encode(codes.into_iter());
+        assert_eq!(decode(&dump).as_deref(), Some(&codes[..]));
+        assert_eq!(decode(&encode(std::iter::empty())).as_deref(), Some(&[][..]));
+        for place in 0..dump.len() {
+            let mut damaged = dump.clone();
+            damaged[place] ^= 1;
+            assert_eq!(decode(&damaged), None, "byte {place} changed");
+            assert_eq!(decode(&dump[..place]), None, "cut at {place}");
+        }
+    }
+
+    #[test]
+    fn a_forged_length_is_refused() {
+        for forged in [&[9, 0, 0, 0, b'x'][..], &[0xff; 4], &[0, 0, 0]] {
+            let mut bytes = [MAGIC, &[VERSION], forged].concat();
+            let checksum = Sha1::digest(&bytes);
+            bytes.extend_from_slice(&checksum);
+            assert_eq!(decode(&bytes), None, "{forged:?}");
+        }
+    }
+}

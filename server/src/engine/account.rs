@@ -1,0 +1,67 @@
+//! What is kept of a command that has run: counts, how long it took, and what those see who look on.
+
+use std::time::{Duration, Instant};
+
+use super::Engine;
+use super::dispatch::Found;
+use crate::command::{self, Flags};
+use crate::protocol::Reply;
+use crate::state::{Session, SlowLog, SlowLogEntry};
+
+impl Engine {
+    /// Counts a reply, and the command that has run for it, if one has.
+    pub(super) fn account(
+        &mut self,
+        session: &Session,
+        ran: Option<Found>,
+        arguments: &[&[u8]],
+        reply: &Reply,
+    ) {
+        let before = self.clock.now;
+        self.clock.now = Instant::now();
+        let duration = self.clock.now.duration_since(before);
+        let time_s = self.clock.unix_us() / 1_000_000;
+        let server = &mut self.core().server;
+        if let Reply::Error(text) = reply {
+            server.statistics.count_error(text);
+        }
+        let Some(found) = ran else { return };
+        server.statistics.commands += 1;
+        let counted = server.statistics.command(found.place);
+        counted.calls += 1;
+        counted.duration_ns += duration.as_nanos() as u64;
+        counted.failed_calls += u64::from(reply.is_error());
+        counted.latency.add(duration.as_nanos() as u64);
+        let latency_threshold_ms = server.options.latency_monitor_threshold_ms;
+        if latency_threshold_ms > 0 {
+            let event = if found.row.is(Flags::FAST) { "fast-command" } else { "command" };
+            server.latency.add(event, time_s, duration.as_millis() as u64, latency_threshold_ms);
+        }
+        let is_observed = server.is_observed();
+        let threshold_us = server.options.slowlog_log_slower_than_us;
+        let duration_us = duration.as_micros() as i64;
+        let is_slow = threshold_us >= 0 && duration_us >= threshold_us;
+        if is_slow && !found.row.is(Flags::SKIP_SLOWLOG) {
+            let entry = SlowLogEntry {
+                id: 0,
+                time_s,
+                duration_us: duration_us as u64,
+                arguments: SlowLog::shorten(&command::redact(arguments)),
+                address: session.address.map(|address| address.to_string()).unwrap_or_default(),
+                name: session.name.clone(),
+            };
+            server.slow_log.add(entry, server.options.slowlog_max_len as usize);
+        }
+        if is_observed {
+            self.core().observe(session, found.row, arguments);
+        }
+    }
+
+    /// Notes how long something took, if that was long.
+    pub(super) fn note_latency(&mut self, event: &'static str, took: Duration) {
+        let time_s = self.clock.unix_us() / 1_000_000;
+        let server = &mut self.core().server;
+        let threshold_ms = server.options.latency_monitor_threshold_ms;
+        server.latency.add(event, time_s, took.as_millis() as u64, threshold_ms);
+    }
+}

@@ -1,0 +1,63 @@
+//! `CLIENT PAUSE`: commands wait until it is over, and keys do not expire meanwhile.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::Engine;
+use super::dispatch::{Found, find};
+use super::persistence::Wait;
+use crate::command::{Command, Flags};
+use crate::state::{Paused, Session};
+
+impl Engine {
+    /// What a command has to wait for because of a pause. One that need not wait leaves keys alone whose time has come:
+    /// letting them go would be a change.
+    pub(super) fn pause_for(&mut self, session: &Session, found: Found) -> Option<Wait> {
+        let paused = self.paused()?;
+        // Monitors are exempt, as in Redis, but they cannot read or write anyway.
+        let waits = match paused {
+            Paused::All => !session.is_monitor,
+            Paused::Writes => may_change(session, found.row),
+        };
+        if !waits {
+            self.core().keyspace.hold_expiry(true);
+        }
+        waits.then_some(Wait::Unpaused)
+    }
+
+    /// What has to wait now. A pause that is over is forgotten.
+    pub(super) fn paused(&mut self) -> Option<Paused> {
+        let what = self.core_ref().server.pause?.what;
+        if self.pause_left().is_some() {
+            return Some(what);
+        }
+        self.core().server.pause = None;
+        self.core().keyspace.hold_expiry(false);
+        None
+    }
+
+    /// How long the pause still lasts; `None` when there is none.
+    pub(super) fn pause_left(&self) -> Option<Duration> {
+        let until = Duration::from_millis(self.core_ref().server.pause?.until_ms);
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        until.checked_sub(now).filter(|left| !left.is_zero())
+    }
+
+    /// Lets those know who wait for the end of a pause, or for its beginning; after every command that may change it.
+    pub(super) fn signal_pause(&mut self) {
+        let signals = self.signals();
+        if self.pause_left().is_some() {
+            signals.paused.notify_one();
+        } else {
+            signals.unpaused.notify_waiters();
+        }
+    }
+}
+
+/// Whether a command may change anything that others see.
+fn may_change(session: &Session, row: &Command) -> bool {
+    let changes = |row: &Command| row.is(Flags::WRITE) || row.is(Flags::MAY_REPLICATE);
+    let mut queued = session.transaction.iter().flat_map(|transaction| &transaction.queue);
+    changes(row)
+        || row.name == "exec"
+            && queued.any(|queued| find(&queued.arguments()).is_ok_and(|found| changes(found.row)))
+}
