@@ -267,6 +267,7 @@ fn sorted(elements: &[Value], width: usize) -> Vec<Vec<Value>> {
 pub fn reading(kind: &[u8]) -> (&'static [&'static str], Option<usize>) {
     match kind {
         b"hash" => (&["HGETALL", "KEY"], Some(2)),
+        b"list" => (&["LRANGE", "KEY", "0", "-1"], None),
         b"set" => (&["SMEMBERS", "KEY"], Some(1)),
         b"zset" => (&["ZRANGE", "KEY", "0", "-1", "WITHSCORES"], None),
         b"stream" => (&["XINFO", "STREAM", "KEY", "FULL", "COUNT", "0"], None),

@@ -50,5 +50,5 @@ fn kvasm_answers_as_redis_does() {
 
 #[test]
 fn new_keys_and_misses_are_announced_as_redis_does() {
-    check("KEgz$xnm");
+    check("KEg$lzxnm");
 }

@@ -6,7 +6,7 @@ pub(super) mod tracking;
 
 use filter::{ClientType, Filter};
 
-use super::help::help;
+use super::help::{help, wrong_arguments};
 use super::{Command, Context, Error, Flags, Group, Result, flag, integer};
 use crate::protocol::{Reply, Version};
 use crate::state::{Closing, Mailbox, Queued, ReplyMode, Session, TrackingMode};
@@ -52,6 +52,13 @@ const CLIENT: &[Command] = &[
         "Closes the connection with this address, or all that pass every filter.",
         "<ip:port | <[ID client-id] [TYPE <NORMAL | MASTER | REPLICA | PUBSUB>] [USER username] [ADDR ip:port] \
          [LADDR ip:port] [SKIPME <YES | NO>] [MAXAGE maxage]>>",
+    ),
+    Command::new("unblock", -3, unblock).flags(ADMIN).docs(
+        Group::Connection,
+        "5.0.0",
+        "O(log N) where N is the number of clients that wait",
+        "Ends the wait of another client for a key, as if its time were over or with an error.",
+        "client-id [TIMEOUT | ERROR]",
     ),
     Command::new("setname", 3, set_name).flags(OWN).docs(
         Group::Connection,
@@ -193,6 +200,7 @@ fn letters(ctx: &Context<'_>, session: &Session, mailbox: &Mailbox) -> String {
         ('O', session.is_monitor),
         ('P', session.is_subscriber()),
         ('x', session.transaction.is_some()),
+        ('b', ctx.server.waiting.get(session.id).is_some()),
         ('t', tracker.is_some()),
         ('R', tracker.is_some_and(|tracker| tracker.is_broken)),
         ('B', tracker.is_some_and(|tracker| tracker.mode == TrackingMode::Broadcast)),
@@ -223,6 +231,19 @@ fn kill(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
         (true, _) => Ok(Reply::OK),
         (false, killed) => Ok(Reply::Integer(killed)),
     }
+}
+
+fn unblock(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let reply = match args[3..] {
+        [] => Reply::NullArray,
+        [reason] if flag(reason, "TIMEOUT") => Reply::NullArray,
+        [reason] if flag(reason, "ERROR") => Reply::error("UNBLOCKED client unblocked via CLIENT UNBLOCK"),
+        [_] => return Err(Error::text("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
+        _ => return Err(wrong_arguments(args)),
+    };
+    let client = u64::try_from(integer(args[2])?).ok();
+    let unblocked = client.is_some_and(|client| ctx.server.answer_waiting(ctx.keyspace, client, reply));
+    Ok(Reply::flag(unblocked))
 }
 
 /// Refuses words that would break the lines of `CLIENT LIST`.

@@ -8,6 +8,7 @@ use super::{Command, Group, Run, all};
 const GROUPS: &[(Group, &str)] = &[
     (Group::String, "Strings"),
     (Group::Bitmap, "Bits of strings"),
+    (Group::List, "Lists"),
     (Group::Hash, "Hashes"),
     (Group::Set, "Sets"),
     (Group::HyperLogLog, "HyperLogLog"),

@@ -63,6 +63,25 @@ fn request(random: &mut fastrand::Rng) -> String {
         "bitop or K K K",
         "bitfield K set u7 N 99 incrby i5 3 N",
         "bitfield K overflow fail incrby u2 N 9",
+        "rpush K V V N",
+        "lpush K V",
+        "lpush K N N N N N N N N",
+        "rpushx K V V",
+        "lpop K",
+        "rpop K 3",
+        "lpop K 100",
+        "lset K -1 V",
+        "lset K 3 N",
+        "linsert K before N V",
+        "lrem K 0 N",
+        "lrem K -1 N",
+        "ltrim K 1 -2",
+        "ltrim K N N",
+        "lmove K K left right",
+        "rpoplpush K K",
+        "lmpop 2 K K left count 2",
+        "blpop K K 0",
+        "blmove K K right left 0",
         "hset K M V",
         "hset K M V M N M V",
         "hset K FIELDS",
@@ -204,7 +223,7 @@ fn every_write_can_be_undone_and_is_done_again_by_the_journal_alone() {
 #[test]
 fn a_refused_request_changes_nothing() {
     let mut fixture = Fixture::new();
-    fixture.check(&[("mset k0 x k1 9223372036854775807", "+OK")]);
+    fixture.check(&[("mset k0 x k1 9223372036854775807", "+OK"), ("rpush k2 a b", ":2")]);
     let (before, pending) = (snapshot(&mut fixture.keyspace), fixture.keyspace.journal().pending_bytes());
     for request in [
         "incr k0",
@@ -212,6 +231,12 @@ fn a_refused_request_changes_nothing() {
         "incrbyfloat k0 1",
         "decrby k1 -1",
         "setrange k0 536870912 x",
+        "rpush k0 x",
+        "lmove k2 k0 left left",
+        "lmpop 2 k3 k0 left",
+        "lset k2 5 x",
+        "lpop k2 -1",
+        "blmove k2 k0 left left 0",
         "setbit k0 0 2",
         "set k0 1 nx xx",
         "getex k0 ex 0",

@@ -11,6 +11,7 @@ mod arguments;
 mod assign;
 mod bitfield;
 mod bits;
+mod blocking;
 mod categories;
 mod client;
 mod config;
@@ -32,6 +33,8 @@ mod introspection;
 mod journal_tests;
 mod key_use;
 mod latency;
+mod list_pops;
+mod lists;
 mod memory;
 mod monitor;
 mod object;
@@ -54,6 +57,7 @@ mod transaction;
 mod trigger;
 
 pub use arguments::{ExpiryOption, flag, integer, unsigned};
+pub use blocking::Block;
 pub use counters::add_integer;
 pub use documentation::markdown;
 pub use secrets::redact;
@@ -94,6 +98,8 @@ pub enum Outcome {
     Execute,
     /// Call a procedure.
     Call(Call),
+    /// Let the client wait until a key is written.
+    Block(Box<Block>),
     /// Stop the server.
     Shutdown {
         /// Whether even a failing disk must not keep it from stopping.

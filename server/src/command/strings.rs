@@ -278,8 +278,8 @@ fn set_pairs(ctx: &mut Context<'_>, pairs: &[[&[u8]; 2]]) -> Result<()> {
 fn setrange(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let (database, key, bytes) = (ctx.session.database, args[1], args[3]);
     let offset = u64::try_from(integer(args[2])?).map_err(|_| Error::text("ERR offset is out of range"))?;
+    let length = ctx.keyspace.peek_string(database, key)?.map_or(0, StringValue::len);
     if bytes.is_empty() {
-        let length = ctx.keyspace.peek_string(database, key)?.map_or(0, StringValue::len);
         return Ok(length.into());
     }
     check_length(ctx, offset, bytes.len())?;
@@ -334,6 +334,11 @@ mod tests {
             ("exists none", ":0"),
             ("setrange none -1 x", "-ERR offset is out of range"),
             ("setrange none 536870911 xx", "-ERR string exceeds maximum allowed size (proto-max-bulk-len)"),
+            ("sadd set a", ":1"),
+            (
+                "setrange set 536870912 x",
+                "-WRONGTYPE Operation against a key holding the wrong kind of value",
+            ),
             ("getrange k a 1", "-ERR value is not an integer or out of range"),
             ("getdel k", "$12x\\x00\\x00yz"),
             ("getdel k", "nil"),

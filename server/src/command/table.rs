@@ -148,6 +148,8 @@ pub enum Group {
     String,
     /// Bits of strings.
     Bitmap,
+    /// Lists.
+    List,
     /// Hashes.
     Hash,
     /// Sets.
@@ -180,6 +182,7 @@ impl Group {
             Self::Generic => "generic",
             Self::String => "string",
             Self::Bitmap => "bitmap",
+            Self::List => "list",
             Self::Hash => "hash",
             Self::Set => "set",
             Self::HyperLogLog => "hyperloglog",
@@ -411,6 +414,8 @@ const GROUPS: &[&[Command]] = &[
     super::counters::COMMANDS,
     super::bits::COMMANDS,
     super::bitfield::COMMANDS,
+    super::lists::COMMANDS,
+    super::list_pops::COMMANDS,
     super::hashes::COMMANDS,
     super::field_expiry::COMMANDS,
     super::sets::COMMANDS,

@@ -97,6 +97,8 @@ impl Fixture {
             Run::Reply(run) => run(context, &arguments),
             Run::Outcome(run) => run(context, &arguments).map(|outcome| match outcome {
                 Outcome::Reply(reply) => reply,
+                // As in MULTI.
+                Outcome::Block(block) => block.refused,
                 other => panic!("{request}: {other:?}"),
             }),
             Run::Container => panic!("{request}: a container in a container"),

@@ -240,7 +240,8 @@ impl Engine {
             if too_much {
                 server.statistics.output_limit_disconnections += 1;
             }
-            if too_much || idle && !session.is_subscriber() {
+            let waits = session.is_subscriber() || server.waiting.get(session.id).is_some();
+            if too_much || idle && !waits {
                 handle.mailbox.close(Closing::Now);
             }
         }

@@ -5,12 +5,33 @@ use super::core::Core;
 use super::limits::GROUP_BYTES;
 use crate::keyspace::{Event, EventClasses};
 use crate::options::AppendFsync;
-use crate::state::{PubSub, Session};
+use crate::state::{ClientId, PubSub, Session};
+
+/// Whose transaction ends.
+#[derive(Clone, Copy)]
+pub(super) struct Author<'a> {
+    /// The client whose command it was.
+    pub client: Option<&'a Session>,
+    /// The client whose command led to it and has not ended yet. Its session is not in the registry either.
+    pub cause: Option<&'a Session>,
+}
+
+impl<'a> Author<'a> {
+    /// The session of a client whose command is running.
+    pub fn running(self, id: ClientId) -> Option<&'a Session> {
+        [self.client, self.cause].into_iter().flatten().find(|session| session.id == id)
+    }
+}
 
 impl Engine {
-    /// Ends the transaction: journal, notifications, published messages, what cached keys have changed.
-    /// `by` is the client whose command it was.
+    /// Ends the transaction, and serves those who waited for what it wrote. `by` is the client whose command it was.
     pub(super) fn finish_transaction(&mut self, by: Option<&Session>) {
+        self.commit_transaction(Author { client: by, cause: None });
+        self.serve_waiting(by);
+    }
+
+    /// Ends the transaction: journal, notifications, published messages, what cached keys have changed.
+    pub(super) fn commit_transaction(&mut self, by: Author<'_>) {
         let core = self.core();
         let events = core.keyspace.commit();
         if core.server.is_observed() {
@@ -30,7 +51,7 @@ impl Engine {
     pub(super) fn suspend_transaction(&mut self, by: Option<&Session>) {
         self.core().keyspace.keep_pages();
         self.core().shown.clear();
-        self.finish_transaction(by);
+        self.commit_transaction(Author { client: by, cause: None });
     }
 
     fn flush_when_large(&mut self) {

@@ -173,6 +173,7 @@ impl Core {
         }
         match outcome? {
             Outcome::Reply(reply) => Ok(reply),
+            Outcome::Block(block) => Ok(block.refused),
             _ => Err(Error::text("ERR This Redis command is not allowed from script")),
         }
     }

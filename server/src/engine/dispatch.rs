@@ -1,6 +1,7 @@
 //! The way of one request: found, checked, queued or run, answered.
 
 use std::rc::Rc;
+use std::time::Instant;
 
 use super::limits::{MAX_QUEUED_BYTES, MAX_QUOTED_LEN, MAX_RETRIES};
 use super::persistence::Wait;
@@ -17,6 +18,9 @@ pub enum Step {
     Done,
     /// It is to be executed again after this.
     Wait(Wait),
+    /// Its command waits for a key to be written, until then at the latest. It is to be executed again when the answer is
+    /// in the mailbox.
+    Block(Option<Instant>),
     /// It is answered, and the connection is to be closed.
     Close,
     /// The server is to stop; `force` says that nothing may keep it.
@@ -38,6 +42,7 @@ enum Answer {
         force: bool,
     },
     Wait(Wait),
+    Block(Option<Instant>),
 }
 
 /// A request that has been found in the table.
@@ -59,6 +64,10 @@ impl Engine {
         arguments: &[&[u8]],
         output: &mut Vec<u8>,
     ) -> Step {
+        if let Some(reply) = mailbox.take_answer() {
+            send(session, &reply, output);
+            return Step::Done;
+        }
         if session.reply_mode == ReplyMode::SkipNext {
             session.reply_mode = ReplyMode::Skip;
         }
@@ -96,6 +105,8 @@ impl Engine {
                 self.suspend_transaction(Some(session));
                 return Step::Wait(wait);
             }
+            // The answer comes when it is served.
+            Ok(Answer::Block(deadline)) => (Reply::Sequence(Vec::new()), Step::Block(deadline)),
             Ok(Answer::Queued) => {
                 ran = None;
                 (Reply::simple("QUEUED"), Step::Done)
@@ -117,7 +128,9 @@ impl Engine {
             self.core().server.tracking.end_caching(session.id);
         }
         self.finish_transaction(Some(session));
-        send(session, &reply, output);
+        if !matches!(step, Step::Block(_)) {
+            send(session, &reply, output);
+        }
         step
     }
 
@@ -195,6 +208,7 @@ impl Engine {
             Outcome::Reply(reply) => Answer::Reply(reply),
             Outcome::Close(reply) => Answer::Close(reply),
             Outcome::Shutdown { force } => Answer::Shutdown { force },
+            Outcome::Block(block) => Answer::Block(self.block(session, *block)),
             Outcome::Execute => Answer::Reply(self.execute_queue(session, mailbox)?),
             // `perform` has made the call.
             Outcome::Call(_) => Answer::Reply(Reply::Null),
@@ -303,7 +317,7 @@ impl Engine {
         let (time_us, count) = match &session.retry {
             Some(retry) => {
                 if let Some(reason) = retry.load.failure_of(needs) {
-                    return Err(format!("ERR the data cannot be read from disk: {reason}").into());
+                    return Err(Error::Reply(unreadable(&reason)));
                 }
                 (retry.time_us, retry.count)
             }
@@ -316,6 +330,11 @@ impl Engine {
         session.retry = Some(Retry { time_us, count: count + 1, load: Rc::clone(&load) });
         Ok(Answer::Wait(Wait::Loaded(load)))
     }
+}
+
+/// What is said when something that a request needs cannot be read.
+pub(super) fn unreadable(reason: &str) -> ErrorReply {
+    format!("ERR the data cannot be read from disk: {reason}").into()
 }
 
 const TOO_MANY_RETRIES: &str = "ERR the request needed too many keys from disk that it did not name";

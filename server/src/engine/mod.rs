@@ -5,6 +5,7 @@
 //! waits and comes again.
 //!
 //! - `dispatch`: the checks and one command, `transaction`: EXEC, `pause`: what has to wait for a client's sake,
+//! - `waiting`: commands that wait for a key,
 //! - `call`: procedures, `core`: what they may reach, `cascade`: triggers,
 //! - `commit`: what happens when a transaction ends, `account`: what is counted, `monitor` and `tracking`: who is shown
 //!   what ran, or told what it changed,
@@ -26,6 +27,7 @@ mod start;
 mod tests;
 mod tracking;
 mod transaction;
+mod waiting;
 
 pub use background::{run_store_events, run_timers, settle};
 pub use dispatch::Step;
@@ -39,10 +41,11 @@ use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use self::core::Core;
 use self::persistence::Persistence;
+use crate::keyspace::Key;
 use crate::options::Options;
 use crate::procedure::Runtime;
 use crate::protocol::RequestLimits;
-use crate::state::{ClientId, Mailbox, Session};
+use crate::state::{ClientId, Load, Mailbox, Session};
 
 /// The engine, shared by the tasks of the one thread that it runs on.
 pub type Shared = Rc<RefCell<Engine>>;
@@ -66,6 +69,8 @@ pub struct Engine {
     runtime: Runtime<Core>,
     persistence: Persistence,
     clock: Clock,
+    /// Keys that were written, and whose waiting clients need something from disk first.
+    unserved: Vec<((u8, Key), Rc<Load>)>,
 }
 
 /// Time: read once for each command, monotonic within a run of commands.
@@ -127,6 +132,7 @@ impl Engine {
     /// Forgets a client that has gone.
     pub fn disconnect(&mut self, id: ClientId) {
         let core = self.core();
+        core.server.waiting.remove(&mut core.keyspace, id);
         core.keyspace.unwatch(id);
         core.server.pubsub.remove(id);
         core.server.monitors.remove(&id);

@@ -443,6 +443,7 @@ impl Engine {
             }
         }
         self.forget_absent();
+        self.resume_serving();
     }
 
     /// Tidies up what the disk says by itself. A read that is under way may have seen it as it was when it was asked.

@@ -82,6 +82,7 @@ pub fn open(
         core: Some(core),
         persistence: Persistence::new(store, last_group, applied),
         clock: Clock::new(),
+        unserved: Vec::new(),
     };
     engine.update_listeners();
     Ok((Rc::new(RefCell::new(engine)), events))

@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+use super::commit::Author;
 use super::core::Core;
 use crate::command::{Command, Flags};
 use crate::keyspace::{Key, Touched};
@@ -83,9 +84,8 @@ impl Core {
         self.server.tracking.remember(client, key, max_keys);
     }
 
-    /// Tells clients what a transaction has changed that they have read, or that their prefixes name. `by` is whose
-    /// transaction it was.
-    pub fn invalidate(&mut self, by: Option<&Session>) {
+    /// Tells clients what a transaction has changed that they have read, or that their prefixes name.
+    pub fn invalidate(&mut self, by: Author<'_>) {
         let touched = self.keyspace.take_touched();
         let mut reads = std::mem::take(&mut self.reads).into_iter().peekable();
         let mut broadcasts: BTreeMap<Vec<u8>, BTreeSet<Key>> = BTreeMap::new();
@@ -126,11 +126,11 @@ impl Core {
         const AT_ONCE: usize = 10_000;
         let max_keys = self.server.options.tracking_table_max_keys;
         self.server.tracking.shrink(max_keys, AT_ONCE);
-        self.invalidate(None);
+        self.invalidate(Author { client: None, cause: None });
     }
 
     /// A whole database has changed, which is told to everybody, own change or not.
-    fn invalidate_all(&mut self, by: Option<&Session>) {
+    fn invalidate_all(&mut self, by: Author<'_>) {
         self.server.tracking.forget_all();
         let clients: Vec<ClientId> = self.server.tracking.clients().collect();
         for id in clients {
@@ -138,8 +138,8 @@ impl Core {
         }
     }
 
-    fn tell_all(&mut self, by: Option<&Session>, clients: &[ClientId], changed: &Changed<'_>) {
-        let own = by.map(|session| session.id);
+    fn tell_all(&mut self, by: Author<'_>, clients: &[ClientId], changed: &Changed<'_>) {
+        let own = by.client.map(|session| session.id);
         for id in clients {
             let is_own = own == Some(*id);
             if !(is_own && self.server.tracking.get(*id).is_some_and(|tracker| tracker.no_loop)) {
@@ -149,7 +149,7 @@ impl Core {
     }
 
     /// Tells a client, or the one to which it redirects.
-    fn tell(&mut self, by: Option<&Session>, id: ClientId, changed: &Changed<'_>) {
+    fn tell(&mut self, by: Author<'_>, id: ClientId, changed: &Changed<'_>) {
         let Some(tracker) = self.server.tracking.get(id) else { return };
         let redirect = tracker.redirect;
         let Some(receiver) = Receiver::find(&self.server, by, redirect.unwrap_or(id)) else {
@@ -167,7 +167,7 @@ impl Core {
         receiver.mailbox.post(Reply::Push(parts), changed.bytes());
     }
 
-    fn tell_of_broken_redirection(&mut self, by: Option<&Session>, id: ClientId, gone: ClientId) {
+    fn tell_of_broken_redirection(&mut self, by: Author<'_>, id: ClientId, gone: ClientId) {
         if let Some(tracker) = self.server.tracking.get_mut(id) {
             tracker.is_broken = true;
         }
@@ -188,11 +188,9 @@ struct Receiver {
 }
 
 impl Receiver {
-    /// `running` is the client whose command runs: its session is not in the registry.
-    fn find(server: &Server, running: Option<&Session>, id: ClientId) -> Option<Self> {
+    fn find(server: &Server, by: Author<'_>, id: ClientId) -> Option<Self> {
         let handle = server.clients.get(id)?;
-        let running = running.filter(|session| session.id == id);
-        let session = handle.session.as_deref().or(running)?;
+        let session = handle.session.as_deref().or(by.running(id))?;
         let mailbox = Rc::clone(&handle.mailbox);
         Some(Self { mailbox, version: session.version, is_subscriber: session.is_subscriber() })
     }

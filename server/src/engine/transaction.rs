@@ -111,6 +111,7 @@ impl Engine {
         }
         let reply = match self.perform(session, Some(mailbox), found.row, &arguments) {
             Ok(Outcome::Reply(reply) | Outcome::Close(reply)) => reply,
+            Ok(Outcome::Block(block)) => block.refused,
             Ok(_) => Reply::error("ERR Command not allowed inside a transaction"),
             Err(Error::Reply(text)) => Reply::Error(text),
             Err(Error::NotResident(need)) => return Err(need),

@@ -135,6 +135,22 @@ pub mod events {
     pub const INCRBY: EventKind = EventKind::new("incrby", EventClasses::STRING);
     /// `INCRBYFLOAT`.
     pub const INCRBYFLOAT: EventKind = EventKind::new("incrbyfloat", EventClasses::STRING);
+    /// `LPUSH`, and what moves an element to the left of a list.
+    pub const LPUSH: EventKind = EventKind::new("lpush", EventClasses::LIST);
+    /// `RPUSH`, and what moves an element to the right of a list.
+    pub const RPUSH: EventKind = EventKind::new("rpush", EventClasses::LIST);
+    /// `LPOP`, and what else takes an element from the left of a list.
+    pub const LPOP: EventKind = EventKind::new("lpop", EventClasses::LIST);
+    /// `RPOP`, and what else takes an element from the right of a list.
+    pub const RPOP: EventKind = EventKind::new("rpop", EventClasses::LIST);
+    /// `LINSERT`.
+    pub const LINSERT: EventKind = EventKind::new("linsert", EventClasses::LIST);
+    /// `LSET`.
+    pub const LSET: EventKind = EventKind::new("lset", EventClasses::LIST);
+    /// `LREM`.
+    pub const LREM: EventKind = EventKind::new("lrem", EventClasses::LIST);
+    /// `LTRIM`, even if it removes nothing.
+    pub const LTRIM: EventKind = EventKind::new("ltrim", EventClasses::LIST);
     /// `HSET`, `HMSET` and `HSETNX`.
     pub const HSET: EventKind = EventKind::new("hset", EventClasses::HASH);
     /// `HDEL`.
@@ -243,6 +259,14 @@ pub mod events {
         APPEND,
         INCRBY,
         INCRBYFLOAT,
+        LPUSH,
+        RPUSH,
+        LPOP,
+        RPOP,
+        LINSERT,
+        LSET,
+        LREM,
+        LTRIM,
         HSET,
         HDEL,
         HINCRBY,

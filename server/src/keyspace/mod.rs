@@ -231,6 +231,21 @@ impl Keyspace {
         self.watchers.unwatch(watcher);
     }
 
+    /// Says whether clients wait for a key, so that [`Self::next_ready`] tells when it was written.
+    pub fn set_awaited(&mut self, database: u8, key: &Key, is_awaited: bool) {
+        self.watchers.set_awaited(database, key, is_awaited);
+    }
+
+    /// The awaited key, with the number of its database, that a committed transaction touched first, once.
+    pub fn next_ready(&mut self) -> Option<(u8, Key)> {
+        self.watchers.next_ready()
+    }
+
+    /// Has [`Self::next_ready`] tell a key again.
+    pub fn set_ready(&mut self, key: (u8, Key)) {
+        self.watchers.set_ready(key);
+    }
+
     /// Lets keys stay whose time has come, although nobody sees them; only while nothing may be written.
     pub fn hold_expiry(&mut self, is_held: bool) {
         self.expiry_held = is_held;

@@ -1,7 +1,8 @@
-//! WATCH: which connections want to know that a key was touched.
+//! Keys that somebody has an eye on: those of WATCH, whose connections want to know that a key was touched, and those
+//! that clients wait for, of which the engine wants to know.
 
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::Key;
 use super::observe::Observer;
@@ -9,15 +10,31 @@ use super::observe::Observer;
 /// A connection, as the keyspace knows it.
 pub type WatcherId = u64;
 
-/// The watched keys of all connections.
+/// Who has an eye on a key.
+#[derive(Debug, Default)]
+struct Interest {
+    watchers: Vec<WatcherId>,
+    /// Whether clients wait for it to be written.
+    is_awaited: bool,
+}
+
+impl Interest {
+    fn is_gone(&self) -> bool {
+        self.watchers.is_empty() && !self.is_awaited
+    }
+}
+
+/// The watched and awaited keys of all connections.
 #[derive(Debug, Default)]
 pub(super) struct Watchers {
-    keys: HashMap<(u8, Key), Vec<WatcherId>>,
+    keys: HashMap<(u8, Key), Interest>,
     /// The same the other way round: what each connection watches.
     by_watcher: HashMap<WatcherId, Vec<(u8, Key)>>,
     dirty: HashSet<WatcherId>,
-    /// Watched keys that the current transaction touched; they count when it commits.
+    /// Keys of these that the current transaction touched; they count when it commits.
     touched: Vec<(u8, Key)>,
+    /// Awaited keys that committed transactions have touched, in that order.
+    ready: VecDeque<(u8, Key)>,
     /// Told of every touched key, watched or not.
     pub observer: Observer,
 }
@@ -25,7 +42,7 @@ pub(super) struct Watchers {
 impl Watchers {
     pub fn watch(&mut self, watcher: WatcherId, database: u8, key: &[u8]) {
         let key = (database, Key::new(key));
-        let watchers = self.keys.entry(key.clone()).or_default();
+        let watchers = &mut self.keys.entry(key.clone()).or_default().watchers;
         if !watchers.contains(&watcher) {
             watchers.push(watcher);
             self.by_watcher.entry(watcher).or_default().push(key);
@@ -35,10 +52,10 @@ impl Watchers {
     pub fn unwatch(&mut self, watcher: WatcherId) {
         self.dirty.remove(&watcher);
         for key in self.by_watcher.remove(&watcher).unwrap_or_default() {
-            if let Entry::Occupied(mut watchers) = self.keys.entry(key) {
-                watchers.get_mut().retain(|other| *other != watcher);
-                if watchers.get().is_empty() {
-                    watchers.remove();
+            if let Entry::Occupied(mut interest) = self.keys.entry(key) {
+                interest.get_mut().watchers.retain(|other| *other != watcher);
+                if interest.get().is_gone() {
+                    interest.remove();
                 }
             }
         }
@@ -46,6 +63,22 @@ impl Watchers {
 
     pub fn is_dirty(&self, watcher: WatcherId) -> bool {
         self.dirty.contains(&watcher)
+    }
+
+    /// Notes whether clients wait for a key.
+    pub fn set_awaited(&mut self, database: u8, key: &Key, is_awaited: bool) {
+        match self.keys.entry((database, key.clone())) {
+            Entry::Occupied(mut interest) => {
+                interest.get_mut().is_awaited = is_awaited;
+                if interest.get().is_gone() {
+                    interest.remove();
+                }
+            }
+            Entry::Vacant(vacant) if is_awaited => {
+                vacant.insert(Interest { is_awaited, ..Interest::default() });
+            }
+            Entry::Vacant(_) => {}
+        }
     }
 
     /// What a connection watches.
@@ -57,13 +90,14 @@ impl Watchers {
         self.observer.touch(database, key);
         if !self.keys.is_empty() {
             let key = (database, Key::new(key));
-            if self.keys.contains_key(&key) {
+            // Often one key is touched again and again.
+            if self.keys.contains_key(&key) && self.touched.last() != Some(&key) {
                 self.touched.push(key);
             }
         }
     }
 
-    /// The watched keys of one database.
+    /// The watched and awaited keys of one database.
     pub fn keys_of(&self, database: u8) -> Vec<Key> {
         self.keys.keys().filter(|(number, _)| *number == database).map(|(_, key)| key.clone()).collect()
     }
@@ -79,9 +113,21 @@ impl Watchers {
     pub fn commit(&mut self) {
         self.observer.commit();
         for key in self.touched.drain(..) {
-            if let Some(watchers) = self.keys.get(&key) {
-                self.dirty.extend(watchers);
+            if let Some(interest) = self.keys.get(&key) {
+                self.dirty.extend(&interest.watchers);
+                if interest.is_awaited {
+                    self.ready.push_back(key);
+                }
             }
         }
+    }
+
+    /// Notes that whoever waits for a key is to have a look at it.
+    pub fn set_ready(&mut self, key: (u8, Key)) {
+        self.ready.push_back(key);
+    }
+
+    pub fn next_ready(&mut self) -> Option<(u8, Key)> {
+        self.ready.pop_front()
     }
 }

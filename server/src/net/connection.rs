@@ -5,11 +5,13 @@ use std::future::poll_fn;
 use std::io;
 use std::rc::Rc;
 use std::task::{Poll, ready};
+use std::time::Instant;
 
 use smallvec::SmallVec;
 use tokio::io::{AsyncRead, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout_at;
 
 use crate::engine::limits::{KEPT_BUFFER_BYTES, OUTPUT_HIGH_WATER_BYTES, READ_BYTES};
 use crate::engine::{EndOnPanic, Engine, Shared, Signals, Step, Wait};
@@ -59,6 +61,8 @@ enum Pause {
     Output,
     /// The next request has to wait.
     Wait(Wait),
+    /// The next request waits for its answer, until then at the latest.
+    Block(Option<Instant>),
     /// The connection is to be closed when the output is sent.
     Close,
     /// The server is to stop.
@@ -110,6 +114,11 @@ impl Connection {
                         return Ok(());
                     }
                 }
+                Pause::Block(deadline) => {
+                    if !self.wait_until_answered(deadline).await? {
+                        return Ok(());
+                    }
+                }
                 Pause::NeedInput => {
                     if self.mailbox.closing().is_some() || !self.receive().await? {
                         return Ok(());
@@ -128,11 +137,11 @@ impl Connection {
         let mut engine = engine.borrow_mut();
         let Some(mut session) = engine.begin_batch(self.id) else { return Pause::Close };
         let (executed, pause) = self.execute_batch(&mut engine, &mut session);
-        if !matches!(pause, Pause::Wait(_)) || executed > 0 {
+        if !matches!(pause, Pause::Wait(_) | Pause::Block(_)) || executed > 0 {
             self.input.drain(..executed);
         }
         session.query_buffer_bytes = self.input.len();
-        let too_much = self.input.len() as u64 > engine.options().client_query_buffer_limit;
+        let too_much = self.has_too_much_input(&engine);
         self.barrier = self.barrier.max(engine.barrier());
         engine.end_batch(session, executed);
         if self.input.is_empty() && self.input.capacity() > KEPT_BUFFER_BYTES {
@@ -182,6 +191,7 @@ impl Connection {
             match engine.execute(session, &self.mailbox, &arguments, &mut self.output) {
                 Step::Done => executed += length,
                 Step::Wait(wait) => return (executed, Pause::Wait(wait)),
+                Step::Block(deadline) => return (executed, Pause::Block(deadline)),
                 Step::Close => return (executed + length, Pause::Close),
                 Step::Shutdown { force } => return (executed + length, Pause::Shutdown { force }),
             }
@@ -289,6 +299,35 @@ impl Connection {
         }
     }
 
+    /// Waits until the answer to a command that waits is there; `false` when the connection is to be closed instead.
+    async fn wait_until_answered(&mut self, deadline: Option<Instant>) -> io::Result<bool> {
+        while !self.mailbox.is_answered() {
+            if self.mailbox.closing().is_some() || self.has_too_much_input(&self.engine.borrow()) {
+                return Ok(false);
+            }
+            self.collect_mail();
+            if !self.output.is_empty() {
+                self.send().await?;
+                continue;
+            }
+            // What arrives meanwhile is kept; that nothing will arrive any more has to be noticed.
+            let is_open = match deadline {
+                None => self.receive().await?,
+                Some(deadline) => match timeout_at(deadline.into(), self.receive()).await {
+                    Ok(received) => received?,
+                    Err(_) => {
+                        self.engine.borrow_mut().time_out(self.id);
+                        continue;
+                    }
+                },
+            };
+            if !is_open {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     /// Waits for input or mail; `false` when the client has gone.
     async fn receive(&mut self) -> io::Result<bool> {
         let Self { stream, input, mailbox, parser, .. } = self;
@@ -309,6 +348,10 @@ impl Connection {
             }) => Ok(received? > 0),
             () = mailbox.filled() => Ok(true),
         }
+    }
+
+    fn has_too_much_input(&self, engine: &Engine) -> bool {
+        self.input.len() as u64 > engine.options().client_query_buffer_limit
     }
 
     /// Asks the server to stop; `true` when it does not, which the client is told.

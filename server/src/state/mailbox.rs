@@ -1,4 +1,5 @@
-//! What waits to be sent to one client without its asking: published messages, and the order to close.
+//! What comes for one client while it does not ask: published messages, the answer to a command that waited, and the
+//! order to close.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -24,6 +25,8 @@ pub struct Mailbox {
     messages: RefCell<VecDeque<(Reply, usize)>>,
     /// The sum of these estimates.
     bytes: Cell<usize>,
+    /// To the command that waits.
+    answer: RefCell<Option<Reply>>,
     closing: Cell<Option<Closing>>,
     /// Since when more waits than the soft limit allows.
     above_since: Cell<Option<Instant>>,
@@ -44,6 +47,24 @@ impl Mailbox {
         let (message, bytes) = self.messages.borrow_mut().pop_front()?;
         self.bytes.set(self.bytes.get() - bytes);
         Some(message)
+    }
+
+    /// Leaves the answer to the command that waits.
+    pub fn answer(&self, reply: Reply) {
+        *self.answer.borrow_mut() = Some(reply);
+        self.arrived.notify_one();
+    }
+
+    /// Whether the answer has come.
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        self.answer.borrow().is_some()
+    }
+
+    /// Takes the answer.
+    #[must_use]
+    pub fn take_answer(&self) -> Option<Reply> {
+        self.answer.borrow_mut().take()
     }
 
     /// Bytes that wait.
@@ -88,9 +109,9 @@ impl Mailbox {
         self.closing.get()
     }
 
-    /// Waits until something is there: a message, or the order to end.
+    /// Waits until something is there: a message, an answer, or the order to end.
     pub async fn filled(&self) {
-        while self.is_empty() && self.closing().is_none() {
+        while self.is_empty() && !self.is_answered() && self.closing().is_none() {
             self.arrived.notified().await;
         }
     }

@@ -15,6 +15,7 @@ mod session;
 mod slowlog;
 mod statistics;
 mod tracking;
+mod waiting;
 
 pub use clients::{ClientId, Clients, Handle};
 pub use latency::{LatencyHistogram, LatencyMonitor, LatencySample, LatencySeries};
@@ -27,14 +28,17 @@ pub use session::{Queued, ReplyMode, Retry, Session, Transaction};
 pub use slowlog::{SlowLog, SlowLogEntry};
 pub use statistics::{CommandStatistics, Statistics};
 pub use tracking::{Tracker, Tracking, TrackingMode};
+pub use waiting::{Waiter, Waiting};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::rc::Rc;
 use std::time::Instant;
 
+use crate::keyspace::Keyspace;
 use crate::options::Options;
 use crate::procedure::LogLevel;
+use crate::protocol::Reply;
 use crate::trigger::Triggers;
 
 /// What the store tells of itself, for INFO.
@@ -79,6 +83,8 @@ pub struct Server {
     pub config_file: Option<PathBuf>,
     /// The connected clients.
     pub clients: Clients,
+    /// Clients whose commands wait for a key to be written.
+    pub waiting: Waiting,
     /// Channels and their subscribers.
     pub pubsub: PubSub,
     /// Who caches what, to be told when it changes.
@@ -125,6 +131,7 @@ impl Server {
             options,
             config_file,
             clients: Clients::default(),
+            waiting: Waiting::default(),
             pubsub: PubSub::default(),
             tracking: Tracking::default(),
             monitors: BTreeMap::new(),
@@ -139,6 +146,17 @@ impl Server {
             run_id,
             started: Instant::now(),
         }
+    }
+
+    /// Answers a command that waits, which then waits no longer; says whether it did.
+    pub fn answer_waiting(&mut self, keyspace: &mut Keyspace, client: ClientId, reply: Reply) -> bool {
+        if self.waiting.remove(keyspace, client).is_none() {
+            return false;
+        }
+        if let Some(handle) = self.clients.get(client) {
+            handle.mailbox.answer(reply);
+        }
+        true
     }
 
     /// Whether anybody wants to know what commands do.

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 
 use super::{ClientId, Load};
+use crate::keyspace::Key;
 use crate::protocol::{Reply, Version};
 
 /// Which replies a client wants, as set with `CLIENT REPLY`.
@@ -112,6 +113,8 @@ pub struct Session {
     pub retry: Option<Retry>,
     /// Where random numbers of the procedure that it calls start.
     pub seed: Option<u64>,
+    /// The key that was written, while a command that waited for it is run again.
+    pub woken_by: Option<Key>,
     /// Whether it watches keys.
     pub watching: bool,
     /// How many channels it is subscribed to.
@@ -162,6 +165,7 @@ impl Session {
             queued_bytes: 0,
             retry: None,
             seed: None,
+            woken_by: None,
             watching: false,
             channels: 0,
             patterns: 0,

@@ -20,6 +20,7 @@ pub const SUBSCRIBERS: std::ops::Range<usize> = 2..4;
 /// The groups of commands of one type each, which are equally frequent.
 const TYPES: &[&[&str]] = &[
     templates::HASHES,
+    templates::LISTS,
     templates::SETS,
     templates::SORTED_SETS,
     templates::GEO,

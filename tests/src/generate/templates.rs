@@ -69,6 +69,39 @@ pub const DATA: &[&str] = &[
     "DBSIZE",
 ];
 
+/// Lists; as [`HASHES`].
+pub const LISTS: &[&str] = &[
+    "LPUSH list elements",
+    "RPUSH list elements",
+    "RPUSH list elements",
+    "LPUSHX list elements",
+    "RPUSHX list elements",
+    "LPOP list",
+    "RPOP list",
+    "LPOP list index",
+    "RPOP list index",
+    "LLEN list",
+    "LINDEX list index",
+    "LSET list index element",
+    "LINSERT list where element element",
+    "LRANGE list 0 -1",
+    "LRANGE list index index",
+    "LREM list index element",
+    "LTRIM list 1 -2",
+    "LTRIM list index index",
+    "LPOS list element {RANK index|COUNT index|MAXLEN index}",
+    "LMOVE list list side side",
+    "RPOPLPUSH list list",
+    "LMPOP 1 list side",
+    "LMPOP 2 list list side {COUNT index}",
+    "LMPOP index list list side",
+    "BLPOP list list timeout",
+    "BRPOP list list timeout",
+    "BLMOVE list list side side timeout",
+    "BRPOPLPUSH list list timeout",
+    "BLMPOP timeout 2 list list side {COUNT index}",
+];
+
 /// Hashes. What is random in its effect or its reply is asked so that it is not.
 pub const HASHES: &[&str] = &[
     "HSET hash fields",
@@ -254,6 +287,8 @@ pub const SESSION: &[&str] = &[
     "CLIENT INFO",
     "CLIENT LIST {TYPE value|ID index|ID 0}",
     "CLIENT KILL value",
+    "CLIENT UNBLOCK index",
+    "CLIENT UNBLOCK 0 {TIMEOUT|ERROR|value}",
     "CLIENT KILL {ID 0|TYPE value|ADDR 1.2.3.4:5|LADDR 1.2.3.4:5|USER nobody}",
     "CLIENT garbage",
     "CONFIG GET option",

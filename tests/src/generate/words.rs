@@ -8,6 +8,7 @@ const KEYS: &[&[u8]] =
     &[b"a", b"b", b"c", b"d", b"e", b"key:1", b"key:2", b"{tag}x", b"", b"\x00\xff\r\n", b"A"];
 const HASHES: &[&[u8]] = &[b"hash:1", b"hash:2", b"hash:3"];
 const SORTED_SETS: &[&[u8]] = &[b"z", b"y", b"zset:1", b"many"];
+const LISTS: &[&[u8]] = &[b"list:1", b"list:2", b"list:3"];
 const SETS: &[&[u8]] = &[b"set:1", b"set:2", b"set:3", b"set:4"];
 const NUMBERS: &[&str] = &[
     "0",
@@ -141,6 +142,15 @@ const COMMAND_NAMES: &[&str] = &[
     "georadius",
     "hello",
     "publish",
+    "lpush",
+    "lpop",
+    "linsert",
+    "lmove",
+    "lmpop",
+    "blpop",
+    "blmove",
+    "blmpop",
+    "client|unblock",
 ];
 // Redis 7.0 wants at least one argument of a command whose keys are asked for, Redis 7.2 none.
 const COMMANDS: &[&str] = &[
@@ -173,6 +183,12 @@ const COMMANDS: &[&str] = &[
     "GEORADIUS a 1 2 3 m STORE b",
     "GEORADIUS a 1 2 3 m",
     "GEOSEARCHSTORE a b FROMMEMBER c BYRADIUS 1 m",
+    "RPUSH a b",
+    "LMOVE a b LEFT LEFT",
+    "LMPOP 2 a b LEFT",
+    "BLPOP a b 0",
+    "BLMPOP 0 1 a LEFT",
+    "BRPOPLPUSH a b 0",
 ];
 
 const LEX_SETS: &[&str] = &["lex:1", "lex:2"];
@@ -297,7 +313,12 @@ impl<'a> Words<'a> {
                 let count = self.random.usize(1..4);
                 return arguments.extend((0..count).map(|_| self.key_among(SETS)));
             }
-            "field" | "member" => return arguments.push(self.element()),
+            "list" => return arguments.push(self.key_among(LISTS)),
+            "elements" => {
+                let count = if self.random.u32(..20) == 0 { 400 } else { self.random.usize(1..6) };
+                return arguments.extend((0..count).map(|_| self.element()));
+            }
+            "field" | "member" | "element" => return arguments.push(self.element()),
             "members" => {
                 let count = self.random.usize(1..6);
                 return arguments.extend((0..count).map(|_| self.element()));
@@ -362,7 +383,8 @@ impl<'a> Words<'a> {
             }
             "fields" => {
                 for _ in 0..self.random.usize(1..4) {
-                    arguments.extend([self.pick(&["f", "f", "f", "g", ""]).as_bytes().to_vec(), self.value()]);
+                    arguments
+                        .extend([self.pick(&["f", "f", "f", "g", ""]).as_bytes().to_vec(), self.value()]);
                 }
                 return;
             }
@@ -385,6 +407,10 @@ impl<'a> Words<'a> {
             "float" => FLOATS,
             "index" => INDEXES,
             "offset" => OFFSETS,
+            "side" => &["LEFT", "RIGHT", "LEFT", "RIGHT", "left", "Right", "up"],
+            "where" => &["BEFORE", "AFTER", "before", "After", "beside"],
+            // Nobody pushes while one waits; what is longer than that would only take time.
+            "timeout" => &["0.001", "0.001", "0.002", "1e-3", "-1", "abc", ""],
             "bit-offset" => BIT_OFFSETS,
             "field-offset" => FIELD_OFFSETS,
             "type" => TYPES,

@@ -1,5 +1,5 @@
 //! The sections of `INFO` and their fields: those that clients and tools of Redis read, and our own, which begin with
-//! `kvasm_`. What does not exist here (replicas, forks, blocked clients) has the value of a Redis that does not use it.
+//! `kvasm_`. What does not exist here (replicas, forks) has the value of a Redis that does not use it.
 
 use std::fs;
 
@@ -66,9 +66,9 @@ fn clients(ctx: &Context<'_>, fields: &mut Fields) {
     fields.add("connected_clients", ctx.server.clients.len());
     fields.add("cluster_connections", 0);
     fields.add("maxclients", ctx.server.options.maxclients);
-    fields.add("blocked_clients", 0);
+    fields.add("blocked_clients", ctx.server.waiting.len());
     fields.add("tracking_clients", ctx.server.tracking.client_count());
-    fields.add("clients_in_timeout_table", 0);
+    fields.add("clients_in_timeout_table", ctx.server.waiting.timed());
 }
 
 fn memory(ctx: &Context<'_>, fields: &mut Fields) {

@@ -1,0 +1,101 @@
+//! What commands that may wait have in common: BLPOP, XREAD and their relatives.
+//!
+//! Such a command looks for what it wants, and when there is nothing, gives [`Outcome::Block`]. The engine then runs it
+//! again, as a transaction of its own, each time that one of its keys was written by others, until it gives a reply or
+//! its time is over. Where nobody can wait, in MULTI and in procedures, [`Block::refused`] is the reply.
+//!
+//! [`Outcome::Block`]: super::Outcome::Block
+
+use std::ops::Range;
+use std::time::Duration;
+
+use super::{Error, Result};
+use crate::protocol::Reply;
+use crate::state::{Queued, Session};
+use crate::types::{Kind, parse_float};
+
+/// A command that waits until one of its keys is written.
+#[derive(Debug)]
+pub struct Block {
+    /// The command that is run again. It may differ from what the client sent where that depends on the time.
+    pub request: Queued,
+    /// Which of its arguments are the keys.
+    pub keys: Range<usize>,
+    /// The type that a key must have for the command to be run again.
+    pub kind: Kind,
+    /// Whether it is run again, too, when a key is gone or has another type; it then answers an error.
+    pub wakes_when_gone: bool,
+    /// For how long it waits; `None` is for ever. Then the answer is a null.
+    pub timeout: Option<Duration>,
+    /// What is answered where nobody can wait.
+    pub refused: Reply,
+}
+
+impl Block {
+    /// A command that waits with the arguments that it was given, for keys of one type.
+    pub fn new(args: &[&[u8]], keys: Range<usize>, kind: Kind, timeout: Option<Duration>) -> Self {
+        let (request, refused) = (Queued::new(args), Reply::NullArray);
+        Self { request, keys, kind, wakes_when_gone: false, timeout, refused }
+    }
+}
+
+/// Which of its keys a command is to look at: all, or only the one that was written, when it is run again for that.
+pub fn keys_to_try(session: &Session, keys: &[&[u8]]) -> Range<usize> {
+    let woken_by = session.woken_by.as_ref();
+    let written = woken_by.and_then(|written| keys.iter().position(|key| **key == **written));
+    written.map_or(0..keys.len(), |index| index..index + 1)
+}
+
+/// A timeout in seconds, with a fraction; `None` is for ever.
+pub fn timeout_in_seconds(argument: &[u8]) -> Result<Option<Duration>> {
+    const NEGATIVE: Error = Error::text("ERR timeout is negative");
+    const OUT_OF_RANGE: Error = Error::text("ERR timeout is out of range");
+    let seconds = parse_float(argument).ok_or(Error::text("ERR timeout is not a float or out of range"))?;
+    if seconds < 0.0 {
+        return Err(NEGATIVE);
+    }
+    // A part of a millisecond is a whole one, because 0 would be for ever.
+    let timeout_ms = (seconds * 1000.0).ceil();
+    if timeout_ms >= i64::MAX as f64 {
+        return Err(OUT_OF_RANGE);
+    }
+    Ok((timeout_ms > 0.0).then(|| Duration::from_millis(timeout_ms as u64)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keyspace::Key;
+
+    #[test]
+    fn timeouts_are_read_as_redis_does() {
+        let out_of_range = || Err(Error::text("ERR timeout is out of range"));
+        let wrong = || Err(Error::text("ERR timeout is not a float or out of range"));
+        for (text, expected) in [
+            ("0", Ok(None)),
+            ("0.0", Ok(None)),
+            ("1", Ok(Some(1000))),
+            ("0.0001", Ok(Some(1))),
+            ("1.0005", Ok(Some(1001))),
+            ("0x10", Ok(Some(16_000))),
+            ("-0.001", Err(Error::text("ERR timeout is negative"))),
+            ("1e20", out_of_range()),
+            ("inf", out_of_range()),
+            ("nan", wrong()),
+            ("x", wrong()),
+            ("", wrong()),
+        ] {
+            let expected = expected.map(|timeout| timeout.map(Duration::from_millis));
+            assert_eq!(timeout_in_seconds(text.as_bytes()), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_command_that_was_woken_looks_at_the_written_key_alone() {
+        let mut session = Session::new(1, None, None, 0);
+        let keys: [&[u8]; 3] = [b"a", b"b", b"b"];
+        assert_eq!(keys_to_try(&session, &keys), 0..3);
+        session.woken_by = Some(Key::new(b"b"));
+        assert_eq!(keys_to_try(&session, &keys), 1..2);
+    }
+}

@@ -1,0 +1,159 @@
+//! Commands that wait for a key to be written: letting them wait, and serving them.
+//!
+//! A waiting client's connection waits, nobody else does. Behind every transaction the awaited keys that it wrote are
+//! looked at, in the order of writing: the commands that wait for such a key are run again in the order of waiting,
+//! each as a transaction of its own, which may write awaited keys in its turn. So between a write and those that
+//! waited for it nobody else comes, whoever wrote: a client, EXEC, a procedure, a trigger.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use super::Engine;
+use super::commit::Author;
+use super::core::Core;
+use super::dispatch::{find, unreadable};
+use crate::command::{Block, Error, Outcome};
+use crate::keyspace::{self, Key, Need};
+use crate::protocol::Reply;
+use crate::state::{ClientId, Load, Session, Waiter};
+
+/// What serving has to wait for, if anything: it goes on there, with all who come later, when that has been loaded.
+type Missing = Option<Need>;
+
+impl Engine {
+    /// Lets a client's command wait; gives the end of the wait.
+    pub(super) fn block(&mut self, session: &Session, block: Block) -> Option<Instant> {
+        let deadline = block.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        let arguments = block.request.arguments();
+        let keys = arguments[block.keys].iter().map(|key| (session.database, Key::new(key))).collect();
+        let waiter = Waiter {
+            keys,
+            kind: block.kind,
+            wakes_when_gone: block.wakes_when_gone,
+            is_timed: deadline.is_some(),
+            request: Rc::new(block.request),
+        };
+        let Core { keyspace, server, .. } = self.core();
+        server.waiting.add(keyspace, session.id, waiter);
+        deadline
+    }
+
+    /// Ends the wait of a client whose time is over. Of no effect when it has been answered.
+    pub fn time_out(&mut self, client: ClientId) {
+        let Core { keyspace, server, .. } = self.core();
+        server.answer_waiting(keyspace, client, Reply::NullArray);
+    }
+
+    /// Runs the commands that wait for keys which have been written. `cause` is the client whose command wrote them.
+    pub(super) fn serve_waiting(&mut self, cause: Option<&Session>) {
+        while let Some(name) = self.core().keyspace.next_ready() {
+            self.serve_or_load(name, None, cause);
+        }
+    }
+
+    /// Goes on with those who had to wait for something from disk, too, as far as it has been loaded.
+    pub(super) fn resume_serving(&mut self) {
+        let is_over = |(_, load): &mut (_, Rc<Load>)| load.is_over();
+        let loaded: Vec<_> = self.unserved.extract_if(.., is_over).collect();
+        if loaded.is_empty() {
+            return;
+        }
+        self.clock.restart();
+        for (name, load) in loaded {
+            self.serve_or_load(name, Some(&load), None);
+        }
+        self.serve_waiting(None);
+        self.request_flush();
+    }
+
+    fn serve_or_load(&mut self, name: (u8, Key), loaded: Option<&Load>, cause: Option<&Session>) {
+        if let Some(need) = self.serve_key(&name, loaded, cause) {
+            let load = self.load(&[need]);
+            self.unserved.push((name, load));
+        }
+    }
+
+    /// Runs the commands that wait for a key, in the order of their coming, as long as it is there. `loaded` is what was
+    /// loaded for that.
+    fn serve_key(&mut self, name: &(u8, Key), loaded: Option<&Load>, cause: Option<&Session>) -> Missing {
+        let mut last = 0;
+        while let Some((arrival, client)) = self.core().server.waiting.next(name, last) {
+            last = arrival;
+            let now_us = self.clock.unix_us();
+            let Core { keyspace, server, .. } = self.core();
+            keyspace.begin(now_us);
+            let found = match keyspace.peek(name.0, &name.1) {
+                Ok(entry) => entry.map(|entry| entry.value.kind()),
+                Err(keyspace::Error::NotResident(need)) => {
+                    let is_unreadable = loaded.is_some_and(|load| failure(load, &need).is_some());
+                    return (!is_unreadable).then_some(need);
+                }
+                Err(keyspace::Error::WrongType) => None,
+            };
+            if found.is_none() && !server.waiting.matters_when_gone(name) {
+                break;
+            }
+            let waiter = server.waiting.get(client);
+            if waiter.is_some_and(|waiter| waiter.wakes_when_gone || found == Some(waiter.kind))
+                && let Some(need) = self.serve(client, &name.1, loaded, cause)
+            {
+                return Some(need);
+            }
+        }
+        // A look may have found that the key's time has come.
+        self.commit_transaction(Author { client: None, cause });
+        None
+    }
+
+    /// Runs the command of one client that waits.
+    fn serve(
+        &mut self,
+        client: ClientId,
+        key: &Key,
+        loaded: Option<&Load>,
+        cause: Option<&Session>,
+    ) -> Missing {
+        let server = &mut self.core().server;
+        let (waiter, handle) = (server.waiting.get(client)?, server.clients.get_mut(client)?);
+        let (request, mailbox) = (Rc::clone(&waiter.request), Rc::clone(&handle.mailbox));
+        let mut session = handle.session.take()?;
+        session.woken_by = Some(key.clone());
+        let arguments = request.arguments();
+        let result = find(&arguments)
+            .and_then(|found| self.perform(&mut session, Some(&mailbox), found.row, &arguments));
+        session.woken_by = None;
+        let mut missing = None;
+        let reply = match result {
+            Ok(Outcome::Reply(reply)) => Some(reply),
+            Ok(_) => None,
+            Err(Error::Reply(text)) => Some(Reply::Error(text)),
+            Err(Error::NotResident(need)) => {
+                let failure = loaded.and_then(|load| failure(load, &need));
+                missing = failure.is_none().then_some(need);
+                failure.map(|reason| Reply::Error(unreadable(&reason)))
+            }
+        };
+        let Core { keyspace, server, .. } = self.core();
+        if missing.is_some() {
+            keyspace.keep_pages();
+        }
+        if let Some(reply) = reply {
+            if let Reply::Error(text) = &reply {
+                server.statistics.count_error(text);
+            }
+            server.answer_waiting(keyspace, client, reply);
+        }
+        self.commit_transaction(Author { client: Some(&session), cause });
+        // What this took is not to be counted as a part of the next command.
+        self.clock.now = Instant::now();
+        if let Some(handle) = self.core().server.clients.get_mut(client) {
+            handle.session = Some(session);
+        }
+        missing
+    }
+}
+
+/// Why something could not be loaded.
+fn failure(load: &Load, need: &Need) -> Option<String> {
+    load.failure_of(std::slice::from_ref(need))
+}

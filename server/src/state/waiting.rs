@@ -1,0 +1,160 @@
+//! Clients whose commands wait for a key to be written: who waits for which key, in the order of coming.
+//!
+//! Plain data. The keyspace is told which keys are awaited and tells when one was written; what is done then is the
+//! engine's business. There are at most as many waiters as clients, and their requests are bounded as all are.
+
+use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
+
+use super::{ClientId, Queued};
+use crate::keyspace::{Key, Keyspace};
+use crate::types::Kind;
+
+/// A command that waits.
+#[derive(Clone, Debug)]
+pub struct Waiter {
+    /// The command, as it is to be run again when one of its keys has been written.
+    pub request: Rc<Queued>,
+    /// The keys, with the numbers of their databases.
+    pub keys: Vec<(u8, Key)>,
+    /// The type that a key must have for the command to be run again.
+    pub kind: Kind,
+    /// Whether it is run again, too, when a key is gone or has another type.
+    pub wakes_when_gone: bool,
+    /// Whether its wait ends at some time.
+    pub is_timed: bool,
+}
+
+/// Those who wait for one key.
+#[derive(Debug, Default)]
+struct Queue {
+    /// By the number of their coming.
+    clients: BTreeMap<u64, ClientId>,
+    /// How many of them are to be woken when the key is gone.
+    wake_when_gone: usize,
+}
+
+/// See the module's description.
+#[derive(Debug, Default)]
+pub struct Waiting {
+    /// Each with the number of its coming.
+    waiters: HashMap<ClientId, (u64, Waiter)>,
+    queues: HashMap<(u8, Key), Queue>,
+    last_arrival: u64,
+}
+
+impl Waiting {
+    /// Adds a client behind those that wait already. A client has one command that waits.
+    pub fn add(&mut self, keyspace: &mut Keyspace, client: ClientId, waiter: Waiter) {
+        self.last_arrival += 1;
+        for (database, key) in &waiter.keys {
+            let queue = self.queues.entry((*database, key.clone())).or_default();
+            // A key that is named twice is waited for once.
+            if queue.clients.insert(self.last_arrival, client).is_none() {
+                queue.wake_when_gone += usize::from(waiter.wakes_when_gone);
+            }
+            keyspace.set_awaited(*database, key, true);
+        }
+        self.waiters.insert(client, (self.last_arrival, waiter));
+    }
+
+    /// Ends the wait of a client; gives what waited.
+    pub fn remove(&mut self, keyspace: &mut Keyspace, client: ClientId) -> Option<Waiter> {
+        let (arrival, waiter) = self.waiters.remove(&client)?;
+        for name in &waiter.keys {
+            let Some(queue) = self.queues.get_mut(name) else { continue };
+            if queue.clients.remove(&arrival).is_some() {
+                queue.wake_when_gone -= usize::from(waiter.wakes_when_gone);
+            }
+            if queue.clients.is_empty() {
+                self.queues.remove(name);
+                keyspace.set_awaited(name.0, &name.1, false);
+            }
+        }
+        Some(waiter)
+    }
+
+    /// What a client waits with.
+    #[must_use]
+    pub fn get(&self, client: ClientId) -> Option<&Waiter> {
+        self.waiters.get(&client).map(|(_, waiter)| waiter)
+    }
+
+    /// The first who waits for a key and came after number `arrival`, with its own number.
+    #[must_use]
+    pub fn next(&self, key: &(u8, Key), arrival: u64) -> Option<(u64, ClientId)> {
+        let (arrival, client) = self.queues.get(key)?.clients.range(arrival + 1..).next()?;
+        Some((*arrival, *client))
+    }
+
+    /// Whether anybody is to be woken when this key is gone.
+    #[must_use]
+    pub fn matters_when_gone(&self, key: &(u8, Key)) -> bool {
+        self.queues.get(key).is_some_and(|queue| queue.wake_when_gone > 0)
+    }
+
+    /// How many clients wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.waiters.len()
+    }
+
+    /// Whether nobody waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.waiters.is_empty()
+    }
+
+    /// How many of them will not wait for ever.
+    #[must_use]
+    pub fn timed(&self) -> usize {
+        self.waiters.values().filter(|(_, waiter)| waiter.is_timed).count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{Databases, Seed};
+
+    fn waiter(keys: &[&str], wakes_when_gone: bool) -> Waiter {
+        Waiter {
+            request: Rc::default(),
+            keys: keys.iter().map(|key| (0, Key::new(key.as_bytes()))).collect(),
+            kind: Kind::List,
+            wakes_when_gone,
+            is_timed: false,
+        }
+    }
+
+    #[track_caller]
+    fn check(waiting: &Waiting, key: &str, expected: &[ClientId]) {
+        let name = (0, Key::new(key.as_bytes()));
+        let mut found = Vec::new();
+        let mut last = 0;
+        while let Some((arrival, client)) = waiting.next(&name, last) {
+            found.push(client);
+            last = arrival;
+        }
+        assert_eq!(found, expected, "{key}");
+    }
+
+    #[test]
+    fn each_key_has_its_waiters_in_the_order_of_coming() {
+        let mut keyspace = Keyspace::new(Seed::new(1), Databases::new(), &[0; 16], 0);
+        let mut waiting = Waiting::default();
+        waiting.add(&mut keyspace, 7, waiter(&["a", "b", "a"], false));
+        waiting.add(&mut keyspace, 3, waiter(&["a"], true));
+        waiting.add(&mut keyspace, 5, waiter(&["b", "a"], false));
+        check(&waiting, "a", &[7, 3, 5]);
+        check(&waiting, "b", &[7, 5]);
+        assert!(waiting.matters_when_gone(&(0, Key::new(b"a"))));
+        assert!(waiting.remove(&mut keyspace, 3).is_some() && waiting.remove(&mut keyspace, 3).is_none());
+        assert!(!waiting.matters_when_gone(&(0, Key::new(b"a"))));
+        check(&waiting, "a", &[7, 5]);
+        for client in [5, 7] {
+            waiting.remove(&mut keyspace, client);
+        }
+        assert!(waiting.is_empty() && waiting.queues.is_empty());
+    }
+}
