@@ -36,25 +36,17 @@ impl Kind {
     /// The rows name their arguments alike, so that the name tells the kind.
     fn of(name: &str) -> Self {
         match name {
-            "key" | "newkey" | "key1" | "key2" | "source" | "destination" | "destkey" | "sourcekey" | "dst"
-            | "src" => Self::Key,
+            "key" | "newkey" | "key1" | "key2" | "source" | "destination" | "destkey" | "sourcekey"
+            | "dst" | "src" => Self::Key,
             "pattern" => Self::Pattern,
             "timeout" => Self::Double,
             "unix-time-seconds" | "unix-time-milliseconds" => Self::UnixTime,
             "score" | "longitude" | "latitude" | "radius" | "width" | "height" => Self::Double,
-            "seconds" | "milliseconds" | "count" | "offset" | "start" | "end" | "numkeys" | "numfields"
-            | "increment" | "decrement" | "index" | "index1" | "index2" | "destination-db" | "db"
-            | "cursor" | "protover" | "limit" | "client-id" | "maxage" | "bit" | "min-match-len"
-            | "weight" | "ms" | "min-idle-time" | "entries-added" | "entries-read" => Self::Integer,
-            "seconds" | "milliseconds" | "count" | "offset" | "start" | "end" | "numkeys" | "numfields"
-            | "increment" | "decrement" | "index" | "index1" | "index2" | "destination-db" | "db"
-            | "cursor" | "protover" | "limit" | "client-id" | "maxage" | "bit" | "min-match-len"
-            | "weight" => Self::Integer,
-            "score" | "longitude" | "latitude" | "radius" | "width" | "height" => Self::Double,
             "seconds" | "milliseconds" | "count" | "offset" | "start" | "stop" | "end" | "rank" | "len"
-            | "num-matches" | "numkeys" | "increment" | "decrement" | "index" | "index1" | "index2"
-            | "destination-db" | "db" | "cursor" | "protover" | "limit" | "client-id" | "maxage" | "bit"
-            | "min-match-len" => Self::Integer,
+            | "num-matches" | "numkeys" | "numfields" | "increment" | "decrement" | "index" | "index1"
+            | "index2" | "destination-db" | "db" | "cursor" | "protover" | "limit" | "client-id"
+            | "maxage" | "bit" | "min-match-len" | "weight" | "ms" | "min-idle-time" | "entries-added"
+            | "entries-read" => Self::Integer,
             _ => Self::String,
         }
     }

@@ -122,6 +122,8 @@ pub enum Keys {
         /// In capitals.
         word: &'static str,
         /// Where it is looked for.
+        from: usize,
+    },
     /// A destination, and behind it, at this place, the number of keys that follow.
     StoredCounted {
         /// Where the number is.
