@@ -93,7 +93,8 @@ pub fn same_reply(command: &[Vec<u8>], left: &Value, right: &Value) -> bool {
 
 /// Whether replies of a command have scores, which Redis prints in the shortest form since 7.2 only.
 fn has_scores(command: &[Vec<u8>]) -> bool {
-    command.first().is_some_and(|name| name.to_ascii_uppercase().starts_with(b"Z"))
+    let name = command.first().map(|name| name.to_ascii_uppercase()).unwrap_or_default();
+    name.starts_with(b"Z") || name.starts_with(b"BZ")
 }
 
 /// A reply with the numbers in it printed in one way.
@@ -269,8 +270,8 @@ pub fn reading(kind: &[u8]) -> (&'static [&'static str], Option<usize>) {
         b"hash" => (&["HGETALL", "KEY"], Some(2)),
         b"list" => (&["LRANGE", "KEY", "0", "-1"], None),
         b"set" => (&["SMEMBERS", "KEY"], Some(1)),
-        b"zset" => (&["ZRANGE", "KEY", "0", "-1", "WITHSCORES"], None),
         b"stream" => (&["XINFO", "STREAM", "KEY", "FULL", "COUNT", "0"], None),
+        b"zset" => (&["ZRANGE", "KEY", "0", "-1", "WITHSCORES"], None),
         _ => (&["GET", "KEY"], None),
     }
 }
@@ -281,7 +282,8 @@ pub fn comparable(kind: &[u8], value: Value, width: Option<usize>) -> Value {
     match (width, kind) {
         (Some(width), _) => Value::Array(sorted(&value.elements(), width).concat()),
         (None, b"stream") => stream_facts(&value).0,
-        (None, _) => sketch(value),
+        (None, b"string") => sketch(value),
+        (None, _) => value,
     }
 }
 

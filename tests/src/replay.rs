@@ -229,6 +229,8 @@ impl Side {
         match name.as_slice() {
             _ if *reply == Value::Simple(b"QUEUED".to_vec()) => queued.push(arguments.to_vec()),
             b"EXEC" if arguments.len() == 1 => return Some(std::mem::take(queued)),
+            // With a wrong number of arguments it ends the transaction, too.
+            b"EXEC" => queued.clear(),
             b"DISCARD" | b"RESET" if !reply.is_error() => queued.clear(),
             _ => {}
         }

@@ -187,17 +187,16 @@ fn words(words: &'static str) -> Reply {
 fn key_specifications(command: &Found) -> Vec<Reply> {
     let uses = key_uses(&command.name(), command.row);
     let index = |at: usize| map([("type", Reply::text("index")), ("spec", map([("index", at.into())]))]);
-    let limited_range = |first: usize, last: isize, step: usize, limit: i64| {
+    let range = |first: usize, last: isize, step: usize| {
         // A last key before the end is counted from the first one.
         let last = if last < 0 { last } else { last - first as isize };
         let spec = map([
             ("lastkey", Reply::Integer(last as i64)),
             ("keystep", step.into()),
-            ("limit", Reply::Integer(limit)),
+            ("limit", Reply::Integer(0)),
         ]);
         (index(first), "range", spec)
     };
-    let range = |first, last, step| limited_range(first, last, step, 0);
     let counted = |at: usize| {
         let spec = map([
             ("keynumidx", Reply::Integer(0)),
@@ -206,20 +205,17 @@ fn key_specifications(command: &Found) -> Vec<Reply> {
         ]);
         (index(at), "keynum", spec)
     };
-    let behind = |word: &'static str, from: usize, (_, find, spec): (Reply, &'static str, Reply)| {
+    let behind = |word: &'static str, from: usize| {
+        let (_, find, spec) = range(0, 0, 1);
         let begin = map([("keyword", Reply::text(word)), ("startfrom", from.into())]);
         (map([("type", Reply::text("keyword")), ("spec", begin)]), find, spec)
     };
     let found = match command.row.keys {
         Keys::None => Vec::new(),
+        Keys::Behind { word, from } => return vec![behind_word(word, from, uses[0])],
         Keys::Counted { at } => vec![counted(at)],
         Keys::StoredCounted { at } => vec![range(at - 1, at as isize - 1, 1), counted(at)],
-        Keys::Stored { from } => {
-            let stored = |word| behind(word, from, range(0, 0, 1));
-            vec![range(1, 1, 1), stored("STORE"), stored("STOREDIST")]
-        }
-        // One in two of what is behind the word.
-        Keys::Behind { word, from } => vec![behind(word, from, limited_range(0, -1, 1, 2))],
+        Keys::Stored { from } => vec![range(1, 1, 1), behind("STORE", from), behind("STOREDIST", from)],
         Keys::Range { first, last, step } if uses.len() == 1 => vec![range(first, last, step)],
         Keys::Range { first, last, step } => {
             vec![range(first, first as isize, step), range(first + step, last, step)]
@@ -232,6 +228,22 @@ fn key_specifications(command: &Found) -> Vec<Reply> {
     };
     let last = uses.last().into_iter().cycle();
     found.into_iter().zip(uses.iter().chain(last)).map(of).collect()
+}
+
+/// The specification of the keys that are the first half of what is behind a word.
+fn behind_word(word: &'static str, from: usize, uses: &'static str) -> Reply {
+    let begin = map([("keyword", Reply::text(word)), ("startfrom", from.into())]);
+    let find = map([
+        ("lastkey", Reply::Integer(-1)),
+        ("keystep", Reply::Integer(1)),
+        // One in two.
+        ("limit", Reply::Integer(2)),
+    ]);
+    map([
+        ("flags", words(uses)),
+        ("begin_search", map([("type", Reply::text("keyword")), ("spec", begin)])),
+        ("find_keys", map([("type", Reply::text("range")), ("spec", find)])),
+    ])
 }
 
 fn docs(_: &mut Context<'_>, args: &[&[u8]]) -> Result {

@@ -39,9 +39,8 @@ impl Kind {
             "key" | "newkey" | "key1" | "key2" | "source" | "destination" | "destkey" | "sourcekey"
             | "dst" | "src" => Self::Key,
             "pattern" => Self::Pattern,
-            "timeout" => Self::Double,
             "unix-time-seconds" | "unix-time-milliseconds" => Self::UnixTime,
-            "score" | "longitude" | "latitude" | "radius" | "width" | "height" => Self::Double,
+            "timeout" | "score" | "longitude" | "latitude" | "radius" | "width" | "height" => Self::Double,
             "seconds" | "milliseconds" | "count" | "offset" | "start" | "stop" | "end" | "rank" | "len"
             | "num-matches" | "numkeys" | "numfields" | "increment" | "decrement" | "index" | "index1"
             | "index2" | "destination-db" | "db" | "cursor" | "protover" | "limit" | "client-id"

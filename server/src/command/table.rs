@@ -117,13 +117,6 @@ pub enum Keys {
         /// Where the number is.
         at: usize,
     },
-    /// Behind this word, which is at `from` or later, are as many keys as other arguments behind them.
-    Behind {
-        /// In capitals.
-        word: &'static str,
-        /// Where it is looked for.
-        from: usize,
-    },
     /// A destination, and behind it, at this place, the number of keys that follow.
     StoredCounted {
         /// Where the number is.
@@ -132,6 +125,13 @@ pub enum Keys {
     /// The first argument, and the one behind the last `STORE` or `STOREDIST` from a place on.
     Stored {
         /// Where such an option can be for the first time.
+        from: usize,
+    },
+    /// Behind this word, which is at `from` or later, are as many keys as other arguments behind them.
+    Behind {
+        /// In capitals.
+        word: &'static str,
+        /// Where it is looked for.
         from: usize,
     },
     /// A destination first, then as [`Keys::Range`] from there on to the end.
@@ -156,14 +156,14 @@ pub enum Group {
     Hash,
     /// Sets.
     Set,
-    /// Sketches that count different elements.
-    HyperLogLog,
-    /// Entries in the order of their ids.
-    Stream,
     /// Sorted sets.
     SortedSet,
     /// Places on the earth.
     Geo,
+    /// Sketches that count different elements.
+    HyperLogLog,
+    /// Entries in the order of their ids.
+    Stream,
     /// Connections.
     Connection,
     /// MULTI and EXEC.
@@ -187,10 +187,10 @@ impl Group {
             Self::List => "list",
             Self::Hash => "hash",
             Self::Set => "set",
-            Self::HyperLogLog => "hyperloglog",
-            Self::Stream => "stream",
             Self::SortedSet => "sorted-set",
             Self::Geo => "geo",
+            Self::HyperLogLog => "hyperloglog",
+            Self::Stream => "stream",
             Self::Connection => "connection",
             Self::Transactions => "transactions",
             Self::PubSub => "pubsub",
@@ -309,14 +309,6 @@ impl Command {
         self
     }
 
-    /// Says that the keys are the first half of what is behind this word, which is at `from` or later.
-    #[must_use]
-    pub const fn keys_behind(mut self, word: &'static str, from: usize) -> Self {
-        self.keys = Keys::Behind { word, from };
-        self.flags = self.flags.with(Flags::MOVABLEKEYS);
-        self
-    }
-
     /// Says that a destination comes before argument `at`, which tells how many keys follow it.
     #[must_use]
     pub const fn stored_counted_keys(mut self, at: usize) -> Self {
@@ -329,6 +321,14 @@ impl Command {
     #[must_use]
     pub const fn stored_keys(mut self, from: usize) -> Self {
         self.keys = Keys::Stored { from };
+        self.flags = self.flags.with(Flags::MOVABLEKEYS);
+        self
+    }
+
+    /// Says that the keys are the first half of what is behind this word, which is at `from` or later.
+    #[must_use]
+    pub const fn keys_behind(mut self, word: &'static str, from: usize) -> Self {
+        self.keys = Keys::Behind { word, from };
         self.flags = self.flags.with(Flags::MOVABLEKEYS);
         self
     }
@@ -422,12 +422,6 @@ const GROUPS: &[&[Command]] = &[
     super::field_expiry::COMMANDS,
     super::sets::COMMANDS,
     super::set_algebra::COMMANDS,
-    super::hyperloglog::COMMANDS,
-    super::stream::entries::COMMANDS,
-    super::stream::read::COMMANDS,
-    super::stream::groups::COMMANDS,
-    super::stream::pending::COMMANDS,
-    super::stream::info::COMMANDS,
     super::sorted_set::COMMANDS,
     super::sorted_set::THEMES[0],
     super::sorted_set::THEMES[1],
@@ -436,6 +430,13 @@ const GROUPS: &[&[Command]] = &[
     super::sorted_set::THEMES[4],
     super::geo::COMMANDS,
     super::geo::SEARCHES,
+    super::hyperloglog::COMMANDS,
+    super::stream::entries::COMMANDS,
+    super::stream::read::COMMANDS,
+    super::stream::groups::COMMANDS,
+    super::stream::pending::COMMANDS,
+    super::stream::info::COMMANDS,
+    super::dump::COMMANDS,
     super::generic::COMMANDS,
     super::object::COMMANDS,
     super::expiry::COMMANDS,
@@ -563,10 +564,6 @@ mod tests {
         check_keys("fcall f 2 a b c", &[3, 4]);
         check_keys("fcall f 9 a b c", &[3, 4, 5]);
         check_keys("fcall f -1 a", &[]);
-        check_keys("xread count 1 streams a b 1 2", &[4, 5]);
-        check_keys("xreadgroup group streams c Streams a 1", &[5]);
-        check_keys("xread count 1 a", &[]);
-        check_keys("xread count 1 streams", &[]);
         check_keys("zunionstore d 2 a b weights 1 2", &[1, 3, 4]);
         check_keys("zunionstore d x a b", &[1]);
         check_keys("zunionstore d 5 a", &[1, 3]);
@@ -574,5 +571,9 @@ mod tests {
         check_keys("georadius k 1 2 3 m store a storedist b", &[1, 9]);
         check_keys("georadiusbymember k m 1 m desc Store a", &[1, 7]);
         check_keys("georadiusbymember k m 1 m desc store", &[1]);
+        check_keys("xread count 1 streams a b 1 2", &[4, 5]);
+        check_keys("xreadgroup group streams c Streams a 1", &[5]);
+        check_keys("xread count 1 a", &[]);
+        check_keys("xread count 1 streams", &[]);
     }
 }

@@ -179,27 +179,6 @@ pub mod events {
     pub const SUNIONSTORE: EventKind = EventKind::new("sunionstore", EventClasses::SET);
     /// `SDIFFSTORE`.
     pub const SDIFFSTORE: EventKind = EventKind::new("sdiffstore", EventClasses::SET);
-    /// `PFADD` and `PFMERGE`.
-    pub const PFADD: EventKind = EventKind::new("pfadd", EventClasses::STRING);
-    /// `XADD`.
-    pub const XADD: EventKind = EventKind::new("xadd", EventClasses::STREAM);
-    /// `XDEL`.
-    pub const XDEL: EventKind = EventKind::new("xdel", EventClasses::STREAM);
-    /// `XTRIM`, and the options of `XADD` that trim.
-    pub const XTRIM: EventKind = EventKind::new("xtrim", EventClasses::STREAM);
-    /// `XSETID`.
-    pub const XSETID: EventKind = EventKind::new("xsetid", EventClasses::STREAM);
-    /// A consumer group was made.
-    pub const XGROUP_CREATE: EventKind = EventKind::new("xgroup-create", EventClasses::STREAM);
-    /// A consumer group was moved.
-    pub const XGROUP_SETID: EventKind = EventKind::new("xgroup-setid", EventClasses::STREAM);
-    /// A consumer group was removed.
-    pub const XGROUP_DESTROY: EventKind = EventKind::new("xgroup-destroy", EventClasses::STREAM);
-    /// A consumer came into being.
-    pub const XGROUP_CREATECONSUMER: EventKind =
-        EventKind::new("xgroup-createconsumer", EventClasses::STREAM);
-    /// A consumer was removed.
-    pub const XGROUP_DELCONSUMER: EventKind = EventKind::new("xgroup-delconsumer", EventClasses::STREAM);
     /// `ZADD` and `GEOADD`.
     pub const ZADD: EventKind = EventKind::new("zadd", EventClasses::SORTED_SET);
     /// `ZINCRBY` and `ZADD` with `INCR`.
@@ -228,6 +207,27 @@ pub mod events {
     pub const GEOSEARCHSTORE: EventKind = EventKind::new("geosearchstore", EventClasses::SORTED_SET);
     /// `GEORADIUS` and `GEORADIUSBYMEMBER` with `STORE` or `STOREDIST`.
     pub const GEORADIUSSTORE: EventKind = EventKind::new("georadiusstore", EventClasses::SORTED_SET);
+    /// `PFADD` and `PFMERGE`.
+    pub const PFADD: EventKind = EventKind::new("pfadd", EventClasses::STRING);
+    /// `XADD`.
+    pub const XADD: EventKind = EventKind::new("xadd", EventClasses::STREAM);
+    /// `XDEL`.
+    pub const XDEL: EventKind = EventKind::new("xdel", EventClasses::STREAM);
+    /// `XTRIM`, and the options of `XADD` that trim.
+    pub const XTRIM: EventKind = EventKind::new("xtrim", EventClasses::STREAM);
+    /// `XSETID`.
+    pub const XSETID: EventKind = EventKind::new("xsetid", EventClasses::STREAM);
+    /// A consumer group was made.
+    pub const XGROUP_CREATE: EventKind = EventKind::new("xgroup-create", EventClasses::STREAM);
+    /// A consumer group was moved.
+    pub const XGROUP_SETID: EventKind = EventKind::new("xgroup-setid", EventClasses::STREAM);
+    /// A consumer group was removed.
+    pub const XGROUP_DESTROY: EventKind = EventKind::new("xgroup-destroy", EventClasses::STREAM);
+    /// A consumer came into being.
+    pub const XGROUP_CREATECONSUMER: EventKind =
+        EventKind::new("xgroup-createconsumer", EventClasses::STREAM);
+    /// A consumer was removed.
+    pub const XGROUP_DELCONSUMER: EventKind = EventKind::new("xgroup-delconsumer", EventClasses::STREAM);
     /// A key was deleted by a command.
     pub const DEL: EventKind = EventKind::new("del", EventClasses::GENERIC);
     /// A key got a time to live.
@@ -244,6 +244,8 @@ pub mod events {
     pub const MOVE_TO: EventKind = EventKind::new("move_to", EventClasses::GENERIC);
     /// The destination of `COPY`.
     pub const COPY_TO: EventKind = EventKind::new("copy_to", EventClasses::GENERIC);
+    /// `RESTORE`.
+    pub const RESTORE: EventKind = EventKind::new("restore", EventClasses::GENERIC);
     /// A key's time to live ended.
     pub const EXPIRED: EventKind = EventKind::new("expired", EventClasses::EXPIRED);
     /// A key that did not exist came to be.
@@ -285,16 +287,6 @@ pub mod events {
         SINTERSTORE,
         SUNIONSTORE,
         SDIFFSTORE,
-        PFADD,
-        XADD,
-        XDEL,
-        XTRIM,
-        XSETID,
-        XGROUP_CREATE,
-        XGROUP_SETID,
-        XGROUP_DESTROY,
-        XGROUP_CREATECONSUMER,
-        XGROUP_DELCONSUMER,
         ZADD,
         ZINCR,
         ZREM,
@@ -309,6 +301,16 @@ pub mod events {
         ZDIFFSTORE,
         GEOSEARCHSTORE,
         GEORADIUSSTORE,
+        PFADD,
+        XADD,
+        XDEL,
+        XTRIM,
+        XSETID,
+        XGROUP_CREATE,
+        XGROUP_SETID,
+        XGROUP_DESTROY,
+        XGROUP_CREATECONSUMER,
+        XGROUP_DELCONSUMER,
         DEL,
         EXPIRE,
         PERSIST,
@@ -317,6 +319,7 @@ pub mod events {
         MOVE_FROM,
         MOVE_TO,
         COPY_TO,
+        RESTORE,
         EXPIRED,
         NEW,
         KEY_MISS,

@@ -191,16 +191,16 @@ options! {
     "set-max-listpack-entries" => set_max_listpack_entries: u64 = 128, Integer::new(0, MAX), AtRunTime;
     /// Bytes of the longest member up to which a set is kept in one piece of memory.
     "set-max-listpack-value" => set_max_listpack_value: u64 = 64, Size::new(0, MAX), AtRunTime;
+    /// Members up to which a sorted set is kept in one piece of memory.
+    "zset-max-listpack-entries" => zset_max_listpack_entries: u64 = 128, Integer::new(0, MAX), AtRunTime;
+    /// Bytes of the longest member up to which a sorted set is kept in one piece of memory.
+    "zset-max-listpack-value" => zset_max_listpack_value: u64 = 64, Size::new(0, MAX), AtRunTime;
     /// Bytes of a HyperLogLog up to which it is kept sparse.
     "hll-sparse-max-bytes" => hll_sparse_max_bytes: u64 = 3000, Size::new(0, MAX), AtRunTime;
     /// Entries in one block of a stream; 0 is no limit.
     "stream-node-max-entries" => stream_node_max_entries: u64 = 100, Integer::new(0, MAX), AtRunTime;
     /// Bytes in one block of a stream; blocks are never longer than 1000 bytes unless one entry is.
     "stream-node-max-bytes" => stream_node_max_bytes: u64 = 4096, Size::new(0, MAX), AtRunTime;
-    /// Members up to which a sorted set is kept in one piece of memory.
-    "zset-max-listpack-entries" => zset_max_listpack_entries: u64 = 128, Integer::new(0, MAX), AtRunTime;
-    /// Bytes of the longest member up to which a sorted set is kept in one piece of memory.
-    "zset-max-listpack-value" => zset_max_listpack_value: u64 = 64, Size::new(0, MAX), AtRunTime;
 
     // What the server tells.
 

@@ -5,18 +5,18 @@ use fastrand::Rng;
 /// Streams and their groups, mostly on streams of their own. Groups are never made elsewhere: WATCH sees more changes of
 /// groups here than in Redis.
 pub const STREAMS: &[&str] = &[
-    "XADD stream rising fields",
-    "XADD stream rising fields",
-    "XADD stream rising fields",
-    "XADD any-stream rising fields",
-    "XADD stream NOMKSTREAM rising fields",
-    "XADD stream MAXLEN small rising fields",
-    "XADD stream MAXLEN = small rising fields",
-    "XADD stream MAXLEN ~ 0 rising fields",
-    "XADD stream MINID entry-id rising fields",
-    "XADD stream MAXLEN small LIMIT small rising fields",
-    "XADD stream MAXLEN small MINID entry-id rising fields",
-    "XADD stream entry-id fields",
+    "XADD stream rising entry-fields",
+    "XADD stream rising entry-fields",
+    "XADD stream rising entry-fields",
+    "XADD any-stream rising entry-fields",
+    "XADD stream NOMKSTREAM rising entry-fields",
+    "XADD stream MAXLEN small rising entry-fields",
+    "XADD stream MAXLEN = small rising entry-fields",
+    "XADD stream MAXLEN ~ 0 rising entry-fields",
+    "XADD stream MINID entry-id rising entry-fields",
+    "XADD stream MAXLEN small LIMIT small rising entry-fields",
+    "XADD stream MAXLEN small MINID entry-id rising entry-fields",
+    "XADD stream entry-id entry-fields",
     "XLEN any-stream",
     "XRANGE any-stream range-id range-id {COUNT small}",
     "XREVRANGE any-stream range-id range-id {COUNT small}",
@@ -86,6 +86,9 @@ pub const SKETCHES: &[&str] = &[
 
 /// The keys of streams.
 pub const KEYS: &[&str] = &["s", "t", "s"];
+
+/// The names in entries, mostly the same.
+pub const FIELDS: &[&str] = &["f", "f", "f", "g", ""];
 
 const IDS: &[&str] = &[
     "0-0",

@@ -188,6 +188,8 @@ const COMMANDS: &[&str] = &[
     "LMPOP 2 a b LEFT",
     "BLPOP a b 0",
     "BLMPOP 0 1 a LEFT",
+    "BZPOPMIN a b 0",
+    "BZMPOP 0 1 a MIN",
     "BRPOPLPUSH a b 0",
 ];
 
@@ -245,7 +247,6 @@ pub struct Words<'a> {
     random: &'a mut Rng,
     /// How many keys the last list of them had.
     keys: usize,
-    /// How many steps there have been.
     steps: u64,
 }
 
@@ -381,10 +382,9 @@ impl<'a> Words<'a> {
             "rising" | "rising-id" | "entry-id" | "range-id" | "read-id" => {
                 return arguments.push(streams::id(self.random, self.steps, word).into_bytes());
             }
-            "fields" => {
+            "entry-fields" => {
                 for _ in 0..self.random.usize(1..4) {
-                    arguments
-                        .extend([self.pick(&["f", "f", "f", "g", ""]).as_bytes().to_vec(), self.value()]);
+                    arguments.extend([self.pick(streams::FIELDS).as_bytes().to_vec(), self.value()]);
                 }
                 return;
             }
@@ -393,7 +393,6 @@ impl<'a> Words<'a> {
                 let end = start + self.random.u32(1..400);
                 return arguments.extend((start..end).map(|number| number.to_string().into_bytes()));
             }
-            "small" => &["0", "1", "2", "3", "5", "5", "10", "-1", "abc"],
             "wait" => &["1", "1", "-1", "abc", ""],
             "idle" => &["0", "0", "0", "100000000", "-1", "abc"],
             "group" => &["g", "g", "g", "h"],
