@@ -111,11 +111,13 @@ pub struct EventKind {
     pub name: &'static str,
     /// Whom it concerns.
     pub class: EventClasses,
+    /// Whether those who watch the key or wait for it are to know.
+    pub touches: bool,
 }
 
 impl EventKind {
     const fn new(name: &'static str, class: EventClasses) -> Self {
-        Self { name, class }
+        Self { name, class, touches: true }
     }
 }
 
@@ -250,6 +252,9 @@ pub mod events {
     pub const NEW: EventKind = EventKind::new("new", EventClasses::NEW);
     /// Nobody hears of it: for a step of a change that raises its events itself, and for changes that have none.
     pub const SILENT: EventKind = EventKind::new("", EventClasses::NONE);
+    /// What a consumer group notes of its consumers and their entries: nobody hears of it, and as in Redis it is no
+    /// change to those who watch the key or wait for it.
+    pub const BOOKKEEPING: EventKind = EventKind { name: "", class: EventClasses::NONE, touches: false };
     /// A key that does not exist was read.
     pub const KEY_MISS: EventKind = EventKind::new("keymiss", EventClasses::KEY_MISS);
 

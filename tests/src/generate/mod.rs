@@ -3,6 +3,7 @@
 //!
 //! Commands are built from `templates.rs`; what a word of a template stands for is decided in `words.rs`.
 
+mod streams;
 mod templates;
 mod words;
 
@@ -23,8 +24,8 @@ const TYPES: &[&[&str]] = &[
     templates::SETS,
     templates::SORTED_SETS,
     templates::GEO,
-    templates::STREAMS,
-    templates::SKETCHES,
+    streams::STREAMS,
+    streams::SKETCHES,
 ];
 
 /// One thing done to both servers.
