@@ -229,6 +229,8 @@ impl Side {
         match name.as_slice() {
             _ if *reply == Value::Simple(b"QUEUED".to_vec()) => queued.push(arguments.to_vec()),
             b"EXEC" if arguments.len() == 1 => return Some(std::mem::take(queued)),
+            // With a wrong number of arguments it ends the transaction, too.
+            b"EXEC" => queued.clear(),
             b"DISCARD" | b"RESET" if !reply.is_error() => queued.clear(),
             _ => {}
         }
@@ -272,12 +274,7 @@ impl Side {
                 };
                 let kind = (ask(&["TYPE", "KEY"]), ask(&["OBJECT", "ENCODING", "KEY"]));
                 let (read, width) = compare::reading(kind.0.bytes());
-                let value = ask(read);
-                let value = match kind.0.bytes() {
-                    b"stream" => compare::stream_facts(&value).0,
-                    b"string" => compare::sketch(value),
-                    _ => compare::in_order(value, width),
-                };
+                let value = compare::comparable(kind.0.bytes(), ask(read), width);
                 let ttl_ms = ask(&["PTTL", "KEY"]).integer().expect("PTTL is a number");
                 keys.push(Key { name: (database, name), value, kind, ttl_ms });
             }

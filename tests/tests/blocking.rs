@@ -91,6 +91,26 @@ fn each_command_is_served_with_what_was_pushed() {
 }
 
 #[test]
+fn those_who_wait_for_sorted_sets_get_the_ends_of_what_was_added() {
+    let server = server();
+    let mut adder = server.connect();
+    for (command, expected) in [
+        ("BZPOPMIN a z 0", r#"["z", "one", "1"]"#),
+        ("BZPOPMAX z a 0", r#"["z", "three", "3"]"#),
+        ("BZMPOP 0 2 a z MAX COUNT 2", r#"["z", [["three", "3"], ["two", "2"]]]"#),
+    ] {
+        let mut waiter = waiter(&server, command);
+        check(&mut adder, &[("SET z x", "+OK"), ("DEL z", ":1"), ("RPUSH z x", ":1"), ("DEL z", ":1")]);
+        check(&mut adder, &[("ZADD z 2 two 3 three 1 one", ":3")]);
+        assert_eq!(waiter.read().to_string(), expected, "{command}");
+        adder.run("FLUSHALL");
+    }
+    let mut waiter = waiter(&server, "BZPOPMIN z 0");
+    check(&mut adder, &[("ZADD other 1 a", ":1"), ("ZUNIONSTORE z 1 other", ":1"), ("EXISTS z", ":0")]);
+    assert_eq!(waiter.read().to_string(), r#"["z", "a", "1"]"#);
+}
+
+#[test]
 fn clients_are_served_in_the_order_of_waiting() {
     let server = server();
     let mut waiters: Vec<Raw> = (0..5).map(|_| waiter(&server, "BLPOP l 0")).collect();

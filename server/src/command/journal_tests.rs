@@ -124,6 +124,8 @@ fn request(random: &mut fastrand::Rng) -> String {
         "zpopmin K",
         "zpopmax K 9",
         "zmpop 2 K K min count 4",
+        "bzpopmin K K 0",
+        "bzmpop 0 2 K K max count 2",
         "zremrangebyrank K 0 2",
         "zremrangebyscore K N N",
         "zremrangebylex K [a (k",

@@ -117,7 +117,7 @@ fn zincrby(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
 
 /// What became of the members.
 #[derive(Default)]
-struct Outcome {
+struct Added {
     added: usize,
     changed: usize,
     /// The score of the last one, if it has been given one.
@@ -131,7 +131,7 @@ pub fn add(ctx: &mut Context<'_>, key: &[u8], options: AddOptions, entries: &[(f
     let event = if options.incr { events::ZINCR } else { events::ZADD };
     let outcome =
         ctx.keyspace.update_or_create(database, key, event, |set: &mut SortedSetValue, recorder| {
-            let mut outcome = Outcome::default();
+            let mut outcome = Added::default();
             for (given, member) in entries {
                 let mut after = None;
                 let before = set.update(member, limits, recorder, |before| {
@@ -148,9 +148,9 @@ pub fn add(ctx: &mut Context<'_>, key: &[u8], options: AddOptions, entries: &[(f
         })?;
     match outcome {
         // Only a sum can be, and there is only one: so nothing has changed.
-        Outcome { nan: true, .. } => Err(NAN_SCORE),
-        Outcome { score, .. } if options.incr => Ok(score.map_or(Reply::Null, Reply::Double)),
-        Outcome { added, changed, .. } if options.ch => Ok((added + changed).into()),
-        Outcome { added, .. } => Ok(added.into()),
+        Added { nan: true, .. } => Err(NAN_SCORE),
+        Added { score, .. } if options.incr => Ok(score.map_or(Reply::Null, Reply::Double)),
+        Added { added, changed, .. } if options.ch => Ok((added + changed).into()),
+        Added { added, .. } => Ok(added.into()),
     }
 }

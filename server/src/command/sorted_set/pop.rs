@@ -1,13 +1,37 @@
-//! Taking members from the ends of sorted sets.
+//! Taking members from the ends of sorted sets, and waiting until there is one.
 
 use crate::command::arguments::at_least;
-use crate::command::{Command, Context, Error, Flags, Group, Result, flag};
+use crate::command::blocking::{Block, keys_to_try, timeout_in_seconds};
+use crate::command::{Command, Context, Error, Flags, Group, Outcome, Result, flag};
 use crate::keyspace::{EventKind, events};
 use crate::protocol::{Reply, Shape};
-use crate::types::{Collection, SharedItems, SortedSetValue, scored};
+use crate::types::{Collection, Kind, SharedItems, SortedSetValue, scored};
+
+const BLOCKING_POP: &[Flags] = &[Flags::WRITE, Flags::NOSCRIPT, Flags::BLOCKING, Flags::FAST];
 
 /// The rows of these commands.
 pub const COMMANDS: &[Command] = &[
+    Command::outcome("bzmpop", -5, bzmpop).flags(&[Flags::WRITE, Flags::BLOCKING]).counted_keys(2).docs(
+        Group::SortedSet,
+        "7.0.0",
+        "O(K)+O(M*log(N)) where K is the number of keys and M the number of members removed",
+        "Removes and returns members of the first of these sorted sets that has any, or waits for one.",
+        "timeout numkeys key [key ...] <MIN | MAX> [COUNT count]",
+    ),
+    Command::outcome("bzpopmax", -3, bzpopmax).flags(BLOCKING_POP).keys(1, -2, 1).docs(
+        Group::SortedSet,
+        "5.0.0",
+        "O(log(N))",
+        "Removes and returns the member with the highest score of the first of these sorted sets, or waits for one.",
+        "key [key ...] timeout",
+    ),
+    Command::outcome("bzpopmin", -3, bzpopmin).flags(BLOCKING_POP).keys(1, -2, 1).docs(
+        Group::SortedSet,
+        "5.0.0",
+        "O(log(N))",
+        "Removes and returns the member with the lowest score of the first of these sorted sets, or waits for one.",
+        "key [key ...] timeout",
+    ),
     Command::new("zmpop", -4, zmpop).flags(&[Flags::WRITE]).counted_keys(1).docs(
         Group::SortedSet,
         "7.0.0",
@@ -33,7 +57,7 @@ pub const COMMANDS: &[Command] = &[
 
 /// An end of a sorted set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum End {
+enum End {
     /// The lowest scores.
     Min,
     /// The highest scores.
@@ -42,7 +66,7 @@ pub enum End {
 
 impl End {
     /// Reads `MIN` or `MAX`.
-    pub fn parse(argument: &[u8]) -> Result<Self> {
+    fn parse(argument: &[u8]) -> Result<Self> {
         match argument {
             _ if flag(argument, "MIN") => Ok(Self::Min),
             _ if flag(argument, "MAX") => Ok(Self::Max),
@@ -59,7 +83,7 @@ impl End {
 }
 
 /// Removes so many members from the end of a sorted set, and gives them with their scores; `None` if there is no key.
-pub fn pop(ctx: &mut Context<'_>, key: &[u8], end: End, count: usize) -> Result<Option<SharedItems>> {
+fn pop(ctx: &mut Context<'_>, key: &[u8], end: End, count: usize) -> Result<Option<SharedItems>> {
     let database = ctx.session.database;
     Ok(ctx.keyspace.update(database, key, end.event(), |set: &mut SortedSetValue, recorder| {
         let (len, count) = (set.len(), count.min(set.len()));
@@ -70,20 +94,17 @@ pub fn pop(ctx: &mut Context<'_>, key: &[u8], end: End, count: usize) -> Result<
     })?)
 }
 
-/// The sorted set and the end that ZMPOP and its relatives name, and how many members they take.
+/// The arguments of ZMPOP, and of BZMPOP behind its timeout.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Popped<'a, 'b> {
-    /// Where to look, in this order.
-    pub keys: &'b [&'a [u8]],
-    /// Which members to take.
-    pub end: End,
-    /// How many.
-    pub count: usize,
+struct MultiPop<'a, 'b> {
+    keys: &'b [&'a [u8]],
+    end: End,
+    count: usize,
 }
 
-impl<'a, 'b> Popped<'a, 'b> {
+impl<'a, 'b> MultiPop<'a, 'b> {
     /// Reads `numkeys key [key ...] <MIN | MAX> [COUNT count]`.
-    pub fn parse(args: &'b [&'a [u8]]) -> Result<Self> {
+    fn parse(args: &'b [&'a [u8]]) -> Result<Self> {
         let (number, rest) = args.split_first().ok_or(Error::SYNTAX)?;
         let number = at_least(1, number, "ERR numkeys should be greater than 0")?;
         let (keys, rest) = rest.split_at_checked(number).ok_or(Error::SYNTAX)?;
@@ -98,6 +119,20 @@ impl<'a, 'b> Popped<'a, 'b> {
             _ => return Err(Error::SYNTAX),
         };
         Ok(Self { keys, end, count })
+    }
+
+    /// Takes members from the first sorted set that there is; gives its name and pairs, in both versions of the protocol.
+    fn run(&self, ctx: &mut Context<'_>) -> Result<Option<Reply>> {
+        for key in &self.keys[keys_to_try(ctx.session, self.keys)] {
+            if let Some(items) = pop(ctx, key, self.end, self.count)? {
+                let pair = |(member, score): (&[u8], f64)| {
+                    Reply::Array(vec![Reply::bytes(member), Reply::Double(score)])
+                };
+                let pairs = scored(&items).map(pair).collect();
+                return Ok(Some(Reply::Array(vec![Reply::bytes(key), Reply::Array(pairs)])));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -119,24 +154,43 @@ fn pop_one_end(ctx: &mut Context<'_>, args: &[&[u8]], end: End) -> Result {
     if count.is_some() {
         return Ok(Reply::Items(Shape::Scored, items));
     }
-    // A single member is no pair in RESP3 either.
-    let flat = scored(&items).flat_map(|(member, score)| [Reply::bytes(member), Reply::Double(score)]);
-    Ok(Reply::Array(flat.collect()))
+    Ok(Reply::Array(flat(&items).collect()))
 }
 
 fn zmpop(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    let popped = Popped::parse(&args[1..])?;
-    Ok(pop_first(ctx, popped)?.unwrap_or(Reply::NullArray))
+    Ok(MultiPop::parse(&args[1..])?.run(ctx)?.unwrap_or(Reply::NullArray))
 }
 
-/// Takes members from the first key that exists; answers its name and their pairs.
-pub fn pop_first(ctx: &mut Context<'_>, popped: Popped<'_, '_>) -> Result<Option<Reply>> {
-    for key in popped.keys {
-        if let Some(items) = pop(ctx, key, popped.end, popped.count)? {
-            let pairs = scored(&items)
-                .map(|(member, score)| Reply::Array(vec![Reply::bytes(member), Reply::Double(score)]));
-            return Ok(Some(Reply::Array(vec![Reply::bytes(key), Reply::Array(pairs.collect())])));
+fn bzmpop(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result<Outcome> {
+    const FIRST_KEY: usize = 3;
+    let request = MultiPop::parse(&args[2..])?;
+    let timeout = timeout_in_seconds(args[1])?;
+    let keys = FIRST_KEY..FIRST_KEY + request.keys.len();
+    let block = || Outcome::Block(Box::new(Block::new(args, keys, Kind::SortedSet, timeout)));
+    Ok(request.run(ctx)?.map_or_else(block, Outcome::Reply))
+}
+
+fn bzpopmin(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result<Outcome> {
+    pop_or_wait(ctx, args, End::Min)
+}
+
+fn bzpopmax(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result<Outcome> {
+    pop_or_wait(ctx, args, End::Max)
+}
+
+fn pop_or_wait(ctx: &mut Context<'_>, args: &[&[u8]], end: End) -> Result<Outcome> {
+    let last = args.len() - 1;
+    let (keys, timeout) = (&args[1..last], timeout_in_seconds(args[last])?);
+    for key in &keys[keys_to_try(ctx.session, keys)] {
+        if let Some(items) = pop(ctx, key, end, 1)? {
+            let entry = flat(&items);
+            return Ok(Outcome::Reply(Reply::Array([Reply::bytes(key)].into_iter().chain(entry).collect())));
         }
     }
-    Ok(None)
+    Ok(Outcome::Block(Box::new(Block::new(args, 1..last, Kind::SortedSet, timeout))))
+}
+
+/// Members and scores, in pairs in neither version of the protocol.
+fn flat(items: &SharedItems) -> impl Iterator<Item = Reply> {
+    scored(items).flat_map(|(member, score)| [Reply::bytes(member), Reply::Double(score)])
 }

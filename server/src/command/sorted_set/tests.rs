@@ -1,5 +1,9 @@
+use std::time::Duration;
+
 use crate::command::testing::Fixture;
+use crate::command::{Outcome, Run, lookup};
 use crate::protocol::{Reply, Version, encode};
+use crate::types::Kind;
 
 const NOT_FLOAT: &str = "-ERR value is not a valid float";
 const SYNTAX: &str = "-ERR syntax error";
@@ -160,6 +164,36 @@ fn members_are_taken_from_the_ends() {
     ]);
     fixture.check_events("zmpop 1 z max", &["0 zpopmax z", "0 del z"]);
     fixture.check_events("zpopmin z", &[]);
+}
+
+#[test]
+fn what_finds_no_sorted_set_waits_for_its_keys() {
+    let mut fixture = Fixture::new();
+    fixture.check(&[
+        ("zadd z 1 a 2 b 3 c 4 d", ":4"),
+        ("bzpopmin none z 0", "[$z $a ,1]"),
+        ("bzpopmax z none 1.5", "[$z $d ,4]"),
+        ("bzmpop 0 2 none z max count 9", "[$z [[$c ,3] [$b ,2]]]"),
+        ("bzpopmin z 0", "nil"),
+        ("bzmpop 0 1 z min", "nil"),
+        ("bzpopmin z -1", "-ERR timeout is negative"),
+        ("bzpopmin z x", "-ERR timeout is not a float or out of range"),
+        ("bzmpop x 0 z min", "-ERR numkeys should be greater than 0"),
+        ("bzmpop x 1 z min", "-ERR timeout is not a float or out of range"),
+        ("set s x", "+OK"),
+        ("bzpopmin z s 0", "-WRONGTYPE Operation against a key holding the wrong kind of value"),
+    ]);
+    for (request, keys, timeout) in
+        [("bzpopmin a b 1.5", 1..3, Some(Duration::from_millis(1500))), ("bzmpop 0 2 a b min", 3..5, None)]
+    {
+        let args: Vec<&[u8]> = request.split(' ').map(str::as_bytes).collect();
+        let (row, _) = lookup(args[0]).expect("a command");
+        let Run::Outcome(run) = row.run else { panic!("{request} can wait") };
+        let outcome = fixture.with_context(|ctx| run(ctx, &args)).expect("no error");
+        let Outcome::Block(block) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(block.request.arguments(), args);
+        assert_eq!((block.keys, block.kind, block.timeout), (keys, Kind::SortedSet, timeout));
+    }
 }
 
 #[test]
