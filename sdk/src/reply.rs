@@ -6,7 +6,7 @@ use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 
-use crate::{Error, Result, resp};
+use crate::{Entry, Error, Result, StreamId, resp};
 
 /// Any value of RESP3.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -212,7 +212,7 @@ macro_rules! items {
 }
 
 items!(
-    [] i16, [] i32, [] i64, [] u16, [] u32, [] u64, [] usize, [] bool, [] f64, [] &str, [] &[u8], [] String, [] Reply,
+    [] i16, [] i32, [] i64, [] u16, [] u32, [] u64, [] usize, [] bool, [] f64, [] &str, [] &[u8], [] String, [] Reply, [] StreamId, [] Entry,
     [T: Item] Vec<T>, [T: IntoReply] Option<T>, [A: IntoReply, B: IntoReply] (A, B),
     [A: IntoReply, B: IntoReply, C: IntoReply] (A, B, C),
 );

@@ -14,9 +14,9 @@ pub fn stream_read(
     let stream = db.stream(key);
     let id = |word: Option<&str>| StreamId::parse(word.unwrap_or_default());
     match method {
-        "get" => stream.get(id(first)?)?.map(parts).into_reply(),
-        "range" => stream.range(id(first)?..id(second)?)?.map(parts).collect::<Vec<_>>().into_reply(),
-        "rev" => stream.range(..)?.rev().map(parts).collect::<Vec<_>>().into_reply(),
+        "get" => stream.get(id(first)?)?.into_reply(),
+        "range" => stream.range(id(first)?..id(second)?)?.collect::<Vec<_>>().into_reply(),
+        "rev" => stream.range(..)?.rev().collect::<Vec<_>>().into_reply(),
         "len" => stream.len()?.into_reply(),
         "is_empty" => stream.is_empty()?.into_reply(),
         other => Err(format!("there is no {other}").into()),
@@ -55,9 +55,4 @@ pub fn stream_pages(db: &mut Db, key: &[u8], count: u32) -> Result<bool> {
     let number = |entry: Entry| entry.get("number").unwrap_or_default().to_vec();
     Ok(stream.range(..)?.map(number).eq(expected())
         && stream.range(..)?.rev().map(number).eq(expected().rev()))
-}
-
-/// What a test of the server can compare.
-fn parts(entry: Entry) -> (StreamId, Vec<(Vec<u8>, Vec<u8>)>) {
-    (entry.id, entry.fields)
 }

@@ -31,9 +31,12 @@ pub fn top(db: &Db, board: &[u8], count: usize) -> Result<Vec<(Vec<u8>, f64)>> {
     Ok(db.sorted_set(board).range(..)?.rev().take(count).collect())
 }
 
+/// Points, place from 1, and the player next above.
+type Standing = (f64, usize, Option<Vec<u8>>);
+
 /// A player's points and place from 1, and who is next above; nil for somebody without points.
 #[procedure]
-pub fn standing(db: &Db, board: &[u8], player: &[u8]) -> Result<Option<(f64, usize, Option<Vec<u8>>)>> {
+pub fn standing(db: &Db, board: &[u8], player: &[u8]) -> Result<Option<Standing>> {
     let board = db.sorted_set(board);
     let (Some(points), Some(below)) = (board.score(player)?, board.rank(player)?) else {
         return Ok(None);

@@ -10,7 +10,7 @@ pub use id::StreamId;
 use range::Entries;
 
 use crate::from_reply::FromReply;
-use crate::{Argument, Command, Db, Reply, Result};
+use crate::{Argument, Command, Db, IntoReply, Reply, Result};
 
 /// The stream at a key, from [`Db::stream`] or [`Db::stream_mut`].
 ///
@@ -51,6 +51,14 @@ impl FromReply for Entry {
         let mut words = words.into_iter();
         let fields = core::iter::from_fn(|| Some((words.next()?, words.next()?))).collect();
         Ok(Self { id, fields })
+    }
+}
+
+/// As in the replies of `XRANGE`: the id, and a list of fields and values in turn.
+impl IntoReply for Entry {
+    fn into_reply(self) -> Result<Reply> {
+        let words = self.fields.into_iter().flat_map(|(field, value)| [field, value]);
+        (self.id, words.collect::<Vec<_>>()).into_reply()
     }
 }
 

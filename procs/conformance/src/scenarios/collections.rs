@@ -313,4 +313,4 @@ pub const STREAMS: &[Scenario] = &[
 
 const TOO_LOW: &str = "ERR The ID specified in XADD is equal or smaller than the target stream top item";
 
-const ENTRY: Expect = Array(&[B("5-1"), Array(&[Array(&[B("f"), B("v")]), Array(&[B("g"), B("w")])])]);
+const ENTRY: Expect = Array(&[B("5-1"), Array(&[B("f"), B("v"), B("g"), B("w")])]);
