@@ -1,6 +1,5 @@
 //! Ids of stream entries.
 
-use alloc::format;
 use alloc::vec::Vec;
 use core::fmt;
 
@@ -99,14 +98,10 @@ impl IntoReply for StreamId {
     }
 }
 
-impl From<StreamId> for alloc::string::String {
-    fn from(id: StreamId) -> Self {
-        format!("{id}")
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use alloc::format;
+
     use super::*;
 
     #[test]

@@ -1,7 +1,7 @@
 //! Streams, without consumer groups.
 
 use alloc::borrow::Cow;
-use alloc::string::String;
+use alloc::string::ToString;
 use alloc::vec;
 use alloc::vec::Vec;
 
@@ -19,7 +19,7 @@ pub const COMMANDS: &[Row] = &[
             let mut gone = 0;
             for id in ids {
                 if stream.entries.remove(&id).is_some() {
-                    changed.element(String::from(id));
+                    changed.element(id.to_string());
                     gone += 1;
                 }
             }
@@ -99,7 +99,7 @@ fn add(store: &mut Store, words: &[&[u8]]) -> Result<Reply> {
     store.update("xadd", words[1], |stream: &mut Stream, changed| {
         stream.entries.insert(id, fields.iter().map(|word| word.to_vec()).collect());
         stream.last_id = id;
-        changed.element(String::from(id));
+        changed.element(id.to_string());
         Ok(())
     })?;
     if let Some(kept) = kept {
