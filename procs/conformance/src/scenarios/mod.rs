@@ -345,6 +345,8 @@ pub fn native() -> Native {
 mod tests {
     #[test]
     fn the_native_library_keeps_its_promises() {
-        super::SCENARIOS.iter().for_each(|table| kvasm_sdk::testing::check(&mut super::native(), table));
+        for table in super::SCENARIOS {
+            kvasm_sdk::testing::check(&mut super::native(), table);
+        }
     }
 }
