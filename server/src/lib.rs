@@ -12,6 +12,7 @@ pub mod net;
 pub mod options;
 pub mod procedure;
 pub mod protocol;
+pub mod rdb;
 pub mod state;
 pub mod store;
 pub mod trigger;

@@ -1,15 +1,18 @@
 //! The `kvasm` binary: reads the command line, starts the engine's thread, serves until told to stop.
 
-use std::io::{IsTerminal, Write};
+use std::fmt::Write as _;
+use std::io::{BufReader, IsTerminal, Write as _};
+use std::path::Path;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use kvasm::engine::{self, Shared};
+use kvasm::engine::{self, Imported, Shared};
 use kvasm::net::{Listener, StopRequest};
 use kvasm::options::{self, AppendFsync, CommandLine, LogLevel, Options, Startup};
 use kvasm::procedure::limits::fixed::NATIVE_STACK_BYTES;
-use tokio::runtime::{Builder, LocalOptions};
+use kvasm::rdb;
+use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
@@ -31,11 +34,15 @@ pub static malloc_conf: Option<&'static std::ffi::c_char> = Some(unsafe {
 /// When a commit has failed for good, clients get this long to receive their errors.
 const FAREWELL: Duration = Duration::from_millis(200);
 
+/// How often an import tells how far it is.
+const PROGRESS_PAUSE: Duration = Duration::from_secs(1);
+
 fn main() -> ExitCode {
     match options::parse_command_line(std::env::args().skip(1)) {
         Ok(CommandLine::Help) => print(&options::help()),
         Ok(CommandLine::Version) => print(concat!("kvasm ", env!("CARGO_PKG_VERSION"), "\n")),
-        Ok(CommandLine::Run(startup)) => run(*startup),
+        Ok(CommandLine::Run(startup)) => run(*startup, serve),
+        Ok(CommandLine::Import(file, startup)) => run(*startup, move |startup| import(&file, startup)),
         Err(error) => fail(&error),
     }
 }
@@ -52,12 +59,12 @@ fn fail(error: &dyn std::fmt::Display) -> ExitCode {
 }
 
 /// The interpreter of procedures runs on the engine's thread and needs a large native stack there.
-fn run(startup: Startup) -> ExitCode {
+fn run(startup: Startup, work: impl FnOnce(Startup) -> Result<(), String> + Send + 'static) -> ExitCode {
     if let Err(error) = start_log(&startup.options) {
         return fail(&error);
     }
     let thread = std::thread::Builder::new().name("kvasm-engine".into()).stack_size(NATIVE_STACK_BYTES);
-    match thread.spawn(move || serve(startup)).map(std::thread::JoinHandle::join) {
+    match thread.spawn(move || work(startup)).map(std::thread::JoinHandle::join) {
         Ok(Ok(Ok(()))) => ExitCode::SUCCESS,
         Ok(Ok(Err(error))) => fail(&error),
         Ok(Err(_)) => ExitCode::FAILURE,
@@ -87,10 +94,7 @@ fn start_log(options: &Options) -> Result<(), String> {
 fn serve(startup: Startup) -> Result<(), String> {
     let started = Instant::now();
     let Startup { options, config_file } = startup;
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build_local(LocalOptions::default())
-        .map_err(|error| error.to_string())?;
+    let runtime = local_runtime()?;
     runtime.block_on(async move {
         let (engine, events) = engine::open(options, config_file).map_err(|error| error.to_string())?;
         let listener = {
@@ -114,6 +118,50 @@ fn serve(startup: Startup) -> Result<(), String> {
         tracing::info!("everything is durable; bye");
         Ok(())
     })
+}
+
+/// Reads a database file of Redis into the data directory, which no server may be using.
+fn import(path: &Path, startup: Startup) -> Result<(), String> {
+    let started = Instant::now();
+    let told = |error: std::io::Error| format!("{}: {error}", path.display());
+    let file = std::fs::File::open(path).map_err(told)?;
+    let len = file.metadata().map_err(told)?.len().max(1);
+    let file =
+        rdb::File::open(BufReader::new(file)).map_err(|error| format!("{}: {error}", path.display()))?;
+    let runtime = local_runtime()?;
+    let imported = runtime.block_on(async move {
+        let Startup { options, config_file } = startup;
+        let (engine, events) = engine::open(options, config_file).map_err(|error| error.to_string())?;
+        tokio::task::spawn_local(engine::run_store_events(Rc::clone(&engine), events));
+        tokio::task::spawn_local(engine::run_timers(Rc::clone(&engine)));
+        let mut shown = Instant::now();
+        let result = engine::import(&engine, file, |imported| {
+            if shown.elapsed() >= PROGRESS_PAUSE {
+                shown = Instant::now();
+                eprintln!("{} keys, {} % of the file", imported.keys, imported.bytes * 100 / len);
+            }
+        });
+        let result = result.await;
+        let closed = engine.borrow_mut().close();
+        closed.map_err(|error| format!("not everything could be made durable: {error}"))?;
+        result
+    })?;
+    let Imported { keys, expired, libraries, .. } = imported;
+    let mut text =
+        format!("{keys} keys are in the data directory now ({:.1} s)", started.elapsed().as_secs_f64());
+    if expired > 0 {
+        let _ = write!(text, "; {expired} had expired");
+    }
+    if libraries > 0 {
+        let _ = write!(text, "; {libraries} libraries of Lua functions were passed over");
+    }
+    print(&format!("{text}\n"));
+    Ok(())
+}
+
+fn local_runtime() -> Result<LocalRuntime, String> {
+    let mut builder = Builder::new_current_thread();
+    builder.enable_all().build_local(LocalOptions::default()).map_err(|error| error.to_string())
 }
 
 /// Until a signal comes, a client stops the server, or the store fails.

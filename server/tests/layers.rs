@@ -14,7 +14,7 @@ const LAYERS: &[&[&str]] = &[
     // Options are above the keyspace because some are in its terms: the classes of events.
     &["procedure", "trigger", "options"],
     &["keyspace"],
-    &["store", "protocol"],
+    &["store", "protocol", "rdb"],
     &["types"],
     // What every layer may use, and what knows of none of them.
     &["memory"],

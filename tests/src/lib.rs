@@ -6,6 +6,7 @@
 
 pub mod binary;
 pub mod compare;
+pub mod facts;
 pub mod generate;
 pub mod guest;
 pub mod line;

@@ -274,12 +274,7 @@ impl Side {
                 };
                 let kind = (ask(&["TYPE", "KEY"]), ask(&["OBJECT", "ENCODING", "KEY"]));
                 let (read, width) = compare::reading(kind.0.bytes());
-                let value = ask(read);
-                let value = match kind.0.bytes() {
-                    b"stream" => compare::stream_facts(&value).0,
-                    b"string" => compare::sketch(value),
-                    _ => compare::in_order(value, width),
-                };
+                let value = compare::comparable(kind.0.bytes(), ask(read), width);
                 let ttl_ms = ask(&["PTTL", "KEY"]).integer().expect("PTTL is a number");
                 keys.push(Key { name: (database, name), value, kind, ttl_ms });
             }

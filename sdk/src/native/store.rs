@@ -1,6 +1,7 @@
 //! Values with expiry, and the list of what happened to them.
 
 use alloc::collections::{BTreeMap, VecDeque};
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use super::value::{Typed, Value};
@@ -11,7 +12,8 @@ const WRONG_TYPE: &str = "WRONGTYPE Operation against a key holding the wrong ki
 /// What stands at a key.
 #[derive(Clone, Debug)]
 struct Entry {
-    value: Value,
+    /// Shared with what undo would put back.
+    value: Arc<Value>,
     expires_at_ms: Option<u64>,
 }
 
@@ -110,7 +112,7 @@ impl Store {
 
     /// Sets the value; without an `expiry` the key keeps the one that it has.
     pub fn set(&mut self, event: &'static str, key: &[u8], value: impl Into<Value>, expiry: Option<Expiry>) {
-        self.put(event, key, value.into(), expiry, Vec::new());
+        self.put(event, key, Arc::new(value.into()), expiry, Vec::new());
     }
 
     /// Changes a value with elements, an empty one where there is none. One that has lost all of them is deleted; one in
@@ -126,7 +128,7 @@ impl Store {
         let result = change(&mut value, &mut changed)?;
         if changed.anything {
             let is_gone = value.is_gone();
-            self.put(event, key, value.into(), None, changed.elements);
+            self.put(event, key, Arc::new(value.into()), None, changed.elements);
             if is_gone {
                 self.remove("del", key);
             }
@@ -149,7 +151,7 @@ impl Store {
     pub fn remove(&mut self, event: &'static str, key: &[u8]) -> Option<Value> {
         let value = self.entries.remove(key)?.value;
         self.record(event, key, value.bytes(), None, Vec::new());
-        Some(value)
+        Some(Arc::unwrap_or_clone(value))
     }
 
     /// Puts everything back to what it was, except that random numbers are not drawn twice.
@@ -182,7 +184,7 @@ impl Store {
         &mut self,
         event: &'static str,
         key: &[u8],
-        value: Value,
+        value: Arc<Value>,
         expiry: Option<Expiry>,
         elements: Vec<Vec<u8>>,
     ) {

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::{Error, Result};
 use crate::protocol::Reply;
 use crate::state::{Queued, Session};
-use crate::types::{Kind, parse_float};
+use crate::types::{Kind, parse_float, parse_integer};
 
 /// A command that waits until one of its keys is written.
 #[derive(Debug)]
@@ -60,6 +60,14 @@ pub fn timeout_in_seconds(argument: &[u8]) -> Result<Option<Duration>> {
         return Err(OUT_OF_RANGE);
     }
     Ok((timeout_ms > 0.0).then(|| Duration::from_millis(timeout_ms as u64)))
+}
+
+/// A timeout in whole milliseconds; `None` is for ever.
+pub fn timeout_in_ms(argument: &[u8]) -> Result<Option<Duration>> {
+    let timeout = parse_integer(argument);
+    let timeout_ms = timeout.ok_or(Error::text("ERR timeout is not an integer or out of range"))?;
+    let timeout_ms = u64::try_from(timeout_ms).map_err(|_| Error::text("ERR timeout is negative"))?;
+    Ok((timeout_ms > 0).then(|| Duration::from_millis(timeout_ms)))
 }
 
 #[cfg(test)]

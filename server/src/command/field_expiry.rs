@@ -8,7 +8,7 @@ use super::hashes::limits;
 use super::{Command, Context, Error, ExpiryOption, Flags, Group, Result, flag, integer};
 use crate::keyspace::{EventKind, events};
 use crate::protocol::Reply;
-use crate::types::{HashValue, MAX_END_MS, Recorder};
+use crate::types::{HashValue, MAX_END_MS, PackedLimits, Recorder};
 
 const SET: &[Flags] = &[Flags::WRITE, Flags::DENYOOM, Flags::FAST];
 const WRITE: &[Flags] = &[Flags::WRITE, Flags::FAST];
@@ -333,18 +333,18 @@ fn hgetex(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
 }
 
 /// Does with the end of a field what is wanted, if there is such a field.
-fn apply(
-    hash: &mut HashValue,
-    field: &[u8],
-    end: NewEnd,
-    limits: crate::types::PackedLimits,
-    recorder: &mut dyn Recorder,
-) {
+fn apply(hash: &mut HashValue, field: &[u8], end: NewEnd, limits: PackedLimits, recorder: &mut dyn Recorder) {
     match end {
         NewEnd::Keep => {}
-        NewEnd::None => drop(hash.set_end(field, None, limits, recorder)),
-        NewEnd::At(end_ms) => drop(hash.set_end(field, Some(end_ms), limits, recorder)),
-        NewEnd::Past => drop(hash.remove(field, recorder)),
+        NewEnd::None => {
+            hash.set_end(field, None, limits, recorder);
+        }
+        NewEnd::At(end_ms) => {
+            hash.set_end(field, Some(end_ms), limits, recorder);
+        }
+        NewEnd::Past => {
+            hash.remove(field, recorder);
+        }
     }
 }
 
@@ -436,7 +436,9 @@ fn hsetex(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
         // As in Redis they are set first.
         NewEnd::Past => {
             ctx.keyspace.update(database, key, events::HDEL, |hash: &mut HashValue, recorder| {
-                pairs.iter().for_each(|[field, _]| apply(hash, field, end, limits, recorder));
+                for [field, _] in pairs {
+                    apply(hash, field, end, limits, recorder);
+                }
             })?;
         }
     }

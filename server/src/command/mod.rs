@@ -18,6 +18,7 @@ mod config;
 mod connection;
 mod counters;
 mod documentation;
+mod dump;
 mod element_scan;
 mod expiry;
 mod field_expiry;
@@ -60,6 +61,7 @@ pub use arguments::{ExpiryOption, flag, integer, unsigned};
 pub use blocking::Block;
 pub use counters::add_integer;
 pub use documentation::markdown;
+pub use dump::stored;
 pub use secrets::redact;
 pub use table::{Command, Flags, Group, Keys, Run, all, full_name, lookup, subcommand};
 

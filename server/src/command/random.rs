@@ -153,7 +153,9 @@ mod tests {
         for (count, len) in [(1, 40), (4, 40), (20, 40), (39, 40)] {
             let mut hits = vec![0; len];
             for _ in 0..ROUNDS {
-                different_ranks(count, len).into_iter().for_each(|rank| hits[rank] += 1);
+                for rank in different_ranks(count, len) {
+                    hits[rank] += 1;
+                }
             }
             check_even(&hits, ROUNDS, count as f64 / len as f64);
         }

@@ -78,7 +78,7 @@ fn sets(ctx: &mut Context<'_>, keys: &[&[u8]]) -> Result<Vec<SetValue>> {
 fn intersection(sets: &mut [SetValue]) -> impl Iterator<Item = Member<'_>> {
     sets.sort_by_key(Collection::len);
     let (smallest, others) = sets.split_at(1);
-    smallest[0].iter().filter(move |member| others.iter().all(|other| other.contains(member)))
+    smallest[0].members().filter(move |member| others.iter().all(|other| other.contains(member)))
 }
 
 /// The members of the first set that no other has.
@@ -86,7 +86,7 @@ fn difference(sets: &mut [SetValue]) -> impl Iterator<Item = Member<'_>> {
     let (first, others) = sets.split_at_mut(1);
     // A member is found soonest where there are most.
     others.sort_by_key(|other| std::cmp::Reverse(other.len()));
-    first[0].iter().filter(move |member| !others.iter().any(|other| other.contains(member)))
+    first[0].members().filter(move |member| !others.iter().any(|other| other.contains(member)))
 }
 
 /// The members that any set has.
@@ -97,7 +97,7 @@ fn union(sets: &mut [SetValue], limits: SetLimits) -> SetValue {
         [first, others @ ..] if limits.are_exceeded_by(first.len()) => (first.clone(), &*others),
         all => (SetValue::default(), &*all),
     };
-    for member in others.iter().flat_map(SetValue::iter) {
+    for member in others.iter().flat_map(SetValue::members) {
         union.add(&member, limits, &mut ());
     }
     union

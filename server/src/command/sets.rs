@@ -177,10 +177,9 @@ fn spop(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
                     if count >= set.len() {
                         return set.take(recorder).items();
                     }
-                    let members = sample(set, count);
-                    for member in members.iter() {
-                        set.remove(member, recorder);
-                    }
+                    let ranks = different_ranks(count, set.len());
+                    let members = at_ranks(set, &ranks);
+                    set.remove_ranks(&ranks, recorder);
                     members
                 })?;
             Ok(Reply::Items(Shape::Set, popped.unwrap_or_default()))
@@ -206,7 +205,7 @@ fn srandmember(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
             return Ok(member.map_or(Reply::Null, |member| Reply::bytes(&member)));
         }
         Some(Count::Different(count)) if count >= set.len() => set.items(),
-        Some(Count::Different(count)) => sample(set, count),
+        Some(Count::Different(count)) => at_ranks(set, &different_ranks(count, set.len())),
         Some(Count::Repeated(count)) => copy_repeated(limit, count, set.len(), |rank, copied| {
             set.nth(rank).into_iter().for_each(|member| copied.push(&member));
         })?
@@ -215,12 +214,11 @@ fn srandmember(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     Ok(Reply::Items(Shape::Array, items))
 }
 
-/// So many different random members, of which there are more.
-fn sample(set: &SetValue, count: usize) -> SharedItems {
-    let ranks = different_ranks(count, set.len());
+/// Copies of the members of these ascending ranks.
+fn at_ranks(set: &SetValue, ranks: &[usize]) -> SharedItems {
     let mut members = CopiedItems::default();
     let copy = |member: Member<'_>| members.push(&member);
-    visit_ranks(&ranks, set.len(), set.iter(), |rank| set.nth(rank), copy);
+    visit_ranks(ranks, set.len(), set.members(), |rank| set.nth(rank), copy);
     members.into()
 }
 

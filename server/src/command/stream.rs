@@ -11,6 +11,8 @@ pub(super) mod read;
 #[cfg(test)]
 mod tests;
 
+pub(super) use arguments::node_limits;
+
 use super::{Context, Error, Result};
 use crate::keyspace::{EventKind, events};
 use crate::protocol::{Reply, Shape, Version};
@@ -52,7 +54,7 @@ fn no_group_of(key: &[u8], group: &[u8]) -> Error {
 /// The event of a command that may bring a consumer into being, if it will.
 fn consumer_event(group: &Group, consumer: &[u8]) -> EventKind {
     match group.consumer(consumer) {
-        Some(_) => events::SILENT,
+        Some(_) => events::BOOKKEEPING,
         None => events::XGROUP_CREATECONSUMER,
     }
 }

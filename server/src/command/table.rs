@@ -436,6 +436,7 @@ const GROUPS: &[&[Command]] = &[
     super::stream::groups::COMMANDS,
     super::stream::pending::COMMANDS,
     super::stream::info::COMMANDS,
+    super::dump::COMMANDS,
     super::generic::COMMANDS,
     super::object::COMMANDS,
     super::expiry::COMMANDS,

@@ -9,7 +9,7 @@
 //! - `call`: procedures, `core`: what they may reach, `cascade`: triggers,
 //! - `commit`: what happens when a transaction ends, `account`: what is counted, `monitor` and `tracking`: who is shown
 //!   what ran, or told what it changed,
-//! - `persistence`: the store's side, `background`: timers.
+//! - `import`: keys from a file of Redis, `persistence`: the store's side, `background`: timers.
 
 mod account;
 mod background;
@@ -18,6 +18,7 @@ mod cascade;
 mod commit;
 mod core;
 mod dispatch;
+mod import;
 pub mod limits;
 mod monitor;
 mod pause;
@@ -31,6 +32,7 @@ mod waiting;
 
 pub use background::{run_store_events, run_timers, settle};
 pub use dispatch::Step;
+pub use import::{Imported, import};
 pub use persistence::{Signals, Wait};
 pub use start::{StartError, open};
 

@@ -190,7 +190,9 @@ impl Keyspace {
             return Ok(result);
         }
         self.statistics.changes += 1;
-        self.watchers.touch(database, key);
+        if event.touches {
+            self.watchers.touch(database, key);
+        }
         entry.stamp.touch(self.now_ms / 1000);
         let is_empty = value.is_empty();
         if whole && !is_empty {

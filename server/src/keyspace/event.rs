@@ -111,11 +111,13 @@ pub struct EventKind {
     pub name: &'static str,
     /// Whom it concerns.
     pub class: EventClasses,
+    /// Whether those who watch the key or wait for it are to know.
+    pub touches: bool,
 }
 
 impl EventKind {
     const fn new(name: &'static str, class: EventClasses) -> Self {
-        Self { name, class }
+        Self { name, class, touches: true }
     }
 }
 
@@ -242,12 +244,17 @@ pub mod events {
     pub const MOVE_TO: EventKind = EventKind::new("move_to", EventClasses::GENERIC);
     /// The destination of `COPY`.
     pub const COPY_TO: EventKind = EventKind::new("copy_to", EventClasses::GENERIC);
+    /// `RESTORE`.
+    pub const RESTORE: EventKind = EventKind::new("restore", EventClasses::GENERIC);
     /// A key's time to live ended.
     pub const EXPIRED: EventKind = EventKind::new("expired", EventClasses::EXPIRED);
     /// A key that did not exist came to be.
     pub const NEW: EventKind = EventKind::new("new", EventClasses::NEW);
     /// Nobody hears of it: for a step of a change that raises its events itself, and for changes that have none.
     pub const SILENT: EventKind = EventKind::new("", EventClasses::NONE);
+    /// What a consumer group notes of its consumers and their entries: nobody hears of it, and as in Redis it is no
+    /// change to those who watch the key or wait for it.
+    pub const BOOKKEEPING: EventKind = EventKind { name: "", class: EventClasses::NONE, touches: false };
     /// A key that does not exist was read.
     pub const KEY_MISS: EventKind = EventKind::new("keymiss", EventClasses::KEY_MISS);
 
@@ -312,6 +319,7 @@ pub mod events {
         MOVE_FROM,
         MOVE_TO,
         COPY_TO,
+        RESTORE,
         EXPIRED,
         NEW,
         KEY_MISS,

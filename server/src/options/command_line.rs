@@ -1,4 +1,4 @@
-//! The command line: `kvasm [file] [--name value ...]`.
+//! The command line: `kvasm [file] [--name value ...]`, or `kvasm import dump.rdb [file] [--name value ...]`.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -12,6 +12,8 @@ use super::{Options, TABLE};
 pub enum CommandLine {
     /// Start the server.
     Run(Box<Startup>),
+    /// Read a database file of Redis into the data directory.
+    Import(PathBuf, Box<Startup>),
     /// Print [`help`].
     Help,
     /// Print the version.
@@ -37,6 +39,10 @@ pub fn parse_command_line(arguments: impl IntoIterator<Item = String>) -> Result
         Some("--version" | "-v") => return Ok(CommandLine::Version),
         _ => {}
     }
+    let mut imported = None;
+    if arguments.next_if(|argument| argument == "import").is_some() {
+        imported = Some(arguments.next().ok_or("import needs the name of a file, such as dump.rdb")?);
+    }
     if let Some(name) = arguments.next_if(|argument| !argument.starts_with("--")) {
         let told = |error| format!("cannot read the configuration file '{name}': {error}");
         let path = fs::canonicalize(&name).map_err(told)?;
@@ -52,14 +58,19 @@ pub fn parse_command_line(arguments: impl IntoIterator<Item = String>) -> Result
         }
         set_words(&mut options, name, &values).map_err(|reason| format!("--{name}: {reason}"))?;
     }
-    Ok(CommandLine::Run(Box::new(Startup { options, config_file })))
+    let startup = Box::new(Startup { options, config_file });
+    Ok(match imported {
+        Some(file) => CommandLine::Import(file.into(), startup),
+        None => CommandLine::Run(startup),
+    })
 }
 
 /// The text of `--help`.
 #[must_use]
 pub fn help() -> String {
     let mut text = String::from(
-        "Usage: kvasm [path/to/kvasm.conf] [--option value ...]\n\
+        "Usage: kvasm [path/to/kvasm.conf] [--option value ...]\n       \
+         kvasm import dump.rdb [path/to/kvasm.conf] [--option value ...]\n\
          \n\
          A key-value server that speaks the Redis protocol, keeps its data in redb and runs\n\
          WebAssembly procedures beside it.\n\
@@ -67,7 +78,8 @@ pub fn help() -> String {
          Examples:\n  \
          kvasm                                     data in ./data, port 6379 of this machine\n  \
          kvasm --dir /var/lib/kvasm --appendfsync always\n  \
-         kvasm kvasm.conf --port 7000              the command line wins over the file\n\
+         kvasm kvasm.conf --port 7000              the command line wins over the file\n  \
+         kvasm import dump.rdb --dir ./data        move in: read a database file of Redis\n\
          \n\
          Options, which the configuration file (a line is: name value) and CONFIG GET/SET take too:\n",
     );

@@ -138,8 +138,7 @@ mod tests {
             for step in 0..20_000 {
                 let deadline = (random.u64(..range), random.u64(..3));
                 if step % 3 == 0 || step > 15_000 {
-                    let gone =
-                        model.iter().nth(random.usize(..2).min(model.len() - 1)).copied().unwrap_or(deadline);
+                    let gone = model.iter().nth(random.usize(..2)).copied().unwrap_or(deadline);
                     model.remove(&gone);
                     deadlines.remove(gone);
                 } else if model.insert(deadline) {

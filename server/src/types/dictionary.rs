@@ -10,7 +10,7 @@ use std::ops::Range;
 
 use siphasher::sip::SipHasher13;
 
-use super::block::{Block, Items, entry, item};
+use super::block::{Block, Buffer, Items, entry, item};
 use super::blocks::{self, LabelBytes, Labelled, Shape, Splice};
 use super::recorder::Recorder;
 use super::tree::{Place, Tree};
@@ -232,6 +232,39 @@ impl Dictionary {
         let splice = Splice { at: range.start, removed: range.len(), inserted: &[], entries: -1 };
         blocks::splice(&mut self.tree, &self.order, &place, splice, recorder);
         true
+    }
+
+    /// Removes the entries of these ascending ranks, in the order of [`Self::iter`]: each block is changed once.
+    pub fn remove_ranks(&mut self, ranks: &[usize], recorder: &mut dyn Recorder) {
+        let mut rest = ranks;
+        // From the last block to the first, so that the ranks before stay what they are.
+        while let Some((place, within)) = rest.last().and_then(|last| self.tree.find_rank(*last)) {
+            let first = rest[rest.len() - 1] - within;
+            let (before, here) = rest.split_at(rest.partition_point(|rank| *rank < first));
+            let (_, block) = self.tree.get(&place);
+            let mut kept = Buffer::new();
+            let mut wanted = here.iter().map(|rank| rank - first).peekable();
+            let mut span: Option<Range<usize>> = None;
+            for (index, range) in entries(block, self.order.items_per_entry).enumerate() {
+                let is_removed = wanted.next_if_eq(&index).is_some();
+                if is_removed {
+                    recorder.element(key_at(block, range.start));
+                } else if span.is_some() {
+                    kept.extend_from_slice(&block.bytes()[range.clone()]);
+                }
+                if is_removed || span.is_some() {
+                    span.get_or_insert(range.clone()).end = range.end;
+                }
+                if wanted.peek().is_none() {
+                    break;
+                }
+            }
+            let span = span.unwrap_or_default();
+            let entries = -(here.len() as isize);
+            let splice = Splice { at: span.start, removed: span.len(), inserted: &kept, entries };
+            blocks::splice(&mut self.tree, &self.order, &place, splice, recorder);
+            rest = before;
+        }
     }
 
     /// The items of the entry of this rank, in the order of [`Self::iter`].

@@ -191,11 +191,13 @@ impl HashValue {
         if due.len() == self.len() {
             *self = Self::default();
             recorder.whole();
-            due.iter().for_each(|field| recorder.element(field));
+            for field in &due {
+                recorder.element(field);
+            }
         } else {
-            due.iter().for_each(|field| {
+            for field in &due {
                 self.remove(field, recorder);
-            });
+            }
         }
         due.len()
     }

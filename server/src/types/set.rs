@@ -127,7 +127,7 @@ impl SetValue {
     /// Adds a member that the present form cannot have.
     fn add_to_larger_form(&mut self, member: &[u8], limits: SetLimits, recorder: &mut dyn Recorder) -> bool {
         let (mut bytes, mut longest) = (Vec::new(), member.len());
-        for other in self.iter() {
+        for other in self.members() {
             longest = longest.max(other.len());
             push_item(&mut bytes, &other);
         }
@@ -169,16 +169,31 @@ impl SetValue {
         removed
     }
 
+    /// Removes the members of these ascending ranks, in the order of [`Self::members`].
+    pub fn remove_ranks(&mut self, ranks: &[usize], recorder: &mut dyn Recorder) {
+        if let Self::Big(dictionary) = self {
+            return Arc::make_mut(dictionary).remove_ranks(ranks, recorder);
+        }
+        for rank in ranks.iter().rev() {
+            if let Some(member) = self.nth(*rank).map(|member| member.to_vec()) {
+                self.remove(&member, recorder);
+            }
+        }
+    }
+
     /// Takes all members out.
+    #[must_use]
     pub fn take(&mut self, recorder: &mut dyn Recorder) -> Self {
         let taken = std::mem::take(self);
         recorder.whole();
-        taken.iter().for_each(|member| recorder.element(&member));
+        for member in taken.members() {
+            recorder.element(&member);
+        }
         taken
     }
 
     /// All members.
-    pub fn iter(&self) -> Box<dyn Iterator<Item = Member<'_>> + '_> {
+    pub fn members(&self) -> Box<dyn Iterator<Item = Member<'_>> + '_> {
         match self {
             Self::Integers(integers) => Box::new(integers.iter().map(Member::of_integer)),
             Self::Packed(block) => Box::new(block.items().map(Member::Bytes)),
@@ -186,20 +201,20 @@ impl SetValue {
         }
     }
 
-    /// All members for a reply, in the order of [`Self::iter`].
+    /// All members for a reply, in the order of [`Self::members`].
     #[must_use]
     pub fn items(&self) -> SharedItems {
         let mut items = SharedItems::default();
         let mut push = |block: &Block| items.push(block, 0..block.bytes().len(), block.entries());
         match self {
-            Self::Integers(_) => return self.iter().collect(),
+            Self::Integers(_) => return self.members().collect(),
             Self::Packed(block) => push(block),
             Self::Big(dictionary) => dictionary.blocks().for_each(|(_, block)| push(block)),
         }
         items
     }
 
-    /// The member of this rank, in the order of [`Self::iter`].
+    /// The member of this rank, in the order of [`Self::members`].
     #[must_use]
     pub fn nth(&self, rank: usize) -> Option<Member<'_>> {
         match self {
@@ -214,7 +229,7 @@ impl SetValue {
         let visit_entry = |mut items: Items<'_>| items.next().into_iter().for_each(&mut visit);
         match self {
             Self::Integers(_) | Self::Packed(_) => {
-                self.iter().for_each(|member| visit(&member));
+                self.members().for_each(|member| visit(&member));
                 0
             }
             Self::Big(dictionary) => dictionary.scan(cursor, count, visit_entry),
@@ -314,7 +329,7 @@ mod tests {
     }
 
     fn owned(set: &SetValue) -> Vec<Vec<u8>> {
-        set.iter().map(|member| member.to_vec()).collect()
+        set.members().map(|member| member.to_vec()).collect()
     }
 
     proptest! {
@@ -332,6 +347,12 @@ mod tests {
             copy.finish(&set);
             let mut model = HashSet::new();
             for (step, (operation, number)) in steps.into_iter().enumerate() {
+                if step % 300 == 299 {
+                    let ranks: Vec<usize> = (0..set.len()).filter(|rank| rank * 7 % 11 < 5).collect();
+                    let gone: Vec<_> = ranks.iter().filter_map(|rank| Some(set.nth(*rank)?.to_vec())).collect();
+                    set.remove_ranks(&ranks, &mut copy);
+                    prop_assert!(gone.iter().all(|member| model.remove(member)));
+                }
                 let member = member(number % numbers);
                 let before = (step % 50 == 0).then(|| (set.clone(), owned(&set)));
                 if operation > 0 {
@@ -344,9 +365,9 @@ mod tests {
                 prop_assert_eq!(set.len(), model.len());
             }
             prop_assert!(model.iter().all(|member| set.contains(member)));
-            prop_assert!(set.iter().all(|member| model.contains(&*member)));
+            prop_assert!(set.members().all(|member| model.contains(&*member)));
             prop_assert_eq!(set.items().iter().count(), model.len());
-            for (rank, member) in set.iter().enumerate() {
+            for (rank, member) in set.members().enumerate() {
                 prop_assert!(set.nth(rank).is_some_and(|nth| *nth == *member));
             }
             let mut scanned = HashSet::new();
@@ -367,7 +388,7 @@ mod tests {
         fn no_stored_bytes_make_a_set_panic(header: Vec<u8>, bytes: Vec<u8>, label: Vec<u8>) {
             for label in [Vec::new(), label] {
                 if let Some(set) = SetValue::restore(&header, StoredBlocks(vec![(label, bytes.clone())])) {
-                    prop_assert_eq!(set.iter().count(), set.len());
+                    prop_assert_eq!(set.members().count(), set.len());
                 }
             }
         }

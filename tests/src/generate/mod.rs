@@ -3,6 +3,7 @@
 //!
 //! Commands are built from `templates.rs`; what a word of a template stands for is decided in `words.rs`.
 
+mod streams;
 mod templates;
 mod words;
 
@@ -23,8 +24,8 @@ const TYPES: &[&[&str]] = &[
     templates::SETS,
     templates::SORTED_SETS,
     templates::GEO,
-    templates::STREAMS,
-    templates::SKETCHES,
+    streams::STREAMS,
+    streams::SKETCHES,
 ];
 
 /// One thing done to both servers.
@@ -75,8 +76,6 @@ impl Generator {
         // life would begin at a time that nobody waits for.
         let in_transaction = self.in_transaction[connection];
         match self.random.u32(..1000) {
-            500..660 => self.command(connection, templates::STREAMS),
-            660..700 => self.command(connection, templates::SKETCHES),
             700..780 => self.command(connection, templates::TRANSACTION),
             780..840 if !in_transaction => self.command(connection, templates::SESSION),
             840..880 => self.command(connection, templates::PUBLISH),

@@ -1,5 +1,6 @@
 //! What the words of a template stand for.
 
+use super::streams;
 use crate::line;
 use fastrand::Rng;
 
@@ -9,28 +10,6 @@ const HASHES: &[&[u8]] = &[b"hash:1", b"hash:2", b"hash:3"];
 const SORTED_SETS: &[&[u8]] = &[b"z", b"y", b"zset:1", b"many"];
 const LISTS: &[&[u8]] = &[b"list:1", b"list:2", b"list:3"];
 const SETS: &[&[u8]] = &[b"set:1", b"set:2", b"set:3", b"set:4"];
-const STREAMS: &[&str] = &["s", "t", "s"];
-const FIELDS: &[&str] = &["f", "f", "f", "g", ""];
-const IDS: &[&str] = &[
-    "0-0",
-    "0-1",
-    "0-*",
-    "-",
-    "+",
-    ">",
-    "$",
-    "*-1",
-    "",
-    "abc",
-    "1-",
-    "-1",
-    "1-2-3",
-    "007-01",
-    "(5",
-    "(0-0",
-    "(18446744073709551615-18446744073709551615",
-    "18446744073709551616-0",
-];
 const NUMBERS: &[&str] = &[
     "0",
     "1",
@@ -397,15 +376,15 @@ impl<'a> Words<'a> {
                 let length = self.random.usize(..12);
                 return arguments.push((0..length).map(|_| self.random.u8(1..)).collect());
             }
-            "stream" => STREAMS,
+            "stream" => streams::KEYS,
             "any-stream" if self.random.u32(..8) == 0 => return arguments.push(self.key()),
-            "any-stream" => STREAMS,
+            "any-stream" => streams::KEYS,
             "rising" | "rising-id" | "entry-id" | "range-id" | "read-id" => {
-                return arguments.push(self.id(word));
+                return arguments.push(streams::id(self.random, self.steps, word).into_bytes());
             }
             "entry-fields" => {
                 for _ in 0..self.random.usize(1..4) {
-                    arguments.extend([self.pick(FIELDS).as_bytes().to_vec(), self.value()]);
+                    arguments.extend([self.pick(streams::FIELDS).as_bytes().to_vec(), self.value()]);
                 }
                 return;
             }
@@ -485,29 +464,6 @@ impl<'a> Words<'a> {
             10..18 => vec![self.random.u8(b'a'..b'h')],
             _ => self.value(),
         }
-    }
-
-    /// An id of a stream entry; new ones rise with the number of steps, the others are near them.
-    fn id(&mut self, word: &str) -> Vec<u8> {
-        const STEPS_PER_TIME: u64 = 32;
-        let now = self.steps / STEPS_PER_TIME + 1;
-        let past = now.saturating_sub(self.random.u64(..6));
-        let seq = self.random.u32(..4);
-        let text = match (word, self.random.u32(..40)) {
-            (_, 0) => self.pick(IDS).to_owned(),
-            ("rising", 1..30) => format!("{now}-*"),
-            ("rising", _) => format!("{now}-{seq}"),
-            ("rising-id", _) => format!("{now}-9"),
-            ("range-id", 1..10) => "-".to_owned(),
-            ("range-id", 10..20) => "+".to_owned(),
-            ("range-id", 20..25) => format!("({past}-{seq}"),
-            ("read-id", 1..10) => "$".to_owned(),
-            ("read-id", 10..15) => "0".to_owned(),
-            ("entry-id", 1..4) => "0".to_owned(),
-            (_, 30..33) => past.to_string(),
-            _ => format!("{past}-{seq}"),
-        };
-        text.into_bytes()
     }
 
     fn value(&mut self) -> Vec<u8> {

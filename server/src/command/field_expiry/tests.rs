@@ -206,7 +206,7 @@ fn arguments_are_checked_as_redis_does() {
         ("hsetex k keepttl px 1 fields 1 a b", one_end),
         ("hsetex k ex -1 fields 1 a b", negative),
         ("hsetex k fnx keepttl fields 1", arity),
-        ("hsetex k keepttl fnx fields", arity),
+        ("hsetex k keepttl fnx fields 1", arity),
         ("hsetex k fields 2 a b", arity),
         ("hsetex k fields 1 a b c", arity),
         ("hsetex k fields 0 a b", "-ERR invalid number of fields"),

@@ -11,7 +11,7 @@ fn fields_come_change_and_go() {
     Fixture::new().check(&[
         ("hset k a 1 b 2 a 3", ":2"),
         ("hset k b 4 c", arity),
-        ("hmset k b", "-ERR wrong number of arguments for 'hmset' command"),
+        ("hmset k b 1 c", "-ERR wrong number of arguments for 'hmset' command"),
         ("hmset k c ''", "+OK"),
         ("object encoding k", "$listpack"),
         ("hgetall k", "[$a $3 $b $2 $c $]"),

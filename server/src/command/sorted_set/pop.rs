@@ -125,8 +125,9 @@ impl<'a, 'b> MultiPop<'a, 'b> {
     fn run(&self, ctx: &mut Context<'_>) -> Result<Option<Reply>> {
         for key in &self.keys[keys_to_try(ctx.session, self.keys)] {
             if let Some(items) = pop(ctx, key, self.end, self.count)? {
-                let pair =
-                    |(member, score): (&[u8], f64)| Reply::Array(vec![Reply::bytes(member), Reply::Double(score)]);
+                let pair = |(member, score): (&[u8], f64)| {
+                    Reply::Array(vec![Reply::bytes(member), Reply::Double(score)])
+                };
                 let pairs = scored(&items).map(pair).collect();
                 return Ok(Some(Reply::Array(vec![Reply::bytes(key), Reply::Array(pairs)])));
             }

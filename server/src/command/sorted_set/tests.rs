@@ -183,10 +183,9 @@ fn what_finds_no_sorted_set_waits_for_its_keys() {
         ("set s x", "+OK"),
         ("bzpopmin z s 0", "-WRONGTYPE Operation against a key holding the wrong kind of value"),
     ]);
-    for (request, keys, timeout) in [
-        ("bzpopmin a b 1.5", 1..3, Some(Duration::from_millis(1500))),
-        ("bzmpop 0 2 a b min", 3..5, None),
-    ] {
+    for (request, keys, timeout) in
+        [("bzpopmin a b 1.5", 1..3, Some(Duration::from_millis(1500))), ("bzmpop 0 2 a b min", 3..5, None)]
+    {
         let args: Vec<&[u8]> = request.split(' ').map(str::as_bytes).collect();
         let (row, _) = lookup(args[0]).expect("a command");
         let Run::Outcome(run) = row.run else { panic!("{request} can wait") };

@@ -52,7 +52,7 @@ fn xack(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     }
     let ids = ids(&args[3..])?;
     let acknowledged =
-        ctx.keyspace.update::<StreamValue, _>(database, key, events::SILENT, |stream, recorder| {
+        ctx.keyspace.update::<StreamValue, _>(database, key, events::BOOKKEEPING, |stream, recorder| {
             let group = stream.group_mut(group)?;
             Some(ids.iter().filter(|id| group.acknowledge(**id, recorder)).count())
         })?;
@@ -235,7 +235,7 @@ fn xclaim(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let options = ClaimOptions::parse(args, now_ms)?;
     let (stream, group) = read_group(ctx, key, group_name)?;
     let is_any = options.ids.iter().any(|id| options.claim(stream, group_name, *id, now_ms).is_some());
-    let event = if is_any { consumer_event(group, name) } else { events::SILENT };
+    let event = if is_any { consumer_event(group, name) } else { events::BOOKKEEPING };
     let claimed = ctx.keyspace.update::<StreamValue, _>(database, key, event, |stream, recorder| {
         let group = stream.group_mut(group_name)?;
         let position = group.position();
@@ -360,7 +360,7 @@ fn xautoclaim(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let now_ms = ctx.keyspace.now_ms();
     let (stream, group) = read_group(ctx, key, group_name)?;
     let found = Found::search(stream, group, &options, now_ms);
-    let event = if found.claimed.is_empty() { events::SILENT } else { consumer_event(group, name) };
+    let event = if found.claimed.is_empty() { events::BOOKKEEPING } else { consumer_event(group, name) };
     let entries = found.claimed.iter().map(|(id, _)| claim_reply(stream, *id, options.only_ids));
     let reply = Reply::Array(vec![
         id_reply(found.next),

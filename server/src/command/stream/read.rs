@@ -1,28 +1,34 @@
 //! XREAD and XREADGROUP: what is new in streams.
 
-use super::super::{Command, Context, Error, Flags, Group, Result, flag, integer};
+use std::ops::Range;
+use std::time::Duration;
+
+use super::super::blocking::{Block, keys_to_try, timeout_in_ms};
+use super::super::{Command, Context, Error, Flags, Group, Outcome, Result, flag, integer};
 use super::{arguments, consumer_event, entry_reply, has_maps, id_reply, no_group, seen};
 use crate::protocol::Reply;
-use crate::types::StreamValue;
+use crate::state::Queued;
 use crate::types::stream::{Delivery, Direction, Pending, StreamId};
+use crate::types::{Kind, StreamValue, Value};
 
 /// The rows of these commands.
 pub const COMMANDS: &[Command] = &[
-    Command::new("xread", -4, xread).flags(&[Flags::READONLY, Flags::BLOCKING]).keys_behind("STREAMS", 1).docs(
+    Command::outcome("xread", -4, xread).flags(&[Flags::READONLY, Flags::BLOCKING]).keys_behind("STREAMS", 1).docs(
         Group::Stream,
         "5.0.0",
         "O(log(N)+M) for each stream where N is the number of its entries and M of those returned",
-        "Returns entries of streams behind given ids.",
+        "Returns entries of streams behind given ids, or waits for some.",
         "[COUNT count] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]",
     ),
-    Command::new("xreadgroup", -7, xreadgroup)
+    Command::outcome("xreadgroup", -7, xreadgroup)
         .flags(&[Flags::WRITE, Flags::BLOCKING])
         .keys_behind("STREAMS", 4)
         .docs(
             Group::Stream,
             "5.0.0",
             "O(log(N)+M) for each stream where N is the number of its entries and M of those returned",
-            "Returns entries of streams that no consumer of a group has had, or those that one consumer still has.",
+            "Returns entries of streams that no consumer of a group has had, or waits for some; or those that a consumer \
+             has not acknowledged.",
             "GROUP group consumer [COUNT count] [BLOCK milliseconds] [NOACK] STREAMS key [key ...] id [id ...]",
         ),
 ];
@@ -44,9 +50,16 @@ struct Request<'a, 'b> {
     count: usize,
     reader: Option<Reader<'a>>,
     is_pending: bool,
+    block: Option<Wait>,
+    /// Where the keys are among the arguments.
+    keys_at: Range<usize>,
     keys: &'b [&'a [u8]],
     ids: &'b [&'a [u8]],
 }
+
+/// For how long is waited; `None` is for ever.
+#[derive(Clone, Copy, Debug)]
+struct Wait(Option<Duration>);
 
 impl<'a, 'b> Request<'a, 'b> {
     fn parse(args: &'b [&'a [u8]], is_of_group: bool) -> Result<Self> {
@@ -56,13 +69,13 @@ impl<'a, 'b> Request<'a, 'b> {
                 "ERR The {option} option is only supported by XREADGROUP. You called XREAD instead."
             ))),
         };
-        let (mut count, mut reader, mut is_pending) = (usize::MAX, None, true);
+        let (mut count, mut reader, mut is_pending, mut block) = (usize::MAX, None, true, None);
         let mut options = &args[1..];
         let streams = loop {
             options = match options {
                 [option, rest @ ..] if flag(option, "STREAMS") && !rest.is_empty() => break rest,
                 [option, timeout, rest @ ..] if flag(option, "BLOCK") => {
-                    check_timeout(timeout)?;
+                    block = Some(Wait(timeout_in_ms(timeout)?));
                     rest
                 }
                 [option, number, rest @ ..] if flag(option, "COUNT") => {
@@ -91,7 +104,22 @@ impl<'a, 'b> Request<'a, 'b> {
             return Err(Error::text("ERR Missing GROUP option for XREADGROUP"));
         }
         let (keys, ids) = streams.split_at(streams.len() / 2);
-        Ok(Self { count: if count == 0 { usize::MAX } else { count }, reader, is_pending, keys, ids })
+        let first_key = args.len() - streams.len();
+        Ok(Self {
+            count: if count == 0 { usize::MAX } else { count },
+            reader,
+            is_pending,
+            block,
+            keys_at: first_key..first_key + keys.len(),
+            keys,
+            ids,
+        })
+    }
+
+    /// Leaves only the stream that was written, if the command was woken by that.
+    fn narrow(&mut self, ctx: &Context<'_>) {
+        let range = keys_to_try(ctx.session, self.keys);
+        (self.keys, self.ids) = (&self.keys[range.clone()], &self.ids[range]);
     }
 
     /// The id behind which the entries of each stream are wanted. Nothing is changed before all of them are known.
@@ -101,17 +129,14 @@ impl<'a, 'b> Request<'a, 'b> {
     }
 
     fn position(&self, ctx: &mut Context<'_>, key: &[u8], id: &[u8]) -> Result<StreamId> {
-        let stream = match (self.reader, id) {
-            (None, b"$") | (Some(_), _) => ctx.keyspace.get_as::<StreamValue>(ctx.session.database, key)?,
-            (None, _) => None,
-        };
-        if let Some(Reader { group, .. }) = self.reader
-            && stream.is_none_or(|stream| stream.group(group).is_none())
-        {
-            return Err(no_group(key, group, " in XREADGROUP with GROUP option"));
+        if let Some(Reader { group, .. }) = self.reader {
+            check_group(ctx, key, group)?;
         }
         match (id, self.reader) {
-            (b"$", None) => Ok(stream.map_or(StreamId::MIN, |stream| stream.counters().last_id)),
+            (b"$", None) => {
+                let stream = ctx.keyspace.get_as::<StreamValue>(ctx.session.database, key)?;
+                Ok(stream.map_or(StreamId::MIN, |stream| stream.counters().last_id))
+            }
             (b"$", Some(_)) => Err(Error::text(
                 "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this \
                  consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return \
@@ -126,18 +151,32 @@ impl<'a, 'b> Request<'a, 'b> {
     }
 }
 
-/// A time to wait, in milliseconds: not negative, and not beyond the end of time.
-fn check_timeout(argument: &[u8]) -> Result<()> {
-    let timeout = integer(argument);
-    let timeout_ms = timeout.map_err(|_| Error::text("ERR timeout is not an integer or out of range"))?;
-    if timeout_ms < 0 { Err(Error::text("ERR timeout is negative")) } else { Ok(()) }
+/// The group must be there; one who waited for it is told if it went in the meantime.
+fn check_group(ctx: &mut Context<'_>, key: &[u8], group: &[u8]) -> Result<()> {
+    let database = ctx.session.database;
+    if ctx.session.woken_by.is_none() {
+        let stream = ctx.keyspace.get_as::<StreamValue>(database, key)?;
+        return match stream.and_then(|stream| stream.group(group)) {
+            Some(_) => Ok(()),
+            None => Err(no_group(key, group, " in XREADGROUP with GROUP option")),
+        };
+    }
+    let value = ctx.keyspace.peek(database, key)?.map(|entry| &entry.value);
+    let Some(Value::Stream(stream)) = value else {
+        return Err(Error::text("UNBLOCKED the stream key no longer exists"));
+    };
+    stream
+        .group(group)
+        .map(|_| ())
+        .ok_or(Error::text("NOGROUP the consumer group this client was blocked on no longer exists"))
 }
 
-fn xread(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    let request = Request::parse(args, false)?;
+fn xread(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result<Outcome> {
+    let mut request = Request::parse(args, false)?;
+    request.narrow(ctx);
     let positions = request.positions(ctx)?;
     let mut found = Vec::new();
-    for (key, after) in request.keys.iter().zip(positions) {
+    for (key, after) in request.keys.iter().zip(&positions) {
         let stream = ctx.keyspace.get_as::<StreamValue>(ctx.session.database, key)?;
         let Some((stream, start)) = stream.zip(after.next()) else { continue };
         let entries = stream.range(start, StreamId::MAX, Direction::Forward).take(request.count);
@@ -146,23 +185,48 @@ fn xread(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
             found.push((*key, Reply::Array(entries)));
         }
     }
-    Ok(streams_reply(ctx, found))
+    Ok(reply_or_wait(ctx, args, &request, &positions, found))
 }
 
-fn xreadgroup(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    let request = Request::parse(args, true)?;
+fn xreadgroup(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result<Outcome> {
+    let mut request = Request::parse(args, true)?;
+    request.narrow(ctx);
     let positions = request.positions(ctx)?;
     let Some(reader) = request.reader else { return Err(Error::SYNTAX) };
     let mut found = Vec::new();
-    for (key, after) in request.keys.iter().zip(positions) {
-        let entries = if after == NEW {
+    for (key, after) in request.keys.iter().zip(&positions) {
+        let entries = if *after == NEW {
             read_new(ctx, key, reader, &request)?
         } else {
-            Some(read_history(ctx, key, reader, after, request.count)?)
+            Some(read_history(ctx, key, reader, *after, request.count)?)
         };
         found.extend(entries.map(|entries| (*key, Reply::Array(entries))));
     }
-    Ok(streams_reply(ctx, found))
+    Ok(reply_or_wait(ctx, args, &request, &positions, found))
+}
+
+/// The entries of each stream that has any. If none has, nothing, or a wait for some behind the ids that `$` is now.
+fn reply_or_wait(
+    ctx: &Context<'_>,
+    args: &[&[u8]],
+    request: &Request<'_, '_>,
+    positions: &[StreamId],
+    found: Vec<(&[u8], Reply)>,
+) -> Outcome {
+    if !found.is_empty() {
+        return Outcome::Reply(streams_reply(ctx, found));
+    }
+    let Some(Wait(timeout)) = request.block else { return Outcome::Reply(Reply::NullArray) };
+    let mut block = Block::new(args, request.keys_at.clone(), Kind::Stream, timeout);
+    block.wakes_when_gone = request.reader.is_some();
+    if request.ids.contains(&&b"$"[..]) {
+        let ids: Vec<String> = positions.iter().map(StreamId::to_string).collect();
+        let mut args = args.to_vec();
+        args.truncate(request.keys_at.end);
+        args.extend(ids.iter().map(String::as_bytes));
+        block.request = Queued::new(&args);
+    }
+    Outcome::Block(Box::new(block))
 }
 
 /// The entries that the group has not had; `None` if there are none.
@@ -176,6 +240,10 @@ fn read_new(
     let Reader { group, consumer: name } = reader;
     let Some(stream) = ctx.keyspace.get_as::<StreamValue>(database, key)? else { return Ok(None) };
     let Some(found) = stream.group(group) else { return Ok(None) };
+    // Whoever waits has asked once, not whenever the stream was written.
+    if ctx.session.woken_by.is_some() && stream.top_id() <= Some(found.position().last_delivered) {
+        return Ok(None);
+    }
     let event = consumer_event(found, name);
     let entries = ctx.keyspace.update::<StreamValue, _>(database, key, event, |stream, recorder| {
         let consumer = stream.group_mut(group)?.consumer_or_new(name, now_ms, recorder);
@@ -231,11 +299,7 @@ fn read_history(
     Ok(replies)
 }
 
-/// The entries of each stream that has any; nothing if none has.
 fn streams_reply(ctx: &Context<'_>, found: Vec<(&[u8], Reply)>) -> Reply {
-    if found.is_empty() {
-        return Reply::NullArray;
-    }
     let found = found.into_iter().map(|(key, entries)| (Reply::bytes(key), entries));
     if has_maps(ctx) {
         Reply::Map(found.collect())

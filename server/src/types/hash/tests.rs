@@ -34,7 +34,9 @@ fn step(hash: &mut HashValue, model: &mut Model, operation: u8, number: u16, fie
             let end = (operation < 8).then_some(time);
             let entry = model.get_mut(&field);
             assert_eq!(hash.set_end(&field, end, LIMITS, copy), entry.is_some());
-            entry.into_iter().for_each(|(_, of_field)| *of_field = end);
+            if let Some((_, of_field)) = entry {
+                *of_field = end;
+            }
         }
         _ => {
             // Some, but not always all of those that are due.
@@ -128,7 +130,9 @@ fn a_scan_visits_what_stays_exactly_once_whatever_comes_and_goes() {
         }
     }
     let mut counts: HashMap<Vec<u8>, usize> = HashMap::new();
-    seen.into_iter().for_each(|field| *counts.entry(field).or_default() += 1);
+    for field in seen {
+        *counts.entry(field).or_default() += 1;
+    }
     for number in 0..2500 {
         assert_eq!(counts.get(&field(number)), Some(&1), "{number}");
     }
@@ -192,7 +196,9 @@ fn a_change_of_a_shared_big_hash_shares_and_records_little() {
     assert_eq!((before.get(b"7"), before.end_ms(b"8")), (Some(&b"value"[..]), Some(1008)));
     let blocks = |hash: &HashValue| {
         let mut found = HashSet::new();
-        hash.for_each_block(&mut |_, block| drop(found.insert(block.bytes().as_ptr())));
+        hash.for_each_block(&mut |_, block| {
+            found.insert(block.bytes().as_ptr());
+        });
         found
     };
     let (old, new) = (blocks(&before), blocks(&hash));

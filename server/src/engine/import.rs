@@ -1,0 +1,92 @@
+//! Moving in: reading a database file of Redis into an empty data directory.
+
+use std::io::Read;
+
+use super::{Shared, Wait};
+use crate::command;
+use crate::keyspace::{self, Content, Expiry, events};
+use crate::rdb;
+
+/// What an import has done so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Imported {
+    /// Keys that are there now.
+    pub keys: u64,
+    /// Keys whose time to live had ended.
+    pub expired: u64,
+    /// Libraries of Lua functions that were passed over.
+    pub libraries: u64,
+    /// Bytes of the file that have been read.
+    pub bytes: u64,
+}
+
+/// Keys between two looks at the log and at the clock.
+const KEYS_PER_TURN: u64 = 1000;
+
+/// Takes every key of a file in, each as a transaction of its own, no faster than the log takes them. `progress` is told
+/// now and then. What was taken in before an error stays.
+pub async fn import<R: Read>(
+    engine: &Shared,
+    mut file: rdb::File<R>,
+    mut progress: impl FnMut(&Imported),
+) -> Result<Imported, String> {
+    if engine.borrow().key_count() > 0 {
+        return Err("the data directory has keys already: give an empty one with --dir".into());
+    }
+    let mut imported = Imported::default();
+    while let Some(entry) = file.next() {
+        let name = |entry: &rdb::Entry| String::from_utf8_lossy(&entry.key).into_owned();
+        let entry = entry.map_err(|error| format!("at byte {}: {error}", file.position()))?;
+        let key = name(&entry);
+        let is_there =
+            engine.borrow_mut().import_key(entry).map_err(|reason| format!("key '{key}': {reason}"))?;
+        *(if is_there { &mut imported.keys } else { &mut imported.expired }) += 1;
+        (imported.libraries, imported.bytes) = (file.libraries, file.position());
+        if (imported.keys + imported.expired).is_multiple_of(KEYS_PER_TURN) {
+            progress(&imported);
+            wait_for_room(engine).await;
+        }
+    }
+    Ok(imported)
+}
+
+async fn wait_for_room(engine: &Shared) {
+    let signals = engine.borrow().signals();
+    // The tasks that take groups to the log run now.
+    tokio::task::yield_now().await;
+    loop {
+        let mut told = std::pin::pin!(signals.writable.notified());
+        told.as_mut().enable();
+        if engine.borrow().is_over(&Wait::Writable) {
+            return;
+        }
+        told.await;
+    }
+}
+
+impl super::Engine {
+    /// Takes one key in; says whether it is there, which it is not if its time to live has ended.
+    fn import_key(&mut self, entry: rdb::Entry) -> Result<bool, String> {
+        self.clock.restart();
+        let now_us = self.clock.unix_us();
+        let core = self.core();
+        core.keyspace.begin(now_us);
+        let database = u8::try_from(entry.database).ok().filter(|number| *number < core.keyspace.databases());
+        let database = database.ok_or_else(|| format!("there is no database {}", entry.database))?;
+        if entry.expires_at_ms.is_some_and(|at| at < core.keyspace.now_ms()) {
+            return Ok(false);
+        }
+        let value = command::stored(entry.value, &core.server.options).ok_or("it has an element twice")?;
+        let expiry = entry.expires_at_ms.map_or(Expiry::Clear, Expiry::At);
+        match core.keyspace.set(database, &entry.key, Content::Value(value), expiry, events::RESTORE) {
+            Ok(()) => {}
+            // Nothing is on disk only: the directory was empty.
+            Err(keyspace::Error::NotResident(_) | keyspace::Error::WrongType) => {
+                return Err("it is on disk".into());
+            }
+        }
+        self.finish_transaction(None);
+        self.request_flush();
+        Ok(true)
+    }
+}

@@ -1,0 +1,208 @@
+//! What redis-server 7.0.15 gives is read; what is written reads back; nothing does harm.
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn all(elements: &[&str]) -> Vec<Vec<u8>> {
+    elements.iter().map(|element| element.as_bytes().to_vec()).collect()
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    pairs.iter().map(|(first, second)| (first.as_bytes().to_vec(), second.as_bytes().to_vec())).collect()
+}
+
+fn scored(members: &[(&str, f64)]) -> Value {
+    Value::SortedSet(members.iter().map(|(member, score)| (member.as_bytes().to_vec(), *score)).collect())
+}
+
+/// The stream of the table below, but for the times, which its group and consumers got from a clock.
+fn stream() -> Stream {
+    let entry = |id, fields: &[(&str, &str)]| StreamEntry { id, fields: pairs(fields) };
+    let consumer =
+        |name: &str| Consumer { name: name.as_bytes().to_vec(), seen_at_ms: 0, active_at_ms: None };
+    Stream {
+        entries: vec![entry((1, 1), &[("a", "1"), ("b", "2")]), entry((5, 0), &[("c", "5")])],
+        last_id: (5, 0),
+        max_deleted_id: (1, 2),
+        entries_added: 3,
+        groups: vec![Group {
+            name: b"g".to_vec(),
+            last_id: (1, 1),
+            entries_read: None,
+            consumers: vec![consumer("alice"), consumer("bob")],
+            pending: vec![Pending { id: (1, 1), consumer: 0, delivered_at_ms: 0, deliveries: 1 }],
+        }],
+    }
+}
+
+fn without_times(mut value: Value) -> Value {
+    if let Value::Stream(stream) = &mut value {
+        for group in &mut stream.groups {
+            group.pending.iter_mut().for_each(|pending| pending.delivered_at_ms = 0);
+            for consumer in &mut group.consumers {
+                (consumer.seen_at_ms, consumer.active_at_ms) = (0, None);
+            }
+        }
+    }
+    value
+}
+
+/// Payloads of DUMP and what they stand for.
+fn payloads() -> Vec<(&'static [u8], Value)> {
+    vec![
+        (b"\x00\xc190\n\x00\x9d\x94\xea'\x93\xfc\x08\xb9", Value::String(b"12345".to_vec())),
+        (b"\x00\xc0\xfb\n\x00I\xc4\xc6\xf4\xd7&?h", Value::String(b"-5".to_vec())),
+        (b"\x00\xc2y)\xed\xff\n\x00V\x96g\x05qS\xcd\x9b", Value::String(b"-1234567".to_vec())),
+        (b"\x00\x05hello\n\x00cr\xdfve4 \n", Value::String(b"hello".to_vec())),
+        (
+            b"\x00\xc3\x0eA,\x03abca\xe0\xff\x02\xe1\x15\x07\x01bc\n\x00\xd2W3\xce\xc0D\xe1+",
+            Value::String(b"abc".repeat(100)),
+        ),
+        (
+            b"\x12\x02\x02\x0f\x0f\x00\x00\x00\x03\x00\x81a\x02\x01\x01\xde\xd4\x02\xff\x02\xc3\x1f@}\
+              \x10}\x00\x00\x00\x03\x00\xf2p\x11\x01\x04\xf4\x00\x1aq\x18\x02 \x0f\x03\t\xe0dx\xe0Z\
+              \x00\x01f\xff\n\x00H\x98l\x02\x16\xb2\xc2m",
+            Value::List(all(&["a", "1", "-300", "70000", "9000000000", &"x".repeat(100)])),
+        ),
+        (
+            b"\x0b\x14\x04\x00\x00\x00\x03\x00\x00\x00\x01\x00\x00\x00\x02\x00\x00\x00\xe0\x93\x04\x00\
+              \n\x00t/3HHlj9",
+            Value::Set(all(&["1", "2", "300000"])),
+        ),
+        (b"\x02\x03\x01c\x01b\x01a\n\x00^\xa6~V#u\x0b\xab", Value::Set(all(&["c", "b", "a"]))),
+        (
+            b"\x10\x18\x18\x00\x00\x00\x06\x00\x81f\x02\x81v\x02\x81n\x02d\x01\x81m\x02\xdf\xff\x02\
+              \xff\n\x00\xbfd\xf0w\x98\x0e\xf5\xde",
+            Value::Hash(pairs(&[("f", "v"), ("n", "100"), ("m", "-1")])),
+        ),
+        (
+            b"\x04\x02\x01c\x01d\x01a\x01b\n\x00K\xc1\x01\x99\x96\xe8\xea\x83",
+            Value::Hash(pairs(&[("c", "d"), ("a", "b")])),
+        ),
+        (
+            b"\x11\x1d\x1d\x00\x00\x00\x06\x00\x81b\x02\x84-inf\x05\x81a\x02\x831.5\x04\x81c\x02\x03\
+              \x01\xff\n\x00)p\xc5\x8f\xcd\xe6\xfc1",
+            scored(&[("b", f64::NEG_INFINITY), ("a", 1.5), ("c", 3.0)]),
+        ),
+        (
+            b"\x05\x02\x01b\x00\x00\x00\x00\x00\x00\xf0\x7f\x01a\x00\x00\x00\x00\x00\x00\xf8?\n\x00\
+              \x13C\xce\x1a\x14\xf0\x07\xa4",
+            scored(&[("b", f64::INFINITY), ("a", 1.5)]),
+        ),
+        (
+            b"\x13\x01\x10\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01==\x00\x00\
+              \x00\x19\x00\x02\x01\x01\x01\x02\x01\x81a\x02\x81b\x02\x00\x01\x02\x01\x00\x01\x00\x01\
+              \x01\x01\x02\x01\x05\x01\x03\x01\x00\x01\x01\x01\x03\x01\x04\x01\x05\x01\x00\x01\x04\x01\
+              \xdf\xff\x02\x01\x01\x81c\x02\x05\x01\x06\x01\xff\x02\x05\x00\x01\x01\x01\x02\x03\x01\
+              \x01g\x01\x01\x81\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00\x00\x00\x00\x00\x00\x00\x01\
+              \x00\x00\x00\x00\x00\x00\x00\x01b\xd2b\n\xa2\x01\x00\x00\x01\x02\x05aliceb\xd2b\n\xa2\
+              \x01\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01\x03bobl\
+              \xd2b\n\xa2\x01\x00\x00\x00\n\x00\xd0\x9a;\x1b\x13[~\xd2",
+            Value::Stream(stream()),
+        ),
+    ]
+}
+
+#[test]
+fn payloads_of_redis_are_read() {
+    for (payload, value) in payloads() {
+        assert_eq!(without_times(restore(payload).unwrap()), value, "{}", payload.escape_ascii());
+    }
+}
+
+#[test]
+fn what_is_written_reads_back() {
+    let long = Value::List((0..5000).map(|index| vec![b'x'; index * index % 20_000]).collect());
+    let entry = |index: u64| StreamEntry {
+        id: (index / 3, index),
+        fields: pairs(&[
+            ("temperature", &index.to_string()),
+            (["place", "other"][index as usize % 7 / 6], "x"),
+        ]),
+    };
+    let entries = Value::Stream(Stream {
+        entries: (0..1000).map(entry).collect(),
+        last_id: (400, 0),
+        max_deleted_id: (0, 0),
+        entries_added: 1200,
+        groups: vec![Group { entries_read: None, ..Group::default() }],
+    });
+    for value in payloads().into_iter().map(|(_, value)| value).chain([long, entries]) {
+        assert_eq!(without_times(restore(&dump(&value)).unwrap()), value);
+    }
+}
+
+#[test]
+fn a_payload_is_refused_if_a_byte_of_it_is_another() {
+    for (payload, _) in payloads() {
+        for at in 0..payload.len() {
+            let mut other = payload.to_vec();
+            other[at] ^= 1;
+            assert!(matches!(restore(&other), Err(Error::VersionOrChecksum)), "byte {at}");
+            assert!(restore(&payload[..at]).is_err());
+        }
+    }
+}
+
+/// With a right checksum, so that the content is looked at.
+fn sealed(body: &[u8]) -> Vec<u8> {
+    let mut payload = body.to_vec();
+    payload.extend_from_slice(&WRITTEN_VERSION.to_le_bytes());
+    let checksum = CHECKSUM.checksum(&payload);
+    payload.extend_from_slice(&checksum.to_le_bytes());
+    payload
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2000))]
+
+    #[test]
+    fn hostile_payloads_are_refused_or_read_without_harm(
+        which in 0..13_usize, changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+    ) {
+        let (payload, _) = payloads()[which];
+        let mut body = payload[..payload.len() - FOOTER_BYTES].to_vec();
+        for (at, byte) in changes {
+            let at = at.index(body.len());
+            body[at] = byte;
+        }
+        let _ = restore(&sealed(&body));
+    }
+
+    #[test]
+    fn any_bytes_are_refused_or_read_without_harm(body: Vec<u8>) {
+        let _ = restore(&sealed(&body));
+        let _ = File::open(&body[..]).map(Iterator::count);
+        let file = [b"REDIS0010", &body[..]].concat();
+        let _ = File::open(&file[..]).map(Iterator::count);
+    }
+}
+
+#[test]
+fn a_file_gives_its_keys_with_databases_and_times() {
+    let mut file = b"REDIS0010\xfa\x09redis-ver\x067.0.15\xfe\x00\xfb\x02\x01".to_vec();
+    file.extend_from_slice(b"\xfc\xe8\x03\0\0\0\0\0\0\x00\x01a\xc0\x05\xf9\x07\x00\x01b\x01x");
+    file.extend_from_slice(b"\xfe\x03\xf5\x03lib\xfd\x02\0\0\0\x02\x01c\x01\x01m\xff");
+    let checksum = CHECKSUM.checksum(&file);
+    let key = |database, key: &[u8], value, expires_at_ms| Entry {
+        database,
+        key: key.to_vec(),
+        value,
+        expires_at_ms,
+    };
+    let expected = [
+        key(0, b"a", Value::String(b"5".to_vec()), Some(1000)),
+        key(0, b"b", Value::String(b"x".to_vec()), None),
+        key(3, b"c", Value::Set(all(&["m"])), Some(2000)),
+    ];
+    for (sum, is_right) in [(checksum, true), (0, true), (checksum ^ 1, false)] {
+        let whole = [&file[..], &sum.to_le_bytes()].concat();
+        let mut reader = File::open(&whole[..]).unwrap();
+        let found: Vec<_> = reader.by_ref().collect();
+        let keys: Vec<_> = found.iter().filter_map(|entry| entry.as_ref().ok().cloned()).collect();
+        assert_eq!(keys, expected);
+        assert_eq!(found.iter().all(Result::is_ok), is_right);
+        assert_eq!((reader.libraries, reader.position()), (1, whole.len() as u64));
+    }
+}
