@@ -76,8 +76,6 @@ impl Generator {
         // life would begin at a time that nobody waits for.
         let in_transaction = self.in_transaction[connection];
         match self.random.u32(..1000) {
-            500..660 => self.command(connection, templates::STREAMS),
-            660..700 => self.command(connection, templates::SKETCHES),
             700..780 => self.command(connection, templates::TRANSACTION),
             780..840 if !in_transaction => self.command(connection, templates::SESSION),
             840..880 => self.command(connection, templates::PUBLISH),
