@@ -7,8 +7,12 @@ use crate::keyspace::{Content, Expiry, events};
 use crate::options::Options;
 use crate::protocol::Reply;
 use crate::rdb;
-use crate::types::stream::{Consumer, Counters, Pending, Position, StreamId};
-use crate::types::{End, HashValue, ListValue, SetValue, SortedSetValue, StreamValue, StringValue, Value};
+use crate::types::stream::{
+    Consumer, Counters, Direction, Entry, Group as StreamGroup, Pending, Position, StreamId,
+};
+use crate::types::{
+    Collection, End, HashValue, ListValue, SetValue, SortedSetValue, StreamValue, StringValue, Value, scored,
+};
 
 /// The rows of these commands.
 pub const COMMANDS: &[Command] = &[
@@ -99,12 +103,13 @@ fn plain(value: &Value) -> rdb::Value {
     match value {
         Value::String(string) => rdb::Value::String(string.to_bytes().into_owned()),
         Value::List(list) => rdb::Value::List(list.iter().map(<[u8]>::to_vec).collect()),
-        Value::Set(set) => rdb::Value::Set(set.iter().map(|member| member.to_vec()).collect()),
+        Value::Set(set) => rdb::Value::Set(set.members().map(|member| member.to_vec()).collect()),
         Value::Hash(hash) => {
             rdb::Value::Hash(hash.iter().map(|(field, value)| (field.to_vec(), value.to_vec())).collect())
         }
         Value::SortedSet(members) => {
-            rdb::Value::SortedSet(members.iter().map(|(member, score)| (member.to_vec(), score)).collect())
+            let items = members.items(0..members.len(), false);
+            rdb::Value::SortedSet(scored(&items).map(|(member, score)| (member.to_vec(), score)).collect())
         }
         Value::Stream(stream) => rdb::Value::Stream(plain_stream(stream)),
     }
@@ -116,8 +121,8 @@ fn plain_id(id: StreamId) -> rdb::StreamId {
 
 fn plain_stream(stream: &StreamValue) -> rdb::Stream {
     let counters = stream.counters();
-    let entries = stream.range(StreamId::MIN, StreamId::MAX, crate::types::stream::Direction::Forward);
-    let entry = |entry: crate::types::stream::Entry<'_>| {
+    let entries = stream.range(StreamId::MIN, StreamId::MAX, Direction::Forward);
+    let entry = |entry: Entry<'_>| {
         let mut items = entry.fields();
         let fields = std::iter::from_fn(|| Some((items.next()?.to_vec(), items.next()?.to_vec())));
         rdb::StreamEntry { id: plain_id(entry.id), fields: fields.collect() }
@@ -131,7 +136,7 @@ fn plain_stream(stream: &StreamValue) -> rdb::Stream {
     }
 }
 
-fn plain_group(group: &crate::types::stream::Group) -> rdb::Group {
+fn plain_group(group: &StreamGroup) -> rdb::Group {
     let consumers = group.consumers();
     let index = |pending: &Pending| {
         consumers.iter().position(|(_, consumer)| consumer.number == pending.consumer).unwrap_or_default()
@@ -197,7 +202,7 @@ fn stored_id((ms, seq): rdb::StreamId) -> StreamId {
 
 fn stored_stream(plain: &rdb::Stream, options: &Options) -> Option<StreamValue> {
     let mut stream = StreamValue::default();
-    let limits = super::stream::limits(options);
+    let limits = super::stream::node_limits(options);
     for entry in &plain.entries {
         let fields: Vec<&[u8]> =
             entry.fields.iter().flat_map(|(field, value)| [&field[..], &value[..]]).collect();

@@ -11,6 +11,8 @@ pub(super) mod read;
 #[cfg(test)]
 mod tests;
 
+pub(super) use arguments::node_limits;
+
 use super::{Context, Error, Result};
 use crate::keyspace::{EventKind, events};
 use crate::protocol::{Reply, Shape, Version};

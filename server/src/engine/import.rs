@@ -85,7 +85,7 @@ impl super::Engine {
                 return Err("it is on disk".into());
             }
         }
-        self.finish_transaction();
+        self.finish_transaction(None);
         self.request_flush();
         Ok(true)
     }

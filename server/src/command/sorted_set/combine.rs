@@ -153,7 +153,7 @@ impl Source {
     fn items(&self) -> SharedItems {
         match self {
             Self::Sorted(set) => set.items(0..set.len(), false),
-            Self::Plain(set) => scored_items(set.iter().map(|member| (member, 1.0))),
+            Self::Plain(set) => scored_items(set.members().map(|member| (member, 1.0))),
         }
     }
 }

@@ -18,6 +18,7 @@ pub(super) use add::{AddOptions, add};
 use super::element_scan::{ElementScan, scan_reply};
 use super::{Command, Context, Error, Flags, Group, Result, flag, scan};
 use crate::keyspace::{Content, EventKind, Expiry, events};
+use crate::options::Options;
 use crate::protocol::{Reply, Shape};
 use crate::types::{
     Collection, CopiedItems, PackedLimits, SharedItems, SortedSetValue, format_float, members,
@@ -82,7 +83,11 @@ pub const THEMES: [&[Command]; 5] =
 
 /// Up to where sorted sets are kept in a single block.
 pub(super) fn packed_limits(ctx: &Context<'_>) -> PackedLimits {
-    let options = &ctx.server.options;
+    limits(&ctx.server.options)
+}
+
+/// As [`packed_limits`], of any options.
+pub(super) fn limits(options: &Options) -> PackedLimits {
     PackedLimits {
         entries: options.zset_max_listpack_entries as usize,
         element_bytes: options.zset_max_listpack_value as usize,

@@ -52,7 +52,7 @@ pub(super) fn range_end(argument: &[u8]) -> Result<StreamId> {
 }
 
 /// How much a block of entries holds.
-pub(super) fn node_limits(options: &Options) -> NodeLimits {
+pub fn node_limits(options: &Options) -> NodeLimits {
     NodeLimits {
         entries: options.stream_node_max_entries as usize,
         bytes: options.stream_node_max_bytes as usize,
