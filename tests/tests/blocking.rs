@@ -490,3 +490,106 @@ fn what_was_served_is_kept_and_lists_on_disk_are_served_too() {
         ],
     );
 }
+
+#[test]
+fn readers_of_streams_get_what_is_added_behind_the_ids_they_know() {
+    let server = server();
+    let mut adder = server.connect();
+    for (command, expected) in [
+        ("XREAD BLOCK 0 STREAMS none s $ $", r#"[["s", [["1-3", ["c", "3"]]]]]"#),
+        ("XREAD COUNT 1 BLOCK 0 STREAMS s 1-2", r#"[["s", [["1-3", ["c", "3"]]]]]"#),
+        ("XREADGROUP GROUP g alice BLOCK 0 STREAMS s >", r#"[["s", [["1-3", ["c", "3"]]]]]"#),
+        ("XREADGROUP GROUP g alice BLOCK 0 NOACK STREAMS s s > >", r#"[["s", [["1-3", ["c", "3"]]]]]"#),
+    ] {
+        check(&mut adder, &[("XADD s 1-1 a 1", "\"1-1\""), ("XADD s 1-2 b 2", "\"1-2\"")]);
+        check(&mut adder, &[("XGROUP CREATE s g $", "+OK")]);
+        let mut reader = waiter(&server, command);
+        // These are no new entries.
+        check(&mut adder, &[("XDEL s 1-1", ":1"), ("XTRIM s MAXLEN 0", ":1"), ("EXPIRE s 100", ":1")]);
+        check(&mut adder, &[("XGROUP CREATE s h 0", "+OK"), ("XACK s g 1-2", ":0")]);
+        check(&mut adder, &[("XADD s 1-3 c 3", "\"1-3\"")]);
+        assert_eq!(reader.read().to_string(), expected, "{command}");
+        let pending = if command.contains("NOACK") || command.starts_with("XREAD ") { ":0" } else { ":1" };
+        assert!(adder.run("XPENDING s g").to_string().starts_with(&format!("[{pending}")), "{command}");
+        adder.run("FLUSHALL");
+    }
+    // One who waits behind an id that is still to come goes on waiting.
+    let mut reader = waiter(&server, "XREAD BLOCK 0 STREAMS s 9");
+    check(&mut adder, &[("XADD s 5-1 a 1", "\"5-1\"")]);
+    check_silent(&mut reader);
+    check(&mut adder, &[("XADD s 9-1 a 1", "\"9-1\"")]);
+    assert_eq!(reader.read().to_string(), r#"[["s", [["9-1", ["a", "1"]]]]]"#);
+}
+
+#[test]
+fn all_who_read_a_stream_get_its_entries_and_one_of_each_group() {
+    let server = server();
+    let mut adder = server.connect();
+    check(&mut adder, &[("XGROUP CREATE s g 0 MKSTREAM", "+OK"), ("XGROUP CREATE s h 0", "+OK")]);
+    let mut readers: Vec<Raw> = [
+        "XREAD BLOCK 0 STREAMS s 0",
+        "XREADGROUP GROUP g alice BLOCK 0 STREAMS s >",
+        "XREADGROUP GROUP g bob BLOCK 0 STREAMS s >",
+        "XREADGROUP GROUP h alice BLOCK 0 STREAMS s >",
+        "XREAD BLOCK 0 STREAMS s $",
+    ]
+    .into_iter()
+    .map(|command| waiter(&server, command))
+    .collect();
+    let mut late = readers.remove(2);
+    check(&mut adder, &[("XADD s 1-1 a 1", "\"1-1\"")]);
+    for reader in &mut readers {
+        assert_eq!(reader.read().to_string(), r#"[["s", [["1-1", ["a", "1"]]]]]"#);
+    }
+    check_silent(&mut late);
+    check(&mut adder, &[("XADD s 1-2 a 2", "\"1-2\"")]);
+    assert_eq!(late.read().to_string(), r#"[["s", [["1-2", ["a", "2"]]]]]"#);
+    check(&mut adder, &[("XPENDING s g", r#"[:2, "1-1", "1-2", [["alice", "1"], ["bob", "1"]]]"#)]);
+}
+
+#[test]
+fn readers_of_a_group_are_told_when_it_goes() {
+    const NO_KEY: &str = "-UNBLOCKED the stream key no longer exists";
+    const NO_GROUP: &str = "-NOGROUP the consumer group this client was blocked on no longer exists";
+    let server = server();
+    for (write, expected) in [
+        ("DEL s", NO_KEY),
+        ("SET s x", NO_KEY),
+        ("RENAME s t", NO_KEY),
+        ("FLUSHALL", NO_KEY),
+        ("XGROUP DESTROY s g", NO_GROUP),
+    ] {
+        let mut writer = server.connect();
+        check(&mut writer, &[("XGROUP CREATE s g 0 MKSTREAM", "+OK")]);
+        let mut reader = waiter(&server, "XREADGROUP GROUP g alice BLOCK 0 STREAMS s >");
+        assert!(!writer.run(write).is_error(), "{write}");
+        assert_eq!(reader.read().to_string(), expected, "{write}");
+        writer.run("FLUSHALL");
+    }
+    // Readers without a group wait for another stream.
+    let mut writer = server.connect();
+    check(&mut writer, &[("XADD s 1-1 a 1", "\"1-1\"")]);
+    let mut reader = waiter(&server, "XREAD BLOCK 0 STREAMS s $");
+    check(&mut writer, &[("DEL s", ":1"), ("SET s x", "+OK"), ("DEL s", ":1")]);
+    check(&mut writer, &[("XADD s 1-2 b 2", "\"1-2\"")]);
+    assert_eq!(reader.read().to_string(), r#"[["s", [["1-2", ["b", "2"]]]]]"#);
+}
+
+#[test]
+fn waiting_for_a_stream_ends_in_time_and_not_in_a_transaction() {
+    let server = server();
+    let mut connection = server.connect();
+    check(
+        &mut connection,
+        &[
+            ("XGROUP CREATE s g 0 MKSTREAM", "+OK"),
+            ("XREAD BLOCK 20 STREAMS s $", "*-1"),
+            ("XREADGROUP GROUP g alice BLOCK 20 STREAMS s >", "*-1"),
+            ("XREADGROUP GROUP g alice BLOCK 0 STREAMS s 0", r#"[["s", []]]"#),
+            ("MULTI", "+OK"),
+            ("XREAD BLOCK 0 STREAMS s $", "+QUEUED"),
+            ("XREADGROUP GROUP g bob BLOCK 0 STREAMS s >", "+QUEUED"),
+            ("EXEC", "[*-1, *-1]"),
+        ],
+    );
+}
