@@ -291,7 +291,7 @@ impl<L: Clone> Node<L> {
         let entries = |children: &[Child<L>]| children.iter().map(|child| child.entries).sum::<usize>();
         let before = entries(&self.children[index..index + count]);
         let new = with.len();
-        self.reserve(new);
+        self.reserve(new.saturating_sub(count));
         if (new, count) == (1, 1) {
             // The most frequent change moves no other child.
             for block in with {

@@ -17,7 +17,7 @@ fn entries_get_rising_ids() {
         ("xadd s 1-1 a 1", "$1-1"),
         ("xadd s 1-1 a 1", TOO_SMALL),
         ("xadd s 0-0 a 1", "-ERR The ID specified in XADD must be greater than 0-0"),
-        ("xadd s 1 a", "-ERR wrong number of arguments for 'xadd' command"),
+        ("xadd s 1 a b c", "-ERR wrong number of arguments for 'xadd' command"),
         ("xadd s 1-2 a 1 b", "-ERR wrong number of arguments for 'xadd' command"),
         ("xadd s maxlen 1 nomkstream nomkstream", "-ERR wrong number of arguments for 'xadd' command"),
         ("xadd s abc a 1", INVALID_ID),
