@@ -53,7 +53,7 @@ fn facts_of(value: &Value, times: &mut Vec<i64>) -> Value {
     }
 }
 
-/// The value of a string without the count that Redis keeps in a HyperLogLog when it has counted.
+/// The value of a string without the count that Redis keeps in a sketch when it has counted.
 #[must_use]
 pub fn sketch(value: Value) -> Value {
     const MAGIC: &[u8] = b"HYLL";

@@ -77,10 +77,10 @@ fn each_command_is_served_with_what_was_pushed() {
         ("BLPOP l l 0", "RPUSH l 1", r#"["l", "1"]"#),
     ] {
         let mut waiter = waiter(&server, command);
-        let pushed = line::arguments(push).len() as i64 - 2;
+        let length = line::arguments(push).len() as i64 - 2;
         assert_eq!(
             pusher.run(push).integer(),
-            Some(pushed),
+            Some(length),
             "{push} tells the length before anybody is served"
         );
         assert_eq!(waiter.read().to_string(), expected, "{command}, {push}");

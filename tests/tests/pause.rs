@@ -109,14 +109,14 @@ fn procedures_that_may_write_wait_and_those_that_may_not_do_not() {
     let server = Server::kvasm(&Options::new());
     let [mut control, mut writer, mut reader] = [(); 3].map(|()| server.connect());
     let k = slice(0, "k");
-    let writes = procedure("put", &format!("(call $put {k} {k})"));
+    let putting = procedure("put", &format!("(call $put {k} {k})"));
     let reads = procedure("exists", &format!("(drop (call $exists {k}))")).replacen(
         "(memory",
         &format!("{}(memory", data(0, "k")),
         1,
     );
     control.run(&format!("CLIENT PAUSE {LONG_MS} WRITE"));
-    writer.send(&line::encode(&["EVALWASM", &writes, "0"]));
+    writer.send(&line::encode(&["EVALWASM", &putting, "0"]));
     check_silent(&mut writer);
     assert_eq!(reader.command(&["EVALWASM_RO", &reads, "0"]).to_string(), "$-1");
     control.run("CLIENT UNPAUSE");

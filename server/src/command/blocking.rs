@@ -33,6 +33,7 @@ pub struct Block {
 
 impl Block {
     /// A command that waits with the arguments that it was given, for keys of one type.
+    #[must_use]
     pub fn new(args: &[&[u8]], keys: Range<usize>, kind: Kind, timeout: Option<Duration>) -> Self {
         let (request, refused) = (Queued::new(args), Reply::NullArray);
         Self { request, keys, kind, wakes_when_gone: false, timeout, refused }

@@ -213,7 +213,7 @@ fn lrem(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
 fn ltrim(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let (start, stop) = (integer(args[2])?, integer(args[3])?);
     let trim = |list: &mut ListValue, recorder: &mut dyn Recorder| {
-        list.trim(places(start, stop, list.len()), recorder)
+        list.trim(places(start, stop, list.len()), recorder);
     };
     ctx.keyspace.update(ctx.session.database, args[1], events::LTRIM, trim)?;
     Ok(Reply::OK)

@@ -158,12 +158,12 @@ impl Keyspace {
         let mut value = T::default();
         let mut recorder = JournalRecorder::new(&mut self.journal, database, key, true);
         let result = change(&mut value, &mut recorder);
-        let recorded = recorder.finish();
+        let Recorded { elements, .. } = recorder.finish();
         if !value.is_empty() {
             let value = value.into();
             self.journal.put(database, key, None, true, &value);
             let position = self.seed.position(key);
-            self.insert_new(database, key, position, value, None, event, recorded.elements);
+            self.insert_new(database, key, position, value, None, event, elements);
         }
         Ok(result)
     }

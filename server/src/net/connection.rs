@@ -313,13 +313,14 @@ impl Connection {
             // What arrives meanwhile is kept; that nothing will arrive any more has to be noticed.
             let is_open = match deadline {
                 None => self.receive().await?,
-                Some(deadline) => match timeout_at(deadline.into(), self.receive()).await {
-                    Ok(received) => received?,
-                    Err(_) => {
+                Some(deadline) => {
+                    if let Ok(received) = timeout_at(deadline.into(), self.receive()).await {
+                        received?
+                    } else {
                         self.engine.borrow_mut().time_out(self.id);
                         continue;
                     }
-                },
+                }
             };
             if !is_open {
                 return Ok(false);

@@ -22,13 +22,13 @@ pub fn encode(reply: &Reply, version: Version, output: &mut Vec<u8>) {
         Reply::NullArray => output.extend_from_slice(if resp3 { b"_\r\n" } else { b"*-1\r\n" }),
         Reply::Double(value) => double(output, *value, resp3),
         Reply::Decimal(text) if resp3 => line(output, b',', text.as_bytes()),
-        Reply::Decimal(text) => bulk(output, text.as_bytes()),
         Reply::Boolean(value) if resp3 => line(output, b'#', if *value { b"t" } else { b"f" }),
         Reply::Boolean(value) => number(output, b':', i64::from(*value)),
         Reply::BigNumber(digits) if resp3 => line(output, b'(', digits.as_bytes()),
-        Reply::BigNumber(digits) => bulk(output, digits.as_bytes()),
         Reply::Verbatim(text) if resp3 => verbatim(output, text),
-        Reply::Verbatim(text) => bulk(output, text.as_bytes()),
+        Reply::BigNumber(text) | Reply::Decimal(text) | Reply::Verbatim(text) => {
+            bulk(output, text.as_bytes());
+        }
         Reply::Array(items) => aggregate(output, b'*', items, version),
         Reply::Set(items) => aggregate(output, if resp3 { b'~' } else { b'*' }, items, version),
         Reply::Push(items) => aggregate(output, if resp3 { b'>' } else { b'*' }, items, version),

@@ -214,8 +214,12 @@ mod tests {
             numbers: Vec<i64>, strings: Vec<Vec<u8>>, long in 0_usize..20_000
         ) {
             let mut writer = ListpackWriter::new();
-            numbers.iter().for_each(|number| writer.number(*number));
-            strings.iter().for_each(|string| writer.string(string));
+            for number in &numbers {
+                writer.number(*number);
+            }
+            for string in &strings {
+                writer.string(string);
+            }
             writer.string(&vec![b'x'; long]);
             let expected: Vec<Vec<u8>> = numbers.iter().map(|number| text(*number))
                 .chain(strings).chain([vec![b'x'; long]]).collect();

@@ -232,7 +232,7 @@ fn read_group(kind: u8, input: &mut Input<impl Read>) -> Result<Group> {
     let mut group = Group { name: input.string()?, last_id: read_id(input)?, ..Group::default() };
     if kind != form::STREAM {
         // Redis writes -1 for a number that is not known.
-        group.entries_read = Some(input.length()?).filter(|read| *read <= i64::MAX as u64);
+        group.entries_read = Some(input.length()?).filter(|read| i64::try_from(*read).is_ok());
     }
     group.pending = read_many(input, |input| {
         let id = raw_id(input.array()?);
@@ -245,7 +245,7 @@ fn read_group(kind: u8, input: &mut Input<impl Read>) -> Result<Group> {
     for index in 0..input.length()? as usize {
         let (name, seen_at_ms) = (input.string()?, input.u64()?);
         let active = if kind == form::STREAM_3 { input.u64()? } else { seen_at_ms };
-        let active_at_ms = Some(active).filter(|time| *time <= i64::MAX as u64);
+        let active_at_ms = Some(active).filter(|time| i64::try_from(*time).is_ok());
         group.consumers.push(Consumer { name, seen_at_ms, active_at_ms });
         for _ in 0..input.length()? {
             let id = raw_id(input.array()?);

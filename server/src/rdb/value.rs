@@ -117,7 +117,7 @@ fn quicklist_node(input: &mut Input<impl Read>) -> Result<Vec<Vec<u8>>> {
 }
 
 fn pairs(elements: Vec<Vec<u8>>) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
-    if elements.len() % 2 != 0 {
+    if !elements.len().is_multiple_of(2) {
         return Err(Error::Malformed("a field without a value"));
     }
     let mut elements = elements.into_iter();

@@ -37,7 +37,9 @@ pub fn write_value(value: &Value, output: &mut Vec<u8>) {
         Value::Set(members) => {
             output.push(form::SET);
             write_length(members.len() as u64, output);
-            members.iter().for_each(|member| write_string(member, output));
+            for member in members {
+                write_string(member, output);
+            }
         }
         Value::SortedSet(members) => {
             output.push(form::SORTED_SET);

@@ -63,7 +63,7 @@ pub enum StoredValue {
         /// What stands beside the blocks.
         header: Vec<u8>,
         /// Labels and blocks in the order of the labels.
-        blocks: Vec<(Vec<u8>, Vec<u8>)>,
+        blocks: LabelledBlocks,
     },
 }
 
@@ -296,11 +296,14 @@ fn load_chunks(
     Ok(chunks)
 }
 
+/// Labels and blocks in the order of the labels.
+pub type LabelledBlocks = Vec<(Vec<u8>, Vec<u8>)>;
+
 /// All blocks of a collection with their labels, in the order of the labels.
 fn load_blocks(
     elements: &impl ReadableTable<&'static [u8], &'static [u8]>,
     generation: u64,
-) -> Result<Vec<(Vec<u8>, Vec<u8>)>, redb::Error> {
+) -> Result<LabelledBlocks, redb::Error> {
     let (start, end) = (generation.to_be_bytes(), (generation + 1).to_be_bytes());
     let mut blocks = Vec::new();
     for row in elements.range(&start[..]..&end[..])? {

@@ -95,7 +95,9 @@ impl Random {
             encoder.begin();
             let labels: &[&[u8]] = [&[b"" as &[u8]][..], &[b"a", b"b", b"cd"]][self.0.usize(..2)];
             encoder.put_collection(&head, 4, b"head", labels.len());
-            labels.iter().for_each(|label| encoder.put_block(label, bytes));
+            for label in labels {
+                encoder.put_block(label, bytes);
+            }
             encoder.end();
             return Some(encoder.finish());
         };

@@ -84,7 +84,7 @@ impl Point {
         let bits = score as i64 as u64;
         let cell = Cell { column: deinterleave(bits >> 1), row: deinterleave(bits), steps: STEPS };
         let (longitude, latitude) = (cell.longitudes(), cell.latitudes());
-        let middle = |of: Range, within: Range| ((of.min + of.max) / 2.0).min(within.max).max(within.min);
+        let middle = |of: Range, within: Range| f64::midpoint(of.min, of.max).min(within.max).max(within.min);
         Self { longitude: middle(longitude, LONGITUDES), latitude: middle(latitude, LATITUDES) }
     }
 

@@ -375,7 +375,7 @@ impl ListValue {
             Self::Packed(block) => {
                 let Splice { at, removed, inserted, entries } = splice;
                 recorder.splice(&[], at, removed, inserted);
-                *block = block.spliced(at, removed, inserted, block.entries().strict_add_signed(entries));
+                *block = block.spliced(at, removed, inserted, block.entries().wrapping_add_signed(entries));
                 if block.bytes().len() > PACKED_MAX_BYTES {
                     *self = Self::Big(Arc::new(tree_of(block)));
                     recorder.whole();

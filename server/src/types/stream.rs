@@ -181,6 +181,7 @@ impl StreamValue {
     }
 
     /// All groups by name.
+    #[must_use]
     pub fn groups(&self) -> impl ExactSizeIterator<Item = &Group> {
         self.0.groups.iter().map(|group| &**group)
     }
@@ -283,7 +284,9 @@ impl Collection for StreamValue {
         let mut groups: Vec<&Group> = self.groups().collect();
         groups.sort_unstable_by_key(|group| group.number());
         for tag in [TAG_RECORD, TAG_CONSUMERS, TAG_PENDING] {
-            groups.iter().for_each(|group| group.for_each_block(tag, visit));
+            for group in &groups {
+                group.for_each_block(tag, visit);
+            }
         }
     }
 

@@ -1,4 +1,4 @@
-//! Commands of streams and HyperLogLogs, as templates, and the ids in them.
+//! Commands of streams and sketches, as templates, and the ids in them.
 
 use fastrand::Rng;
 
@@ -67,7 +67,7 @@ pub const STREAMS: &[&str] = &[
     "OBJECT ENCODING stream",
 ];
 
-/// HyperLogLogs, on keys of their own: Redis writes down what it has counted, which GET would show.
+/// Sketches (`PFADD` and its relatives), on keys of their own: Redis writes down what it has counted, which GET would show.
 pub const SKETCHES: &[&str] = &[
     "PFADD sketch fields",
     "PFADD sketch many",
@@ -127,8 +127,7 @@ pub fn id(random: &mut Rng, steps: u64, word: &str) -> String {
         ("range-id", 10..20) => "+".to_owned(),
         ("range-id", 20..25) => format!("({past}-{seq}"),
         ("read-id", 1..10) => "$".to_owned(),
-        ("read-id", 10..15) => "0".to_owned(),
-        ("entry-id", 1..4) => "0".to_owned(),
+        ("read-id", 10..15) | ("entry-id", 1..4) => "0".to_owned(),
         (_, 30..33) => past.to_string(),
         _ => format!("{past}-{seq}"),
     }

@@ -116,17 +116,18 @@ fn geodist(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
 }
 
 fn geohash(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    of_each(ctx, args, Reply::Null, |point| point.geohash().into())
+    of_each(ctx, args, &Reply::Null, |point| point.geohash().into())
 }
 
 fn geopos(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    of_each(ctx, args, Reply::NullArray, point_reply)
+    of_each(ctx, args, &Reply::NullArray, point_reply)
 }
 
-fn of_each(ctx: &mut Context<'_>, args: &[&[u8]], missing: Reply, reply: fn(Point) -> Reply) -> Result {
+fn of_each(ctx: &mut Context<'_>, args: &[&[u8]], missing: &Reply, reply: fn(Point) -> Reply) -> Result {
     let set = read(ctx, args[1])?;
     let score = |member: &&[u8]| set.and_then(|set| set.score(member));
     let replies = args[2..].iter().map(score);
-    let replies = replies.map(|score| score.map_or(missing.clone(), |score| reply(Point::from_score(score))));
+    let replies =
+        replies.map(|score| score.map_or_else(|| missing.clone(), |score| reply(Point::from_score(score))));
     Ok(Reply::Array(replies.collect()))
 }

@@ -335,10 +335,8 @@ impl<'a> Request<'a> {
         let Some(destination) = self.destination else {
             return Ok(Reply::Array(found.iter().map(|found| self.reply(found, unit_m)).collect()));
         };
-        let score = |found: &Found<'_>| match self.stores_distance {
-            true => found.distance_m / unit_m,
-            false => found.score,
-        };
+        let score =
+            |found: &Found<'_>| if self.stores_distance { found.distance_m / unit_m } else { found.score };
         let mut entries: Vec<_> = found.iter().map(|found| (score(found), found.member)).collect();
         store(ctx, destination, &mut entries, event)
     }

@@ -87,8 +87,8 @@ impl AddOptions {
     fn decide(self, before: Option<f64>, given: f64) -> Option<f64> {
         let Some(before) = before else { return (!self.xx).then_some(given) };
         let after = if self.incr { before + given } else { given };
-        let is_wanted = !self.nx && !(self.gt && after <= before) && !(self.lt && after >= before);
-        is_wanted.then_some(after)
+        let is_unwanted = self.nx || self.gt && after <= before || self.lt && after >= before;
+        (!is_unwanted).then_some(after)
     }
 }
 
@@ -118,7 +118,7 @@ fn zincrby(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
 /// What became of the members.
 #[derive(Default)]
 struct Added {
-    added: usize,
+    new: usize,
     changed: usize,
     /// The score of the last one, if it has been given one.
     score: Option<f64>,
@@ -140,7 +140,7 @@ pub fn add(ctx: &mut Context<'_>, key: &[u8], options: AddOptions, entries: &[(f
                 });
                 outcome.nan |= after.is_some_and(f64::is_nan);
                 outcome.score = after;
-                outcome.added += usize::from(before.is_none() && after.is_some());
+                outcome.new += usize::from(before.is_none() && after.is_some());
                 outcome.changed +=
                     usize::from(before.is_some() && after.is_some_and(|after| before != Some(after)));
             }
@@ -150,7 +150,7 @@ pub fn add(ctx: &mut Context<'_>, key: &[u8], options: AddOptions, entries: &[(f
         // Only a sum can be, and there is only one: so nothing has changed.
         Added { nan: true, .. } => Err(NAN_SCORE),
         Added { score, .. } if options.incr => Ok(score.map_or(Reply::Null, Reply::Double)),
-        Added { added, changed, .. } if options.ch => Ok((added + changed).into()),
-        Added { added, .. } => Ok(added.into()),
+        Added { new, changed, .. } if options.ch => Ok((new + changed).into()),
+        Added { new, .. } => Ok(new.into()),
     }
 }

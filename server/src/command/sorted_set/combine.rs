@@ -265,8 +265,11 @@ fn union(sets: &[(SharedItems, f64)], aggregate: Aggregate) -> Vec<(f64, &[u8])>
     scores.into_iter().map(|(member, score)| (score, member)).collect()
 }
 
+/// Keys, and the arguments behind them.
+type KeysAndRest<'a, 'b> = (&'b [&'a [u8]], &'b [&'a [u8]]);
+
 /// The keys that are counted by the argument at a place, and the arguments behind them.
-fn keys<'a, 'b>(args: &'b [&'a [u8]], at: usize) -> Result<(&'b [&'a [u8]], &'b [&'a [u8]])> {
+fn keys<'a, 'b>(args: &'b [&'a [u8]], at: usize) -> Result<KeysAndRest<'a, 'b>> {
     let number = integer(args[at])?;
     if number < 1 {
         let name = String::from_utf8_lossy(args[0]).to_lowercase();
@@ -291,7 +294,7 @@ fn zdiff(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
 fn answer(ctx: &mut Context<'_>, args: &[&[u8]], operation: Operation) -> Result {
     let request = Request::read(ctx, args, 1, operation, Answer::Members)?;
     let with_scores = request.with_scores;
-    Ok(reply(request.with_result(|entries| sorted_items(entries)), with_scores))
+    Ok(reply(request.with_result(sorted_items), with_scores))
 }
 
 fn zunionstore(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {

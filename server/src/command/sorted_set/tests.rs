@@ -287,7 +287,7 @@ fn a_walk_finds_every_member_once() {
         };
         let [Reply::Text(next), Reply::Items(_, pairs)] = &parts[..] else { panic!("{parts:?}") };
         let pairs: Vec<&[u8]> = pairs.iter().collect();
-        found.extend(pairs.chunks(2).map(|pair| pair.concat()));
+        found.extend(pairs.chunks(2).map(<[&[u8]]>::concat));
         cursor = next.clone().into_owned();
         if cursor == "0" {
             break;

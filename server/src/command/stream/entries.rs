@@ -68,7 +68,7 @@ fn xadd(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let (database, key) = (ctx.session.database, args[1]);
     let options = ChangeOptions::of_xadd(args, &ctx.server.options)?;
     let fields = &args[options.end..];
-    let Some(new_id) = options.id.filter(|_| !fields.is_empty() && fields.len() % 2 == 0) else {
+    let Some(new_id) = options.id.filter(|_| !fields.is_empty() && fields.len().is_multiple_of(2)) else {
         return Err(Error::text("ERR wrong number of arguments for 'xadd' command"));
     };
     if new_id == NewId::Exactly(StreamId::MIN) {

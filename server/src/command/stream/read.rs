@@ -63,11 +63,14 @@ struct Wait(Option<Duration>);
 
 impl<'a, 'b> Request<'a, 'b> {
     fn parse(args: &'b [&'a [u8]], is_of_group: bool) -> Result<Self> {
-        let only_of_group = |option: &str| match is_of_group {
-            true => Ok(()),
-            false => Err(Error::from(format!(
-                "ERR The {option} option is only supported by XREADGROUP. You called XREAD instead."
-            ))),
+        let only_of_group = |option: &str| {
+            if is_of_group {
+                Ok(())
+            } else {
+                Err(Error::from(format!(
+                    "ERR The {option} option is only supported by XREADGROUP. You called XREAD instead."
+                )))
+            }
         };
         let (mut count, mut reader, mut is_pending, mut block) = (usize::MAX, None, true, None);
         let mut options = &args[1..];

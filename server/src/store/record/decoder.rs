@@ -122,7 +122,8 @@ impl<'a> Input<'a> {
         let (header, count) = (self.bytes()?, self.number()?);
         let start = self.0;
         for _ in 0..count {
-            (self.label()?, self.bytes()?);
+            self.label()?;
+            self.bytes()?;
         }
         let blocks = &start[..start.len() - self.0.len()];
         Ok(Collection { kind, header, blocks: EncodedBlocks(blocks) })

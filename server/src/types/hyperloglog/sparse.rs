@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 use super::REGISTERS;
 
 /// The runs of a sketch that has seen nothing.
-pub(super) const NOTHING: [u8; 2] = [LONG_ZEROES | (REGISTERS - 1 >> 8) as u8, (REGISTERS - 1) as u8];
+pub(super) const NOTHING: [u8; 2] = [LONG_ZEROES | ((REGISTERS - 1) >> 8) as u8, (REGISTERS - 1) as u8];
 
 const LONG_ZEROES: u8 = 0x40;
 const RANKED: u8 = 0x80;
@@ -77,7 +77,7 @@ fn write(output: &mut Bytes, len: usize, rank: u8) {
     match (len, rank) {
         (0, _) => {}
         (1..=SHORT_ZEROES_MAX, 0) => output.push(len as u8 - 1),
-        (_, 0) => output.extend_from_slice(&[LONG_ZEROES | (len - 1 >> 8) as u8, (len - 1) as u8]),
+        (_, 0) => output.extend_from_slice(&[LONG_ZEROES | ((len - 1) >> 8) as u8, (len - 1) as u8]),
         _ => output.push(RANKED | (rank - 1) << 2 | (len as u8 - 1)),
     }
 }

@@ -187,7 +187,9 @@ impl Order {
 /// Entries in order as one block.
 pub fn sorted_block(entries: &mut [(f64, &[u8])]) -> Block {
     // There is only one zero.
-    entries.iter_mut().for_each(|(score, _)| *score += 0.0);
+    for (score, _) in entries.iter_mut() {
+        *score += 0.0;
+    }
     entries.sort_unstable_by(|one, other| compare(*one, *other));
     let mut bytes = Vec::new();
     for (score, member) in entries.iter() {

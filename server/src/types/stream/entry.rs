@@ -81,7 +81,7 @@ fn items(block: &Block, range: Range<usize>) -> Items<'_> {
 }
 
 /// The entries of a block with this label, in order; they end before one that makes no sense.
-pub(super) fn entries<'a>(label: StreamId, block: &'a Block) -> impl Iterator<Item = Entry<'a>> {
+pub(super) fn entries(label: StreamId, block: &Block) -> impl Iterator<Item = Entry<'_>> {
     let mut first: Option<Range<usize>> = None;
     let mut at = 0;
     std::iter::from_fn(move || {
@@ -150,7 +150,7 @@ pub(super) fn check(label: StreamId, block: &Block, before: StreamId) -> Option<
         let is_whole = own.position() == entry.fields.end;
         let expected = match entry.names {
             Some(_) => names,
-            None => (fields % 2 == 0 && fields > 0).then_some(fields),
+            None => (fields.is_multiple_of(2) && fields > 0).then_some(fields),
         };
         if !is_whole || expected != Some(fields) || entry.id <= last {
             return None;

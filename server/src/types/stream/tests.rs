@@ -54,7 +54,9 @@ proptest! {
                 0 => {
                     let ids: Vec<StreamId> = map.keys().skip(number).step_by(3).take(2).copied().collect();
                     prop_assert_eq!(stream.remove(&ids, &mut copy), ids.len());
-                    ids.iter().for_each(|id| { map.remove(id); });
+                    for id in &ids {
+                        map.remove(id);
+                    }
                 }
                 1 => {
                     let kept = map.len().saturating_sub(number);
@@ -284,7 +286,8 @@ fn approximate_trimming_removes_whole_blocks_only() {
 
 #[test]
 fn what_makes_no_stream_is_refused() {
-    let check = |why: &str, damage: &dyn Fn(&mut Vec<(Vec<u8>, Vec<u8>)>)| {
+    type Damage<'a> = &'a dyn Fn(&mut Vec<(Vec<u8>, Vec<u8>)>);
+    let check = |why: &str, damage: Damage<'_>| {
         let mut blocks = image(&sample());
         damage(&mut blocks);
         let (_, header) = blocks.remove(0);

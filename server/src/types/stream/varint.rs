@@ -39,7 +39,9 @@ mod tests {
         fn numbers_read_back_as_they_were_written(numbers: Vec<u64>, shift in 0..64_u32) {
             let numbers: Vec<u64> = numbers.into_iter().map(|number| number >> shift).collect();
             let mut bytes = Vec::new();
-            numbers.iter().for_each(|number| push(&mut bytes, *number));
+            for number in &numbers {
+                push(&mut bytes, *number);
+            }
             let mut rest = &bytes[..];
             for number in numbers {
                 prop_assert_eq!(take(&mut rest), Some(number));
