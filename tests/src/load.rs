@@ -25,6 +25,8 @@ pub struct Writer {
     ballast: String,
     /// The number found at the last start.
     pub recovered: u64,
+    /// The number that all keys had reached then: a round may have been kept in part.
+    pub kept: u64,
     /// The last number of which anything was sent.
     pub sent: u64,
     /// Every number that was acknowledged since the last start, and when.
@@ -42,6 +44,7 @@ impl Writer {
             procedure,
             ballast: "x".repeat(ballast_bytes),
             recovered: 0,
+            kept: 0,
             sent: 0,
             acknowledged: Vec::new(),
         }
@@ -134,6 +137,7 @@ impl Writer {
         assert!(first <= self.sent, "writer {name}: {first} was never sent, only up to {}", self.sent);
         assert!(last >= promised, "writer {name}: {promised} was promised, {last} is there");
         self.recovered = first;
+        self.kept = last;
         self.sent = first;
     }
 

@@ -67,7 +67,7 @@ fn check_kills(appendfsync: &str, promised: fn(&Writer, Instant) -> u64) {
         let mut connection = server.connect();
         for writer in &mut writers {
             // What an earlier start has found can never be lost again.
-            let promised = promised(writer, killed).max(writer.recovered);
+            let promised = promised(writer, killed).max(writer.kept);
             writer.check(&mut connection, promised);
         }
     }
@@ -120,7 +120,7 @@ fn sigterm_under_load_loses_nothing_acknowledged_in_any_setting() {
             server.restart();
             let mut connection = server.connect();
             for writer in &mut writers {
-                let promised = last_acknowledged(writer).max(writer.recovered);
+                let promised = last_acknowledged(writer).max(writer.kept);
                 writer.check(&mut connection, promised);
             }
         }

@@ -16,7 +16,7 @@ fn fill(connection: &mut Raw) -> Vec<String> {
         "SADD integers 1 -2 300000 9000000000",
         "SADD set a b 1",
         "HSET hash field value number 100 empty \"\"",
-        "ZADD zset 1.5 a -inf b 3 c inf d 1e300 e",
+        "ZADD zset 1.5 a -inf b 3 c inf d 0.5 e",
         "PFADD cardinality a b c",
         "GEOADD places 13.361389 38.115556 Palermo",
         "XADD stream 1-1 a 1 b 2",
@@ -39,7 +39,7 @@ fn fill(connection: &mut Raw) -> Vec<String> {
         script.push(format!("SADD bigset member:{index}{long}"));
         script.push(format!("HSET bighash field:{index} {long}y"));
         script.push(format!("ZADD bigzset {index}.25 member:{index}"));
-        script.push(format!("XADD bigstream {index}-{index} temperature {index} place {}", index % 3));
+        script.push(format!("XADD bigstream {index}-1{index} temperature {index} place {}", index % 3));
     }
     for line in &script {
         assert!(!connection.run(line).is_error(), "{line}");

@@ -89,6 +89,8 @@ fn entries_read(group: &stream::Group) -> Reply {
 
 fn stream(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     const DEFAULT_COUNT: usize = 10;
+    // As in Redis, the key is looked at before the options.
+    read(ctx, args[2])?;
     let count = match &args[3..] {
         [] => None,
         [full] if flag(full, "FULL") => Some(DEFAULT_COUNT),
