@@ -161,6 +161,7 @@ fn describe(command: Found) -> Reply {
         Keys::From { first } => (first as i64, -1, 1),
     };
     let categories = categories(&command).into_iter().map(|name| Reply::Simple(format!("@{name}").into()));
+    let subcommands: Vec<Reply> = command.subcommands().map(describe).collect();
     Reply::Array(vec![
         command.name().into(),
         Reply::Integer(row.arity.into()),
@@ -170,9 +171,9 @@ fn describe(command: Found) -> Reply {
         Reply::Integer(step),
         Reply::Set(categories.collect()),
         // Tips are for proxies that spread one command over many servers.
-        Reply::Array(Vec::new()),
-        Reply::Array(key_specifications(&command)),
-        Reply::Array(command.subcommands().map(describe).collect()),
+        Reply::Set(Vec::new()),
+        Reply::Set(key_specifications(&command)),
+        if subcommands.is_empty() { Reply::Set(subcommands) } else { Reply::Array(subcommands) },
     ])
 }
 

@@ -62,8 +62,8 @@ impl Flags {
     /// It may be run while a procedure keeps the server busy.
     pub const ALLOW_BUSY: Self = Self(1 << 18);
 
-    /// Names in the order in which Redis prints them.
-    pub const NAMES: [(Self, &'static str); 19] = [
+    /// Names in the order in which Redis prints them; it does not print `MAY_REPLICATE`.
+    pub const NAMES: [(Self, &'static str); 18] = [
         (Self::WRITE, "write"),
         (Self::READONLY, "readonly"),
         (Self::DENYOOM, "denyoom"),
@@ -77,7 +77,6 @@ impl Flags {
         (Self::SKIP_SLOWLOG, "skip_slowlog"),
         (Self::FAST, "fast"),
         (Self::NO_AUTH, "no_auth"),
-        (Self::MAY_REPLICATE, "may_replicate"),
         (Self::NO_MANDATORY_KEYS, "no_mandatory_keys"),
         (Self::NO_ASYNC_LOADING, "no_async_loading"),
         (Self::NO_MULTI, "no_multi"),

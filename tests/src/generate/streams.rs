@@ -29,6 +29,7 @@ pub const STREAMS: &[&str] = &[
     "XTRIM stream LIMIT small {MAXLEN small}",
     "XSETID stream rising-id {ENTRIESADDED small|MAXDELETEDID entry-id}",
     "XREAD STREAMS stream read-id",
+    "XREAD BLOCK wait STREAMS stream read-id",
     "XREAD COUNT small STREAMS any-stream stream read-id read-id",
     "XREADGROUP GROUP group consumer BLOCK wait STREAMS stream >",
     "XGROUP CREATE stream group read-id {MKSTREAM|ENTRIESREAD small}",

@@ -144,7 +144,7 @@ impl ChangeOptions {
         }
         parsed
             .trim(options)?
-            .ok_or(Error::text("ERR syntax error, XTRIM must be called with at least one trimming strategy"))
+            .ok_or(Error::text("ERR syntax error, XTRIM must be called with a trimming strategy"))
     }
 }
 

@@ -356,7 +356,12 @@ impl Found {
 
 fn xautoclaim(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let (database, key, group_name, name) = (ctx.session.database, args[1], args[2], args[3]);
-    let options = AutoclaimOptions::parse(args)?;
+    let options = AutoclaimOptions::parse(args);
+    if options.is_err() {
+        // As in Redis, a missing key is announced before wrong options are told.
+        ctx.keyspace.get(database, key)?;
+    }
+    let options = options?;
     let now_ms = ctx.keyspace.now_ms();
     let (stream, group) = read_group(ctx, key, group_name)?;
     let found = Found::search(stream, group, &options, now_ms);

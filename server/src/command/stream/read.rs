@@ -132,14 +132,18 @@ impl<'a, 'b> Request<'a, 'b> {
     }
 
     fn position(&self, ctx: &mut Context<'_>, key: &[u8], id: &[u8]) -> Result<StreamId> {
-        if let Some(Reader { group, .. }) = self.reader {
-            check_group(ctx, key, group)?;
-        }
-        match (id, self.reader) {
-            (b"$", None) => {
-                let stream = ctx.keyspace.get_as::<StreamValue>(ctx.session.database, key)?;
-                Ok(stream.map_or(StreamId::MIN, |stream| stream.counters().last_id))
+        let last_id = match self.reader {
+            Some(Reader { group, .. }) => {
+                check_group(ctx, key, group)?;
+                StreamId::MIN
             }
+            None => {
+                let stream = ctx.keyspace.get_as::<StreamValue>(ctx.session.database, key)?;
+                stream.map_or(StreamId::MIN, |stream| stream.counters().last_id)
+            }
+        };
+        match (id, self.reader) {
+            (b"$", None) => Ok(last_id),
             (b"$", Some(_)) => Err(Error::text(
                 "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this \
                  consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return \
@@ -180,7 +184,7 @@ fn xread(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result<Outcome> {
     let positions = request.positions(ctx)?;
     let mut found = Vec::new();
     for (key, after) in request.keys.iter().zip(&positions) {
-        let stream = ctx.keyspace.get_as::<StreamValue>(ctx.session.database, key)?;
+        let stream = ctx.keyspace.peek_as::<StreamValue>(ctx.session.database, key)?;
         let Some((stream, start)) = stream.zip(after.next()) else { continue };
         let entries = stream.range(start, StreamId::MAX, Direction::Forward).take(request.count);
         let entries: Vec<Reply> = entries.map(|entry| entry_reply(&entry)).collect();
@@ -243,8 +247,10 @@ fn read_new(
     let Reader { group, consumer: name } = reader;
     let Some(stream) = ctx.keyspace.get_as::<StreamValue>(database, key)? else { return Ok(None) };
     let Some(found) = stream.group(group) else { return Ok(None) };
-    // Whoever waits has asked once, not whenever the stream was written.
-    if ctx.session.woken_by.is_some() && stream.top_id() <= Some(found.position().last_delivered) {
+    let has_new = stream.top_id() > Some(found.position().last_delivered);
+    // One who asks in vain does not become a consumer; and whoever waits has asked once, not whenever the stream was
+    // written.
+    if !has_new && (ctx.session.woken_by.is_some() || found.consumer(name).is_none()) {
         return Ok(None);
     }
     let event = consumer_event(found, name);

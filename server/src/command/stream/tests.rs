@@ -73,7 +73,7 @@ fn streams_are_trimmed_as_asked() {
         ("xadd s limit 3 * a 1", strategy),
         ("xadd s maxlen ~ 5 limit -3 * a 1", "-ERR The LIMIT argument must be >= 0."),
         ("xtrim s limit 5", strategy),
-        ("xtrim s limit 0", "-ERR syntax error, XTRIM must be called with at least one trimming strategy"),
+        ("xtrim s limit 0", "-ERR syntax error, XTRIM must be called with a trimming strategy"),
         ("xtrim s maxlen 5 foo", SYNTAX),
         ("xtrim s foo 5", SYNTAX),
         ("xtrim s minid abc", INVALID_ID),
@@ -387,6 +387,7 @@ fn changes_are_announced_as_redis_does() {
     fixture.check_events("xgroup setid s g 0", &["0 xgroup-setid s"]);
     fixture.check_events("xreadgroup group g alice count 1 streams s >", &["0 xgroup-createconsumer s"]);
     fixture.check_events("xreadgroup group g alice streams s >", &[]);
+    fixture.check_events("xreadgroup group g eve streams s >", &[]);
     fixture.check_events("xclaim s g bob 0 9-9", &[]);
     fixture.check_events("xclaim s g bob 0 1-2", &["0 xgroup-createconsumer s"]);
     fixture.check_events("xautoclaim s g carol 0 0", &["0 xgroup-createconsumer s"]);
