@@ -18,6 +18,9 @@ fn server() -> Server {
 /// How a server ends, and must be as it was after its next start.
 const ENDS: [fn(&mut Server); 2] = [Server::terminate, Server::kill_nine];
 
+/// A pause between two questions.
+const ASKING_PAUSE: Duration = Duration::from_millis(100);
+
 /// Restarts a server so that everything is cold. What is only in the log is not: replaying it has brought it to memory.
 fn restart_cold(server: &mut Server) {
     let mut connection = server.connect();
@@ -26,6 +29,8 @@ fn restart_cold(server: &mut Server) {
         return server.restart();
     }
     wait_for("the log to be applied", || {
+        // An engine that is kept busy with questions is left alone.
+        std::thread::sleep(ASKING_PAUSE);
         let info = connection.run("INFO persistence").text();
         let group = |name: &str| {
             let line = info.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);

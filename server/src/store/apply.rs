@@ -2,7 +2,7 @@
 //!
 //! It is lazy on purpose. A row costs a few microseconds of a processor that the engine could use, and the
 //! longer the log, the more of its changes cancel out: so it waits while the engine is busy, even in the middle
-//! of a round, until the log is long. It also removes garbage when there is nothing to apply.
+//! of a round, but not for ever, and not when the log is long. It also removes garbage when there is nothing to apply.
 
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};

@@ -51,6 +51,9 @@ pub const SWEEP_ROWS: usize = 4096;
 /// The log is applied when nothing was appended to it for this long.
 pub const IDLE_MS: u64 = 200;
 
+/// How long the apply thread waits for silence or a less busy engine before each round, while the log is short.
+pub const PATIENCE_MS: u64 = 3000;
+
 /// The first pause before a failed commit is tried again; it doubles up to [`RETRY_MAX_MS`].
 pub const RETRY_MIN_MS: u64 = 50;
 

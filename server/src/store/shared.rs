@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::StoreEvent;
 use super::file::DatabaseFile;
 use super::filter::Filter;
-use super::limits::{IDLE_MS, LONG_ROUND_FACTOR, ROUND_BYTES};
+use super::limits::{IDLE_MS, LONG_ROUND_FACTOR, PATIENCE_MS, ROUND_BYTES};
 use super::position::Seed;
 use super::stats::Counters;
 
@@ -41,7 +41,16 @@ struct State {
     apply_now: bool,
     /// The engine needs the processor.
     busy: bool,
+    /// Since when there has been something to apply, or since the last round.
+    waits_since: Instant,
     phase: Phase,
+}
+
+impl State {
+    /// For how long the apply thread still leaves the processor to the engine and waits for silence.
+    fn patience(&self) -> Duration {
+        Duration::from_millis(PATIENCE_MS).saturating_sub(self.waits_since.elapsed())
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +81,7 @@ impl Progress {
             last_append: Instant::now(),
             apply_now: false,
             busy: false,
+            waits_since: Instant::now(),
             phase: Phase::Recovering,
         };
         Self { state: Mutex::new(state), changed: Condvar::new(), apply_above_bytes }
@@ -92,6 +102,9 @@ impl Progress {
         let was_empty = state.committed == state.applied;
         state.committed = sequence;
         state.last_append = Instant::now();
+        if was_empty {
+            state.waits_since = state.last_append;
+        }
         // A thread that waits for silence looks at the time of the last append by itself.
         if was_empty || state.log_bytes > self.apply_above_bytes {
             self.changed.notify_all();
@@ -102,6 +115,7 @@ impl Progress {
     pub fn applied(&self, sequence: u64, bytes: u64) {
         let mut state = self.state();
         state.applied = sequence;
+        state.waits_since = Instant::now();
         state.log_bytes = state.log_bytes.saturating_sub(bytes);
     }
 
@@ -133,11 +147,15 @@ impl Progress {
         self.changed.notify_all();
     }
 
-    /// Waits for as long as the engine needs the processor and the log may grow.
+    /// Waits for as long as the engine needs the processor, the log may grow and there is patience.
     pub fn yield_to_engine(&self) {
         let mut state = self.state();
         while state.busy && state.phase != Phase::Closing && state.log_bytes <= self.apply_above_bytes {
-            state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
+            let patience = state.patience();
+            if patience.is_zero() {
+                break;
+            }
+            state = self.changed.wait_timeout(state, patience).unwrap_or_else(PoisonError::into_inner).0;
         }
     }
 
@@ -171,7 +189,9 @@ impl Progress {
             if state.phase == Phase::Closing {
                 return Work::Close;
             }
-            let at_leisure = idle >= IDLE && !state.busy;
+            let patience = state.patience();
+            // Under steady load there is no silence, and one has to begin at some time.
+            let at_leisure = patience.is_zero() || idle >= IDLE && !state.busy;
             if pending && (state.apply_now || at_leisure || state.log_bytes > self.apply_above_bytes) {
                 state.apply_now = false;
                 return Work::Apply(state.committed);
@@ -181,8 +201,9 @@ impl Progress {
             if sweep && !pending && at_leisure {
                 return Work::Sweep;
             }
-            state = if (pending || sweep) && !state.busy {
-                let pause = IDLE.saturating_sub(idle).max(Duration::from_millis(1));
+            state = if pending || sweep {
+                let silence = if state.busy { patience } else { IDLE.saturating_sub(idle).min(patience) };
+                let pause = silence.max(Duration::from_millis(1));
                 self.changed.wait_timeout(state, pause).unwrap_or_else(PoisonError::into_inner).0
             } else {
                 self.changed.wait(state).unwrap_or_else(PoisonError::into_inner)
@@ -274,6 +295,17 @@ mod tests {
         let thread = waiting(Progress::yield_to_engine);
         progress.close();
         thread.join().unwrap();
+    }
+
+    #[test]
+    fn steady_load_does_not_keep_the_log_for_ever() {
+        let progress = Progress::new(1, 0, 100, 100);
+        progress.start();
+        progress.set_busy(true);
+        let start = Instant::now();
+        assert_eq!(progress.wait_for_work(false), Work::Apply(1));
+        progress.yield_to_engine();
+        assert!((PATIENCE_MS..2 * PATIENCE_MS).contains(&(start.elapsed().as_millis() as u64)));
     }
 
     #[test]

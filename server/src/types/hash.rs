@@ -231,7 +231,7 @@ impl HashValue {
         self.pairs().nth(rank)
     }
 
-    /// Visits fields and values from a cursor on, as [`Pairs::scan`].
+    /// Visits fields and values from a cursor on, as `Pairs::scan`.
     pub fn scan(&self, cursor: u64, count: usize, visit: impl FnMut(&[u8], &[u8])) -> u64 {
         self.pairs().scan(cursor, count, visit)
     }

@@ -224,7 +224,7 @@ impl SetValue {
         }
     }
 
-    /// Visits members from a cursor on, as [`Dictionary::scan`]; a small set is visited at once.
+    /// Visits members from a cursor on, as `Dictionary::scan`; a small set is visited at once.
     pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(&[u8])) -> u64 {
         let visit_entry = |mut items: Items<'_>| items.next().into_iter().for_each(&mut visit);
         match self {

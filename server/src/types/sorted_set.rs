@@ -194,7 +194,7 @@ impl SortedSetValue {
         }
     }
 
-    /// Visits members and scores from a cursor on, as [`Dictionary::scan`]; a small sorted set is visited at once.
+    /// Visits members and scores from a cursor on, as `Dictionary::scan`; a small sorted set is visited at once.
     pub fn scan(&self, cursor: u64, count: usize, mut visit: impl FnMut(&[u8], f64)) -> u64 {
         match self {
             Self::Packed(block) => {

@@ -132,15 +132,12 @@ impl<'a, 'b> Request<'a, 'b> {
     }
 
     fn position(&self, ctx: &mut Context<'_>, key: &[u8], id: &[u8]) -> Result<StreamId> {
-        let last_id = match self.reader {
-            Some(Reader { group, .. }) => {
-                check_group(ctx, key, group)?;
-                StreamId::MIN
-            }
-            None => {
-                let stream = ctx.keyspace.get_as::<StreamValue>(ctx.session.database, key)?;
-                stream.map_or(StreamId::MIN, |stream| stream.counters().last_id)
-            }
+        let last_id = if let Some(Reader { group, .. }) = self.reader {
+            check_group(ctx, key, group)?;
+            StreamId::MIN
+        } else {
+            let stream = ctx.keyspace.get_as::<StreamValue>(ctx.session.database, key)?;
+            stream.map_or(StreamId::MIN, |stream| stream.counters().last_id)
         };
         match (id, self.reader) {
             (b"$", None) => Ok(last_id),
