@@ -246,7 +246,7 @@ mod tests {
         assert_eq!((fixture.session.version, fixture.session.name.len()), (Version::Resp2, 0));
         fixture.check(&[(
             "HELLO 3 AUTH default secret SETNAME me",
-            "{$server: $redis, $version: $7.2.0, $proto: :3, $id: :1, $mode: $standalone, $role: $master, \
+            "{$server: $redis, $version: $7.4.0, $proto: :3, $id: :1, $mode: $standalone, $role: $master, \
              $modules: []}",
         )]);
         assert_eq!((fixture.session.version, &fixture.session.name[..]), (Version::Resp3, b"me".as_slice()));

@@ -10,7 +10,7 @@ use super::{Command, Context, Flags, Group, Result, flag};
 use crate::protocol::Reply;
 
 /// The version of Redis that clients and tools may take this server for.
-pub const REDIS_VERSION: &str = "7.2.0";
+pub const REDIS_VERSION: &str = "7.4.0";
 
 /// The rows of this file.
 pub const COMMANDS: &[Command] =
@@ -132,7 +132,7 @@ mod tests {
         fixture.server.statistics.count_error("WRONGTYPE of a value");
         let Reply::Verbatim(report) = fixture.run("INFO all") else { panic!("text") };
         for line in [
-            "redis_version:7.2.0",
+            "redis_version:7.4.0",
             "redis_mode:standalone",
             "cluster_enabled:0",
             "cmdstat_set:calls=2,usec=5,usec_per_call=2.50,rejected_calls=0,failed_calls=1",

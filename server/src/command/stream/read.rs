@@ -132,18 +132,25 @@ impl<'a, 'b> Request<'a, 'b> {
     }
 
     fn position(&self, ctx: &mut Context<'_>, key: &[u8], id: &[u8]) -> Result<StreamId> {
-        let last_id = if let Some(Reader { group, .. }) = self.reader {
+        let (last_id, top_id) = if let Some(Reader { group, .. }) = self.reader {
             check_group(ctx, key, group)?;
-            StreamId::MIN
+            (StreamId::MIN, None)
         } else {
             let stream = ctx.keyspace.get_as::<StreamValue>(ctx.session.database, key)?;
-            stream.map_or(StreamId::MIN, |stream| stream.counters().last_id)
+            stream.map_or((StreamId::MIN, None), |stream| (stream.counters().last_id, stream.top_id()))
         };
         match (id, self.reader) {
             (b"$", None) => Ok(last_id),
+            // Of Redis 7.4: the last entry, or the first to come if there is none.
+            (b"+", None) => Ok(top_id.and_then(StreamId::previous).unwrap_or(StreamId::MIN)),
             (b"$", Some(_)) => Err(Error::text(
                 "ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this \
                  consumer by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return \
+                 an empty result set.",
+            )),
+            (b"+", Some(_)) => Err(Error::text(
+                "ERR The + ID is meaningless in the context of XREADGROUP: you want to read the history of this \
+                 consumer by specifying a proper ID, or use the > ID to get new messages. The + ID would just return \
                  an empty result set.",
             )),
             (b">", Some(_)) => Ok(NEW),
@@ -209,7 +216,7 @@ fn xreadgroup(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result<Outcome> {
     Ok(reply_or_wait(ctx, args, &request, &positions, found))
 }
 
-/// The entries of each stream that has any. If none has, nothing, or a wait for some behind the ids that `$` is now.
+/// The entries of each stream that has any. If none has, nothing, or a wait for some behind the ids that `$` and `+` are now.
 fn reply_or_wait(
     ctx: &Context<'_>,
     args: &[&[u8]],
@@ -223,7 +230,7 @@ fn reply_or_wait(
     let Some(Wait(timeout)) = request.block else { return Outcome::Reply(Reply::NullArray) };
     let mut block = Block::new(args, request.keys_at.clone(), Kind::Stream, timeout);
     block.wakes_when_gone = request.reader.is_some();
-    if request.ids.contains(&&b"$"[..]) {
+    if request.ids.iter().any(|id| matches!(id, [b'$' | b'+'])) {
         let ids: Vec<String> = positions.iter().map(StreamId::to_string).collect();
         let mut args = args.to_vec();
         args.truncate(request.keys_at.end);

@@ -146,6 +146,12 @@ fn what_is_new_is_read_from_several_streams() {
         ("xread streams s t 0 0", "[[$s [[$1-1 [$a $1]]]] [$t [[$2-1 [$a $2]]]]]"),
         ("xread count 1 streams s t 1-1 0", "[[$t [[$2-1 [$a $2]]]]]"),
         ("xread streams s t $ $", "nil"),
+        ("xread streams s t + +", "[[$s [[$1-1 [$a $1]]]] [$t [[$2-1 [$a $2]]]]]"),
+        ("xread streams none +", "nil"),
+        ("xadd t 2-2 a 3", "$2-2"),
+        ("xread count 9 streams t +", "[[$t [[$2-2 [$a $3]]]]]"),
+        ("xdel t 2-2", ":1"),
+        ("xread count 9 streams t +", "[[$t [[$2-1 [$a $2]]]]]"),
         ("xread block 1 streams none 0", "nil"),
         ("xread streams s 18446744073709551615-18446744073709551615", "nil"),
         ("xread count -1 streams s 0", "[[$s [[$1-1 [$a $1]]]]]"),
@@ -259,6 +265,12 @@ fn groups_are_made_under_conditions() {
             "xreadgroup group g c streams s $",
             "-ERR The $ ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer \
              by specifying a proper ID, or use the > ID to get new messages. The $ ID would just return an empty \
+             result set.",
+        ),
+        (
+            "xreadgroup group g c streams s +",
+            "-ERR The + ID is meaningless in the context of XREADGROUP: you want to read the history of this consumer \
+             by specifying a proper ID, or use the > ID to get new messages. The + ID would just return an empty \
              result set.",
         ),
     ]);
