@@ -26,9 +26,11 @@ guests: ## compile the example procedures to target/guests/*.wasm
 	@scripts/build-guests
 
 test: guests ## run all tests
+	@scripts/setup-clients
 	cargo test --workspace --locked
 
 soak: guests ## run the crash and differential tests for long
+	@scripts/setup-clients
 	KVASM_SOAK=1 cargo test --release --locked --package kvasm-tests
 
 lint: ## check format, lints, documentation and dependencies

@@ -5,6 +5,7 @@
 //! what both promise is proved against Redis itself: `KVASM_BIN=redis-server cargo test -p kvasm-tests`.
 
 pub mod binary;
+pub mod clients;
 pub mod compare;
 pub mod facts;
 pub mod generate;

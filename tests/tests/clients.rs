@@ -1,12 +1,8 @@
-//! Programs that know only Redis, unmodified: redis-cli, redis-benchmark, and the `redis` crate.
+//! Programs that know only Redis, unmodified: redis-cli and redis-benchmark.
 
 use kvasm_tests::{Options, Server, line};
-use redis::{Client, Commands, Connection, PushKind, RedisResult};
 use std::io::{Read, Write};
 use std::process::{Command, Stdio};
-use std::time::Duration;
-
-const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// What redis-cli prints for these arguments and this input.
 fn redis_cli(server: &Server, arguments: &[&str], input: &[u8]) -> String {
@@ -148,81 +144,4 @@ fn redis_benchmark_runs_without_errors() {
         let measured = printed.lines().skip(1).filter(|line| line.starts_with('"')).count();
         assert_eq!(measured, rows, "{options}: {printed}{complaint}");
     }
-}
-
-fn connect(server: &Server, protocol: &str) -> Connection {
-    let url = format!("redis://127.0.0.1:{}/?protocol={protocol}", server.port());
-    let connection = Client::open(url).expect("a URL").get_connection_with_timeout(TIMEOUT).expect("connect");
-    connection.set_read_timeout(Some(TIMEOUT)).expect("set the time limit");
-    connection
-}
-
-#[test]
-fn the_redis_crate_pipelines_and_transacts() -> RedisResult<()> {
-    let server = Server::kvasm(&Options::new());
-    for protocol in ["resp2", "resp3"] {
-        let mut connection = connect(&server, protocol);
-        let [count, list] = ["count", "list"].map(|name| format!("crate:{protocol}:{name}"));
-        let (set, value, missing): (String, i64, Option<i64>) =
-            redis::pipe().set(&count, 41).get(&count).get("crate:nokey").query(&mut connection)?;
-        assert_eq!((set.as_str(), value, missing), ("OK", 41, None));
-        let (first, second): (i64, i64) =
-            redis::pipe().atomic().incr(&count, 1).incr(&count, 1).query(&mut connection)?;
-        assert_eq!((first, second), (42, 43));
-        let doubled = redis::transaction(&mut connection, &[&count], |connection, pipe| {
-            let value: i64 = connection.get(&count)?;
-            pipe.set(&count, value * 2).ignore().get(&count).query::<Option<(i64,)>>(connection)
-        })?;
-        assert_eq!(doubled, (86,));
-        let failed: RedisResult<i64> =
-            connection.set::<_, _, ()>(&list, "text").and_then(|()| connection.incr(&list, 1));
-        assert_eq!(failed.expect_err("an error").detail(), Some("value is not an integer or out of range"));
-        let bytes = vec![0u8, 255, b'\r', b'\n'];
-        connection.set::<_, _, ()>(&list, &bytes)?;
-        assert_eq!(connection.get::<_, Vec<u8>>(&list)?, bytes);
-    }
-    Ok(())
-}
-
-#[test]
-fn the_redis_crate_scans() -> RedisResult<()> {
-    let server = Server::kvasm(&Options::new());
-    let mut connection = connect(&server, "resp3");
-    for number in 0..100 {
-        connection.set::<_, _, ()>(format!("crate:scan:{number}"), number)?;
-    }
-    let mut keys: Vec<String> = connection.scan_match("crate:scan:*")?.collect::<RedisResult<_>>()?;
-    keys.sort();
-    keys.dedup();
-    assert_eq!(keys.len(), 100);
-    Ok(())
-}
-
-#[test]
-fn the_redis_crate_subscribes_in_resp2() -> RedisResult<()> {
-    let server = Server::kvasm(&Options::new());
-    let mut subscriber = connect(&server, "resp2");
-    let mut messages = subscriber.as_pubsub();
-    messages.subscribe("crate:news")?;
-    messages.psubscribe("crate:n*")?;
-    assert_eq!(connect(&server, "resp2").publish::<_, _, i64>("crate:news", "hello")?, 2);
-    let (first, second) = (messages.get_message()?, messages.get_message()?);
-    assert_eq!((first.get_channel_name(), first.get_payload::<String>()?.as_str()), ("crate:news", "hello"));
-    assert_eq!(second.get_pattern::<String>()?, "crate:n*");
-    Ok(())
-}
-
-#[test]
-fn the_redis_crate_gets_pushes_in_resp3() -> RedisResult<()> {
-    let server = Server::kvasm(&Options::new());
-    let mut subscriber = connect(&server, "resp3");
-    let (sender, pushed) = std::sync::mpsc::channel();
-    subscriber.set_push_sender(sender);
-    subscriber.subscribe_resp3("crate:resp3")?;
-    // In RESP3 other commands go on working.
-    assert_eq!(subscriber.publish::<_, _, i64>("crate:resp3", "hello")?, 1);
-    redis::cmd("PING").query::<String>(&mut subscriber)?;
-    let kinds: Vec<PushKind> = pushed.try_iter().map(|push| push.kind).collect();
-    assert_eq!(kinds, [PushKind::Subscribe, PushKind::Message]);
-    Ok(())
 }
