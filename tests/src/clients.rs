@@ -1,27 +1,6 @@
-//! What the tests of client libraries have in common: the pages about them, and the example procedures.
+//! What the tests of client libraries have in common: the pages about them, with the programs that these show.
 
-use std::path::{Path, PathBuf};
-
-/// The root of the repository.
-///
-/// # Panics
-/// When it is not there.
-#[must_use]
-pub fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the repository")
-}
-
-/// An example procedure, compiled.
-///
-/// # Panics
-/// When it has not been compiled.
-#[must_use]
-pub fn module(name: &str) -> Vec<u8> {
-    let path = repository().join(format!("target/guests/{name}.wasm"));
-    std::fs::read(&path).unwrap_or_else(|error| {
-        panic!("{}: {error}; `make guests` (scripts/build-guests) compiles the examples", path.display())
-    })
-}
+use crate::repository;
 
 /// The blocks of a language on the page `docs/clients/NAME.md`, as one text.
 ///

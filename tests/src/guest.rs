@@ -1,6 +1,6 @@
-//! Guest modules of tests, in WebAssembly's text form, and how they are uploaded.
+//! Guest modules of tests, in WebAssembly's text form, and how they are uploaded; and the examples, compiled.
 
-use crate::{Raw, Value};
+use crate::{Raw, Value, repository};
 
 /// A module with the given imports of `kvasm_1`, one page of memory and the given fields.
 ///
@@ -26,6 +26,18 @@ pub fn module(imports: &str, fields: &str) -> String {
 #[must_use]
 pub fn procedure(imports: &str, body: &str) -> String {
     module(imports, &format!("  (func (export \"run\") {body})"))
+}
+
+/// The module of an example under `procs`.
+///
+/// # Panics
+/// When it has not been compiled.
+#[must_use]
+pub fn example(name: &str) -> Vec<u8> {
+    let path = repository().join(format!("target/guests/{name}.wasm"));
+    std::fs::read(&path).unwrap_or_else(|error| {
+        panic!("{}: {error}; `make guests` (scripts/build-guests) compiles the examples", path.display())
+    })
 }
 
 /// The text for `FUNCTION LOAD` of a library.

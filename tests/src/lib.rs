@@ -21,6 +21,17 @@ pub use raw::Raw;
 pub use server::{Options, Server};
 pub use value::Value;
 
+use std::path::{Path, PathBuf};
+
+/// The root of the repository.
+///
+/// # Panics
+/// When it is not there.
+#[must_use]
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the repository")
+}
+
 /// How often something is repeated: the environment variable `name` if it is set, else `rounds`, ten times as much
 /// when `KVASM_SOAK` is set.
 ///

@@ -5,10 +5,10 @@ mod example;
 
 use fred::prelude::*;
 use fred::types::scan::Scanner as _;
-use fred::types::streams::XReadResponse;
+use fred::types::streams::{XReadResponse, XReadValue};
 use fred::types::{ClusterHash, CustomCommand, RespVersion};
 use futures::TryStreamExt as _;
-use kvasm_tests::guest::procedure;
+use kvasm_tests::guest::{self, procedure};
 use kvasm_tests::{Options, Server, clients};
 use std::collections::{HashMap, HashSet};
 use std::future::Future;
@@ -55,7 +55,7 @@ fn the_page_shows_what_is_run() {
     clients::check_page("fred", "rust", include_str!("../clients/fred/example.rs"));
     let server = Server::kvasm(&Options::new());
     let url = format!("redis://127.0.0.1:{}", server.port());
-    run(example::transfer(&url, &clients::module("transfer")));
+    run(example::transfer(&url, &guest::example("transfer")));
 }
 
 #[test]
@@ -154,7 +154,7 @@ fn fred_reads_streams_in_groups() {
         let read: XReadResponse<String, String, String, i64> =
             one.xreadgroup_map("group", "one", Some(1), None, false, "stream", ">").await?;
         assert_eq!(read["stream"], [(first.clone(), HashMap::from([("n".to_owned(), 1)]))]);
-        let (_, claimed): (String, Vec<(String, HashMap<String, i64>)>) =
+        let (_, claimed): (String, Vec<XReadValue<String, String, i64>>) =
             one.xautoclaim_values("stream", "group", "two", 0, "0", None, false).await?;
         assert_eq!(claimed[0].0, first);
         assert_eq!(one.xack::<i64, _, _, _>("stream", "group", first).await?, 1);
@@ -169,7 +169,7 @@ fn fred_is_told_when_a_procedure_changes_what_it_read() {
         // `start_tracking` needs RESP3.
         let [reader, writer] =
             [connect(&server, RespVersion::RESP3).await?, connect(&server, RespVersion::RESP3).await?];
-        let code = [b"#!wasm name=bank\n".as_slice(), &clients::module("transfer")].concat();
+        let code = [b"#!wasm name=bank\n".as_slice(), &guest::example("transfer")].concat();
         writer.custom::<(), Value>(raw("FUNCTION"), vec!["LOAD".into(), Value::Bytes(code.into())]).await?;
         writer.set::<(), _, _>("alice", 5, None, None, false).await?;
         let mut invalidations = reader.invalidation_rx();

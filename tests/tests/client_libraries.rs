@@ -1,7 +1,7 @@
 //! kvasm used with the client libraries of Python and Node.js: for each the program `tests/clients/NAME/test.*`, and the
 //! program that its page in `docs/clients` shows.
 
-use kvasm_tests::{Options, Server, clients};
+use kvasm_tests::{Options, Server, clients, repository};
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -28,7 +28,7 @@ const NODE: Language = Language { name: "js", extension: "mjs", interpreter: "bi
 /// Runs both programs of a client library, each with a new server.
 #[track_caller]
 fn check(library: &str, language: &Language) {
-    let path = clients::repository().join(format!("tests/clients/{library}/test.{}", language.extension));
+    let path = repository().join(format!("tests/clients/{library}/test.{}", language.extension));
     let test = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     run(&format!("{library}-test"), language, &test);
     run(&format!("{library}-page"), language, &clients::page_code(library, language.name));
@@ -39,7 +39,7 @@ fn check(library: &str, language: &Language) {
 #[track_caller]
 fn run(name: &str, language: &Language, program: &str) {
     let server = Server::kvasm(&Options::new());
-    let installed = clients::repository().join("target/clients");
+    let installed = repository().join("target/clients");
     let interpreter = installed.join(language.interpreter);
     assert!(
         installed.join("installed").exists() && interpreter.exists(),
@@ -54,7 +54,7 @@ fn run(name: &str, language: &Language, program: &str) {
     let child = Command::new(&interpreter)
         .arg(&path)
         .arg(&port)
-        .current_dir(clients::repository().join("target/guests"))
+        .current_dir(repository().join("target/guests"))
         .stdin(Stdio::null())
         .stdout(output.try_clone().expect("share its output"))
         .stderr(output)

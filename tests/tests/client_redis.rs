@@ -3,7 +3,7 @@
 #[path = "../clients/redis-rs/example.rs"]
 mod example;
 
-use kvasm_tests::guest::procedure;
+use kvasm_tests::guest::{self, procedure};
 use kvasm_tests::{Options, Server, clients};
 use redis::caching::CacheConfig;
 use redis::streams::{
@@ -19,7 +19,7 @@ fn the_page_shows_what_is_run() -> RedisResult<()> {
     clients::check_page("redis-rs", "rust", include_str!("../clients/redis-rs/example.rs"));
     let server = Server::kvasm(&Options::new());
     for protocol in ["resp2", "resp3"] {
-        example::transfer(&url(&server, protocol), &clients::module("transfer"))?;
+        example::transfer(&url(&server, protocol), &guest::example("transfer"))?;
     }
     Ok(())
 }
@@ -111,7 +111,7 @@ fn the_redis_crate_gets_pushes_in_resp3() -> RedisResult<()> {
 fn the_redis_crate_waits_for_elements() -> RedisResult<()> {
     let server = Server::kvasm(&Options::new());
     for protocol in ["resp2", "resp3"] {
-        let [mut waiting, mut writing] = [connect(&server, protocol), connect(&server, protocol)];
+        let [mut waiting, mut writer] = [connect(&server, protocol), connect(&server, protocol)];
         let waiter = std::thread::spawn(move || {
             let popped = waiting.blpop::<_, [String; 2]>("queue", 20.0);
             let options = StreamReadOptions::default().block(20_000);
@@ -122,13 +122,13 @@ fn the_redis_crate_waits_for_elements() -> RedisResult<()> {
             })
         });
         std::thread::sleep(Duration::from_millis(50));
-        writing.rpush::<_, _, ()>("queue", "job")?;
+        writer.rpush::<_, _, ()>("queue", "job")?;
         std::thread::sleep(Duration::from_millis(50));
-        let id: String = writing.xadd("events", "*", &[("n", 1)])?;
+        let id: String = writer.xadd("events", "*", &[("n", 1)])?;
         let (popped, read) = waiter.join().expect("the waiter")?;
         assert_eq!(popped, ["queue", "job"]);
         assert_eq!((read.keys[0].key.as_str(), &read.keys[0].ids[0].id), ("events", &id));
-        writing.del::<_, ()>("events")?;
+        writer.del::<_, ()>("events")?;
     }
     Ok(())
 }
@@ -165,7 +165,7 @@ fn the_redis_crate_caches_until_a_procedure_writes() -> RedisResult<()> {
     let server = Server::kvasm(&Options::new());
     let mut writer = connect(&server, "resp3");
     writer.set::<_, _, ()>("alice", 5)?;
-    let code = [b"#!wasm name=bank\n".as_slice(), &clients::module("transfer")].concat();
+    let code = [b"#!wasm name=bank\n".as_slice(), &guest::example("transfer")].concat();
     redis::cmd("FUNCTION").arg("LOAD").arg(code).exec(&mut writer)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

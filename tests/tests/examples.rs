@@ -3,9 +3,8 @@
 
 use kvasm_sdk::testing::{Backend, Scenario, check};
 use kvasm_sdk::{Error, Reply};
-use kvasm_tests::{Options, Raw, Server, Value};
+use kvasm_tests::{Options, Raw, Server, Value, guest};
 use std::collections::BTreeSet;
-use std::path::Path;
 
 /// Each example that has scenarios.
 const EXAMPLES: &[(&str, &[&[Scenario]])] = &[
@@ -25,14 +24,6 @@ const EXAMPLES: &[(&str, &[&[Scenario]])] = &[
 /// The imports that can change data.
 const WRITING_IMPORTS: &[&str] = &["put", "delete", "increment", "command"];
 
-/// The compiled module of an example.
-fn module(name: &str) -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("../target/guests/{name}.wasm"));
-    std::fs::read(&path).unwrap_or_else(|error| {
-        panic!("{}: {error}; `make guests` (scripts/build-guests) compiles the examples", path.display())
-    })
-}
-
 /// A server with an example's library, reached in RESP3, which keeps all types of replies apart.
 struct Remote {
     connection: Raw,
@@ -46,7 +37,7 @@ impl Remote {
         connection.run("HELLO 3");
         // Names of libraries have no hyphens.
         let name = example.replace('-', "_");
-        let code = [format!("#!wasm name={name}\n").as_bytes(), &module(example)].concat();
+        let code = [format!("#!wasm name={name}\n").as_bytes(), &guest::example(example)].concat();
         assert_eq!(connection.command(&[&b"FUNCTION"[..], b"LOAD", &code]), Value::Bulk(name.into()));
         Remote { connection, _server: server }
     }
@@ -146,7 +137,7 @@ fn a_module_without_mutable_databases_links_nothing_that_writes() {
         let entry = [b"\x07kvasm_1", &[name.len() as u8][..], name.as_bytes()].concat();
         module.windows(entry.len()).any(|window| window == entry)
     };
-    let (reading, writing) = (module("json-validator"), module("transfer"));
+    let (reading, writing) = (guest::example("json-validator"), guest::example("transfer"));
     assert!(imports(&reading, "arg") && imports(&writing, "increment"));
     for name in WRITING_IMPORTS {
         assert!(!imports(&reading, name), "{name}");

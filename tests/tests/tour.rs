@@ -1,9 +1,9 @@
 //! The README's tour, run as printed: every block of commands must print what stands below it.
 
-use kvasm_tests::{Options, Server};
+use kvasm_tests::{Options, Server, repository};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
@@ -16,10 +16,6 @@ enum Step {
 }
 
 const RESTART: &str = "<!-- tour: restart -->";
-
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").canonicalize().expect("the repository")
-}
 
 /// The steps of the README between `<!-- section: begin` and `<!-- section: end -->`.
 fn steps(section: &str) -> Vec<Step> {
