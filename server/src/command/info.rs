@@ -9,7 +9,8 @@ use sections::SECTIONS;
 use super::{Command, Context, Flags, Group, Result, flag};
 use crate::protocol::Reply;
 
-/// The version of Redis that clients and tools may take this server for.
+/// The version of Redis that clients and tools may take this server for: fields of hashes expire since 7.4, and redis-py does
+/// not cache what an older one answers.
 pub const REDIS_VERSION: &str = "7.4.0";
 
 /// The rows of this file.
