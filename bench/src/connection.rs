@@ -33,6 +33,25 @@ impl Connection {
         self.read_reply()
     }
 
+    /// Sends so many requests, written by `request` one after the other, in pipelines. The replies are integers or short
+    /// strings; an error reply is an error.
+    pub fn send_all(&mut self, count: u64, mut request: impl FnMut(u64) -> Vec<Vec<u8>>) -> Result<()> {
+        let mut bytes = Vec::new();
+        for start in (0..count).step_by(PIPELINE as usize) {
+            let end = count.min(start + PIPELINE);
+            bytes.clear();
+            for number in start..end {
+                let words = request(number);
+                encode(&mut bytes, &words.iter().map(Vec::as_slice).collect::<Vec<_>>());
+            }
+            self.stream.get_mut().write_all(&bytes)?;
+            for _ in start..end {
+                self.read_reply()?;
+            }
+        }
+        Ok(())
+    }
+
     fn read_reply(&mut self) -> Result<Vec<u8>> {
         let mut line = Vec::new();
         self.stream.read_until(b'\n', &mut line)?;

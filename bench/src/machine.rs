@@ -6,9 +6,10 @@ use std::process::Command;
 use std::thread;
 
 use crate::Result;
+use crate::arguments::Programs;
 
 /// One line: processor, cores, memory, kernel and the versions of the servers.
-pub fn describe(kvasm: &Path) -> Result<String> {
+pub fn describe(programs: &Programs) -> Result<String> {
     let cores = thread::available_parallelism()?;
     let model = field("/proc/cpuinfo", "model name").unwrap_or_else(|| std::env::consts::ARCH.to_owned());
     let memory_kib: u64 = field("/proc/meminfo", "MemTotal")
@@ -19,8 +20,8 @@ pub fn describe(kvasm: &Path) -> Result<String> {
         "{cores} cores of {model}, {} GiB of memory, Linux {}; {}; {}",
         memory_kib.div_ceil(1 << 20),
         kernel.trim(),
-        version(kvasm)?,
-        version(Path::new("redis-server"))?,
+        version(&programs.kvasm)?,
+        version(&programs.opponent)?,
     ))
 }
 

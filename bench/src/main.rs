@@ -4,6 +4,7 @@
 //! machine's noise hits all of them alike and background work counts for the one that caused it.
 
 mod arguments;
+mod collections;
 mod connection;
 mod machine;
 mod measure;
@@ -47,19 +48,28 @@ fn run() -> Result<()> {
         print!("{}", arguments::help());
         return Ok(());
     };
-    let scale = arguments.scale();
-    let mut report = Report::new(machine::describe(&arguments.kvasm)?);
+    let (scale, programs) = (arguments.scale(), &arguments.programs);
+    let mut report = Report::new(machine::describe(programs)?);
     for workload in WORKLOADS.iter().filter(|workload| arguments.wants(workload.name)) {
-        report.add(measure::compare(workload, &arguments.kvasm, &scale)?);
+        report.add(measure::compare(workload, programs, &scale)?);
     }
     if arguments.wants(measure::MEMORY) {
-        report.add(vec![measure::memory(&arguments.kvasm, &scale)?]);
+        report.add(vec![measure::memory(programs, &scale)?]);
+    }
+    if arguments.wants(collections::MEMORY) {
+        report.add(collections::memory(programs, &scale)?);
     }
     if arguments.wants(measure::START) {
-        report.note(measure::start(&arguments.kvasm, &scale)?);
+        report.note(measure::start(&programs.kvasm, &scale)?);
     }
     if arguments.wants(measure::COLD) {
-        report.add(vec![measure::cold(&arguments.kvasm, &scale)?]);
+        report.add(vec![measure::cold(&programs.kvasm, &scale)?]);
+    }
+    if arguments.wants(collections::ELEMENT) {
+        report.note(collections::element(&programs.kvasm, &scale)?);
+    }
+    if arguments.wants(collections::STALL) {
+        report.note(collections::stall(&programs.kvasm, &scale)?);
     }
     if arguments.is_full() {
         report.write(&readme())?;

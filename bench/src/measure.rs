@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::arguments::Scale;
+use crate::arguments::{Programs, Scale};
 use crate::connection::Connection;
 use crate::report::{Row, Target};
 use crate::server::{Durability, Program, Server};
@@ -27,17 +27,17 @@ const COLD_REQUESTS: u64 = 100_000;
 /// How long a filled server may put its house in order before it is measured.
 const SETTLE: Duration = Duration::from_secs(3);
 /// How long it may take before its memory is measured: by then kvasm has applied its log.
-const SETTLE_MEMORY: Duration = Duration::from_secs(30);
+pub const SETTLE_MEMORY: Duration = Duration::from_secs(30);
 /// How long one run of redis-benchmark may take.
 const RUN_TIMEOUT: Duration = Duration::from_secs(180);
 /// How often a run is asked whether it has ended.
 const RUN_POLL: Duration = Duration::from_millis(5);
 
 /// Compares a workload with each opponent: medians of interleaved runs.
-pub fn compare(workload: &Workload, kvasm: &Path, scale: &Scale) -> Result<Vec<Row>> {
-    let mut servers = vec![Server::start(kvasm, workload.kvasm)?];
+pub fn compare(workload: &Workload, programs: &Programs, scale: &Scale) -> Result<Vec<Row>> {
+    let mut servers = vec![Server::start(&programs.kvasm, workload.kvasm)?];
     for (durability, _) in workload.opponents {
-        servers.push(Server::start(Path::new("redis-server"), *durability)?);
+        servers.push(Server::start(&programs.opponent, *durability)?);
     }
     let mut commands = Vec::new();
     let mut answers = Vec::new();
@@ -63,7 +63,7 @@ pub fn compare(workload: &Workload, kvasm: &Path, scale: &Scale) -> Result<Vec<R
     let own = medians.next().ok_or("no result")?;
     let rows = workload.opponents.iter().zip(medians).map(|((durability, target), other)| Row {
         title: workload.title.to_owned(),
-        other: (format!("Redis, {}", durability.name()), other),
+        other: (format!("{}, {}", programs.opponent_name(), durability.name()), other),
         kvasm: (workload.kvasm.name().to_owned(), own),
         unit: "/s",
         target: Target::AtLeast(*target),
@@ -76,13 +76,16 @@ pub fn compare(workload: &Workload, kvasm: &Path, scale: &Scale) -> Result<Vec<R
 fn prepare(server: &Server, request: &Request, scale: &Scale) -> Result<(Vec<String>, Vec<u8>)> {
     let mut connection = Connection::open(server.port)?;
     let range = (KEYS / scale.divisor).to_string();
-    let has_keys = !matches!(request, Request::Procedure { keys: [], .. });
+    let has_keys = !matches!(request, Request::Procedure { keys: [], .. } | Request::Tests(_));
     if has_keys {
         connection.fill(KEYS / scale.divisor, VALUE_LEN)?;
     }
     let (name, keys, arguments) = match request {
         Request::Test(test) => {
             return Ok((words(&["-r", &range, "-d", &VALUE_LEN.to_string(), "-t", test]), Vec::new()));
+        }
+        Request::Tests(tests) => {
+            return Ok((words(&["-r", &range, "-d", &VALUE_LEN.to_string(), "-t", tests]), Vec::new()));
         }
         Request::Procedure { name, keys, arguments } => (name, keys, arguments),
     };
@@ -153,7 +156,7 @@ fn rate(csv: &str) -> Option<f64> {
     csv.lines().last()?.split("\",\"").nth(1)?.parse().ok()
 }
 
-fn median(mut values: Vec<f64>) -> f64 {
+pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;
     if values.len().is_multiple_of(2) {
@@ -164,7 +167,7 @@ fn median(mut values: Vec<f64>) -> f64 {
 }
 
 /// Compares the resident memory with that of a redis-server that keeps nothing on disk.
-pub fn memory(kvasm: &Path, scale: &Scale) -> Result<Row> {
+pub fn memory(programs: &Programs, scale: &Scale) -> Result<Row> {
     let resident = |binary: &Path, durability| -> Result<f64> {
         let server = Server::start(binary, durability)?;
         Connection::open(server.port)?.fill(KEYS / scale.divisor, VALUE_LEN)?;
@@ -173,8 +176,11 @@ pub fn memory(kvasm: &Path, scale: &Scale) -> Result<Row> {
     };
     Ok(Row {
         title: "resident memory, 1 M keys of 100 bytes".to_owned(),
-        other: ("Redis, no persistence".to_owned(), resident(Path::new("redis-server"), Durability::None)?),
-        kvasm: ("everysec".to_owned(), resident(kvasm, Durability::EverySecond)?),
+        other: (
+            format!("{}, no persistence", programs.opponent_name()),
+            resident(&programs.opponent, Durability::None)?,
+        ),
+        kvasm: ("everysec".to_owned(), resident(&programs.kvasm, Durability::EverySecond)?),
         unit: "B",
         target: Target::AtMost(1.1),
     })
@@ -194,6 +200,10 @@ pub fn start(kvasm: &Path, scale: &Scale) -> Result<Vec<String>> {
             "start after `kill -9` with {keys} keys, until PING is answered: {:.0} ms",
             median(times_ms)
         ));
+        let mut server = Server::start(kvasm, Durability::EverySecond)?;
+        Connection::open(server.port)?.fill(keys, VALUE_LEN)?;
+        let at_once_ms = server.restart_after_kill()?.as_secs_f64() * 1000.0;
+        notes.push(format!("the same, killed as soon as the {keys} keys were set: {at_once_ms:.0} ms"));
     }
     Ok(notes)
 }
@@ -223,11 +233,11 @@ pub fn cold(kvasm: &Path, scale: &Scale) -> Result<Row> {
     })
 }
 
-/// A server with this many keys, which had time to write them down.
+/// A server with this many keys, which had time to bring them to their rows.
 fn filled(kvasm: &Path, keys: u64) -> Result<Server> {
     let server = Server::start(kvasm, Durability::EverySecond)?;
     Connection::open(server.port)?.fill(keys, VALUE_LEN)?;
-    thread::sleep(SETTLE);
+    thread::sleep(SETTLE_MEMORY);
     Ok(server)
 }
 

@@ -45,7 +45,7 @@ impl Durability {
 pub enum Program {
     /// kvasm: procedures are WebAssembly.
     Kvasm,
-    /// redis-server: procedures are Lua.
+    /// redis-server, or Valkey's: procedures are Lua.
     Redis,
 }
 
@@ -53,7 +53,7 @@ impl Program {
     /// By the file's name, so that a redis-server can stand in for kvasm.
     pub fn of(binary: &Path) -> Self {
         let name = binary.file_name().and_then(OsStr::to_str).unwrap_or_default();
-        if name.starts_with("redis") { Self::Redis } else { Self::Kvasm }
+        if name.starts_with("redis") || name.starts_with("valkey") { Self::Redis } else { Self::Kvasm }
     }
 }
 
@@ -123,6 +123,13 @@ impl Server {
 
     fn pid(&self) -> Pid {
         Pid::from_child(&self.child)
+    }
+
+    /// Bytes that it has had written to disk since it was started.
+    pub fn written_bytes(&self) -> Result<u64> {
+        let text = std::fs::read_to_string(format!("/proc/{}/io", self.child.id()))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("write_bytes: "));
+        Ok(line.ok_or("write_bytes is missing")?.parse()?)
     }
 
     /// The memory that it has in RAM, in bytes.

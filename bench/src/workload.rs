@@ -26,6 +26,8 @@ pub struct Workload {
 pub enum Request {
     /// A test of redis-benchmark (`-t`), on keys that exist.
     Test(&'static str),
+    /// The last of some tests of redis-benchmark, which make what they need themselves.
+    Tests(&'static str),
     /// A procedure: WebAssembly in kvasm, the same in Lua in redis-server.
     Procedure {
         /// The exported function and the name of the Lua file.
@@ -70,6 +72,15 @@ const fn pipelined(
     Workload { pipeline: 32, requests: 2_000_000, opponents, ..test(name, title, request) }
 }
 
+/// A test of a data type, behind the one that makes its value.
+const fn of_type(name: &'static str, title: &'static str, tests: &'static str) -> Workload {
+    Workload { request: Request::Tests(tests), requests: 200_000, ..test(name, title, "") }
+}
+
+const fn of_type_pipelined(name: &'static str, title: &'static str, tests: &'static str) -> Workload {
+    Workload { pipeline: 32, requests: 1_000_000, opponents: &[(None, 1.2)], ..of_type(name, title, tests) }
+}
+
 const fn cpu_bound(name: &'static str, title: &'static str, arguments: &'static [&'static str]) -> Workload {
     Workload {
         request: Request::Procedure { name, keys: &[], arguments },
@@ -89,6 +100,28 @@ pub const WORKLOADS: &[Workload] = &[
     pipelined("get-32", "GET, 32 pipelined", "get", &[(None, 1.4)]),
     pipelined("set-32", "SET, 32 pipelined", "set", &[(None, 1.2), (EverySecond, 1.6)]),
     pipelined("incr-32", "INCR, 32 pipelined", "incr", &[(None, 1.2), (EverySecond, 1.6)]),
+    of_type("ping-inline", "PING, inline", "ping_inline"),
+    of_type("ping", "PING", "ping_mbulk"),
+    of_type("lpush", "LPUSH", "lpush"),
+    of_type("rpush", "RPUSH", "rpush"),
+    of_type("lpop", "LPOP", "lpush,lpop"),
+    of_type("rpop", "RPOP", "lpush,rpop"),
+    of_type("sadd", "SADD", "sadd"),
+    of_type("hset", "HSET", "hset"),
+    of_type("spop", "SPOP", "sadd,spop"),
+    of_type("zadd", "ZADD", "zadd"),
+    of_type("zpopmin", "ZPOPMIN", "zadd,zpopmin"),
+    Workload { requests: 50_000, ..of_type("lrange-100", "LRANGE of 100", "lrange_100") },
+    Workload { requests: 20_000, ..of_type("lrange-300", "LRANGE of 300", "lrange_300") },
+    Workload { requests: 20_000, ..of_type("lrange-500", "LRANGE of 500", "lrange_500") },
+    Workload { requests: 20_000, ..of_type("lrange-600", "LRANGE of 600", "lrange_600") },
+    of_type_pipelined("lpush-32", "LPUSH, 32 pipelined", "lpush"),
+    of_type_pipelined("rpop-32", "RPOP, 32 pipelined", "lpush,rpop"),
+    of_type_pipelined("sadd-32", "SADD, 32 pipelined", "sadd"),
+    of_type_pipelined("hset-32", "HSET, 32 pipelined", "hset"),
+    of_type_pipelined("spop-32", "SPOP, 32 pipelined", "sadd,spop"),
+    of_type_pipelined("zadd-32", "ZADD, 32 pipelined", "zadd"),
+    of_type_pipelined("zpopmin-32", "ZPOPMIN, 32 pipelined", "zadd,zpopmin"),
     Workload {
         kvasm: Always,
         requests: 100_000,
