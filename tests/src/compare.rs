@@ -348,6 +348,8 @@ impl Key {
         } else {
             self.value == other.value
         };
+        // Redis gives a sorted set the big encoding when it sorts it.
+        let encoding = encoding || self.name.1.starts_with(b"sort:") && other_encoding.bytes() == b"skiplist";
         ttl && encoding && value && kind == other_kind && self.name == other.name
     }
 }

@@ -47,6 +47,7 @@ mod secrets;
 mod server;
 mod set_algebra;
 mod sets;
+mod sort;
 mod sorted_set;
 mod stream;
 mod strings;
