@@ -77,6 +77,10 @@ impl Options {
         named.push(("auto-aof-rewrite-percentage".into(), "0".into()));
         // kvasm is always durable to the degree of `appendfsync`.
         let durable = named.iter().any(|(name, _)| name == "appendfsync");
+        // What a killed process has written is kept by the system, synchronized or not.
+        for (_, value) in named.iter_mut().filter(|(name, _)| name == "appendfsync") {
+            "no".clone_into(value);
+        }
         let has_appendonly = named.iter().any(|(name, _)| name == "appendonly");
         if !has_appendonly {
             named.push(("appendonly".into(), if durable { "yes" } else { "no" }.into()));

@@ -131,8 +131,9 @@ impl Generator {
         let template = templates[self.random.usize(..templates.len())];
         let mut words = self.words();
         let mut arguments = words.expand(template);
-        // COMMAND with fewer arguments describes every command there is; ZRANK takes one more since Redis 7.2.
-        if !["COMMAND", "ZRANK", "ZREVRANK"].iter().any(|name| template.starts_with(name)) {
+        // COMMAND with fewer arguments describes every command there is; SPOP pops a random member; ZRANK takes one more
+        // since Redis 7.2.
+        if !["COMMAND", "SPOP", "ZRANK", "ZREVRANK"].iter().any(|name| template.starts_with(name)) {
             words.damage(&mut arguments);
         }
         match arguments[0].as_slice() {
