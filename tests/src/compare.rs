@@ -172,7 +172,9 @@ pub fn same_messages(command: &[Vec<u8>], left: &[Value], right: &[Value]) -> bo
         messages = messages.map(without_repeated_misses);
     }
     if is_among(&["SORT", "SORT_RO", "EXEC"]) {
-        messages.iter_mut().for_each(|messages| sort_misses(messages));
+        for messages in &mut messages {
+            sort_misses(messages);
+        }
     }
     let [left, right] = messages;
     same_in_order(&left, &right)

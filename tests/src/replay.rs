@@ -147,7 +147,9 @@ fn play(sides: &mut [Side<'_>; 2], step: &Step) -> Option<(String, String)> {
             (left != right).then(|| (format!("{left:?}"), format!("{right:?}")))
         }
         Step::Restart(end) => {
-            sides.iter_mut().for_each(|side| side.restart(*end));
+            for side in sides.iter_mut() {
+                side.restart(*end);
+            }
             None
         }
         // Their replies are collected with their messages.

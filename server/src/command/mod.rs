@@ -17,6 +17,7 @@ mod client;
 mod config;
 mod connection;
 mod counters;
+mod differences;
 mod documentation;
 mod dump;
 mod element_scan;
