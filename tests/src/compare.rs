@@ -83,18 +83,19 @@ const RULES: &[(&str, Rule)] = &[
 #[must_use]
 pub fn same_reply(command: &[Vec<u8>], left: &Value, right: &Value) -> bool {
     match (left, right) {
-        // Redis quotes arguments up to their first NUL, kvasm quotes them whole.
-        (Value::Error(left), Value::Error(right)) if command.iter().flatten().any(|byte| *byte == 0) => {
-            let [left, right] = [left, right].map(|text| text.split(|byte| *byte == b'\'').next());
-            left == right
-        }
-        // kvasm's errors are text: bytes of a request that are none are replaced where they are quoted.
-        (Value::Error(left), Value::Error(right)) => {
-            String::from_utf8_lossy(left) == String::from_utf8_lossy(right)
-        }
+        (Value::Error(left), Value::Error(right)) => same_error(command, left, right),
         _ if has_scores(command) => same_by_rule(command, &scores(left), &scores(right)),
         _ => same_by_rule(command, left, right),
     }
+}
+
+/// kvasm's errors are text: bytes of a request that are none are replaced where they are quoted, and arguments are quoted
+/// whole, by Redis up to their first NUL.
+fn same_error(command: &[Vec<u8>], left: &[u8], right: &[u8]) -> bool {
+    let has_nul = command.iter().flatten().any(|byte| *byte == 0);
+    let unquoted = |text: &[u8]| text.split(|byte| *byte == b'\'').next().map(<[u8]>::to_vec);
+    String::from_utf8_lossy(left) == String::from_utf8_lossy(right)
+        || has_nul && unquoted(left) == unquoted(right)
 }
 
 /// Whether replies of a command have scores, which Redis prints in the shortest form since 7.2 only.

@@ -66,7 +66,7 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
          sorted set keeps its encoding.",
     ),
     ("UNLINK", "The same as `DEL`, which frees what is big in the background too."),
-    ("WATCH", "Sees every change of a stream's groups; Redis misses some."),
+    ("WATCH", "Sees that groups of a stream are made, set and removed; Redis does not."),
     ("XINFO STREAM", "`radix-tree-keys` and `radix-tree-nodes` tell of blocks."),
     ("XREAD", "Announces a missing key once; Redis looks it up twice and announces it twice."),
 ];

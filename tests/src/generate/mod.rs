@@ -132,8 +132,11 @@ impl Generator {
         let mut words = self.words();
         let mut arguments = words.expand(template);
         // COMMAND with fewer arguments describes every command there is; SPOP pops a random member; ZRANK takes one more
-        // since Redis 7.2.
-        if !["COMMAND", "SPOP", "ZRANK", "ZREVRANK"].iter().any(|name| template.starts_with(name)) {
+        // since Redis 7.2, and HELLO does nothing if one of its options is wrong.
+        if !["COMMAND", "HELLO protocol SETNAME", "SPOP", "ZRANK", "ZREVRANK"]
+            .iter()
+            .any(|name| template.starts_with(name))
+        {
             words.damage(&mut arguments);
         }
         match arguments[0].as_slice() {

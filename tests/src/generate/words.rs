@@ -457,8 +457,7 @@ impl<'a> Words<'a> {
             "type" => TYPES,
             "bit" => &["0", "1", "1", "0", "2", "-1", "x"],
             "bitop" => &["AND", "OR", "XOR", "NOT", "and", "NAND"],
-            // No FAIL: when every write of a BITFIELD fails but the string grew, kvasm says so by an event and Redis does not.
-            "overflow" => &["WRAP", "SAT", "sat", "NONE"],
+            "overflow" => &["WRAP", "SAT", "sat", "FAIL", "NONE"],
             "ttl" => TTLS,
             "ttl-ms" => TTLS_MS,
             "at" => TIMES,
