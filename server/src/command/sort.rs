@@ -103,10 +103,6 @@ fn run(ctx: &mut Context<'_>, key: &[u8], mut request: Request<'_>) -> Result {
     let mut elements: Vec<&[u8]> = items.iter().collect();
     if !request.unsorted {
         elements = request.sorted(ctx, &elements, range)?;
-    } else if matches!(value, Value::Set(_)) {
-        elements = elements[range].to_vec();
-    } else if matches!(value, Value::List(_)) && request.descending {
-        elements.reverse();
     }
     match request.destination {
         Some(destination) => store(ctx, destination, &request.gets, &elements),
@@ -120,20 +116,23 @@ fn run(ctx: &mut Context<'_>, key: &[u8], mut request: Request<'_>) -> Result {
     }
 }
 
-/// Elements of a value in its own order: those of a list or sorted set from `range`, counted from its end if `descending`
-/// (and those of a list still to be reversed then); all of a set, which has no order.
+/// A range of a value's elements in its own order, or backwards from its end; a set has only one order.
 fn ordered(value: &Value, range: Range<usize>, descending: bool) -> Result<SharedItems> {
-    match value {
-        Value::List(list) if descending => Ok(list.range(list.len() - range.end, range.len())),
-        Value::List(list) => Ok(list.range(range.start, range.len())),
-        Value::Set(set) => Ok(set.items()),
+    Ok(match value {
+        Value::List(list) if descending => {
+            let items = list.range(list.len() - range.end, range.len());
+            items.iter().collect::<Vec<_>>().into_iter().rev().collect()
+        }
+        Value::List(list) => list.range(range.start, range.len()),
+        Value::Set(set) if range.len() == set.len() => set.items(),
+        Value::Set(set) => set.items().iter().skip(range.start).take(range.len()).collect(),
         Value::SortedSet(set) if descending => {
             let len = set.len();
-            Ok(members(set.items(len - range.end..len - range.start, true)))
+            members(set.items(len - range.end..len - range.start, true))
         }
-        Value::SortedSet(set) => Ok(members(set.items(range, false))),
-        _ => Err(Error::WRONG_TYPE),
-    }
+        Value::SortedSet(set) => members(set.items(range, false)),
+        _ => return Err(Error::WRONG_TYPE),
+    })
 }
 
 impl<'a> Request<'a> {
