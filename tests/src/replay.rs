@@ -2,7 +2,7 @@
 //! show a difference.
 
 use crate::compare::{self, Key};
-use crate::generate::{ORDINARY, SUBSCRIBERS, Step};
+use crate::generate::{End, ORDINARY, SUBSCRIBERS, Step};
 use crate::line;
 use crate::raw::Raw;
 use crate::server::Server;
@@ -60,7 +60,7 @@ pub fn replay(kvasm: &mut Server, redis: &mut Server, steps: &[Step]) -> Result<
     result
 }
 
-fn play_all(sides: &mut [Side; 2], steps: &[Step]) -> Result<(), Difference> {
+fn play_all(sides: &mut [Side<'_>; 2], steps: &[Step]) -> Result<(), Difference> {
     for (index, step) in steps.iter().enumerate() {
         let differs = |what: &str, left: String, right: String| Difference {
             index,
@@ -74,7 +74,7 @@ fn play_all(sides: &mut [Side; 2], steps: &[Step]) -> Result<(), Difference> {
         let [left, right] = sides.each_mut().map(|side| side.messages(step));
         let command = match step {
             Step::Command(_, arguments) => arguments.as_slice(),
-            Step::Scan(..) | Step::ShortLife(..) => &[],
+            Step::Scan(..) | Step::ShortLife(..) | Step::Restart(_) => &[],
         };
         for (connection, (left, right)) in left.iter().zip(&right).enumerate() {
             if !compare::same_messages(command, left, right) {
@@ -86,7 +86,7 @@ fn play_all(sides: &mut [Side; 2], steps: &[Step]) -> Result<(), Difference> {
     Ok(())
 }
 
-fn compare_keyspaces(sides: &mut [Side; 2], index: usize) -> Result<(), Difference> {
+fn compare_keyspaces(sides: &mut [Side<'_>; 2], index: usize) -> Result<(), Difference> {
     let [left, right] = sides.each_mut().map(Side::keyspace);
     let differs = |what: &str, left: String, right: String| {
         Err(Difference { index, what: format!("{what} at the end"), kvasm: left, redis: right })
@@ -133,7 +133,7 @@ pub fn reduce(
 }
 
 /// Does one step on both sides: both replies when they differ.
-fn play(sides: &mut [Side; 2], step: &Step) -> Option<(String, String)> {
+fn play(sides: &mut [Side<'_>; 2], step: &Step) -> Option<(String, String)> {
     match step {
         Step::ShortLife(connection, set) => {
             let exists = [b"EXISTS", set[1].as_slice()].map(<[u8]>::to_vec);
@@ -146,6 +146,12 @@ fn play(sides: &mut [Side; 2], step: &Step) -> Option<(String, String)> {
             let [left, right] = sides.each_mut().map(|side| side.scan(*connection, options));
             (left != right).then(|| (format!("{left:?}"), format!("{right:?}")))
         }
+        Step::Restart(end) => {
+            for side in sides.iter_mut() {
+                side.restart(*end);
+            }
+            None
+        }
         // Their replies are collected with their messages.
         Step::Command(connection, arguments) if SUBSCRIBERS.contains(connection) => {
             send(sides, *connection, arguments);
@@ -156,13 +162,17 @@ fn play(sides: &mut [Side; 2], step: &Step) -> Option<(String, String)> {
 }
 
 /// Sends to both before either is read, so that the command happens at nearly the same time.
-fn send(sides: &mut [Side; 2], connection: usize, arguments: &[Vec<u8>]) {
+fn send(sides: &mut [Side<'_>; 2], connection: usize, arguments: &[Vec<u8>]) {
     for side in sides {
         side.send(connection, arguments);
     }
 }
 
-fn play_command(sides: &mut [Side; 2], connection: usize, arguments: &[Vec<u8>]) -> Option<(String, String)> {
+fn play_command(
+    sides: &mut [Side<'_>; 2],
+    connection: usize,
+    arguments: &[Vec<u8>],
+) -> Option<(String, String)> {
     send(sides, connection, arguments);
     let [left, right] = sides.each_mut().map(|side| side.read(connection));
     let same = match sides[1].note(connection, arguments, &right) {
@@ -182,27 +192,34 @@ fn lost(error: &std::io::Error) -> Value {
     Value::Error(format!("{LOST}: {error}").into_bytes())
 }
 
-/// The connections to one server.
-struct Side {
+/// One server and the connections to it.
+struct Side<'a> {
+    server: &'a mut Server,
     connections: Vec<Raw>,
     queued: Vec<Vec<Vec<Vec<u8>>>>,
     watcher: Raw,
 }
 
-impl Side {
-    fn new(server: &mut Server) -> Side {
+impl<'a> Side<'a> {
+    fn new(server: &'a mut Server) -> Side<'a> {
         if !server.connect().try_command(&["FLUSHALL"]).is_ok_and(|reply| !reply.is_error()) {
             server.kill_nine();
             server.restart();
             server.connect().run("FLUSHALL");
         }
-        let mut connections: Vec<Raw> = (0..SUBSCRIBERS.end).map(|_| server.connect()).collect();
-        for index in [ORDINARY.end - 1, SUBSCRIBERS.end - 1] {
-            connections[index].run("HELLO 3");
+        let (connections, watcher) = connections(server);
+        Side { queued: vec![Vec::new(); connections.len()], connections, watcher, server }
+    }
+
+    /// Ends the server and starts it again.
+    fn restart(&mut self, end: End) {
+        match end {
+            End::Terminate => self.server.terminate(),
+            End::Kill => self.server.kill_nine(),
         }
-        let mut watcher = server.connect();
-        watcher.run("PSUBSCRIBE __key*__:*");
-        Side { queued: vec![Vec::new(); connections.len()], connections, watcher }
+        self.server.restart();
+        (self.connections, self.watcher) = connections(self.server);
+        self.queued.iter_mut().for_each(Vec::clear);
     }
 
     fn send(&mut self, connection: usize, arguments: &[Vec<u8>]) {
@@ -295,6 +312,17 @@ impl Side {
             }
         }
     }
+}
+
+/// New connections to a server: those of the steps, and the one that watches keyspace events.
+fn connections(server: &Server) -> (Vec<Raw>, Raw) {
+    let mut connections: Vec<Raw> = (0..SUBSCRIBERS.end).map(|_| server.connect()).collect();
+    for index in [ORDINARY.end - 1, SUBSCRIBERS.end - 1] {
+        connections[index].run("HELLO 3");
+    }
+    let mut watcher = server.connect();
+    watcher.run("PSUBSCRIBE __key*__:*");
+    (connections, watcher)
 }
 
 /// The names of the keys of the selected database, sorted, when there are as many as DBSIZE says.

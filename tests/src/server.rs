@@ -73,8 +73,14 @@ impl Options {
             ["wasm-", "trigger-", "log-", "store-"].iter().any(|prefix| name.starts_with(prefix))
         };
         let mut named: Vec<_> = self.named.iter().filter(|(name, _)| !foreign(name)).cloned().collect();
+        // A file that is written anew has values in other encodings than the commands that made them gave them.
+        named.push(("auto-aof-rewrite-percentage".into(), "0".into()));
         // kvasm is always durable to the degree of `appendfsync`.
         let durable = named.iter().any(|(name, _)| name == "appendfsync");
+        // What a killed process has written is kept by the system, synchronized or not.
+        for (_, value) in named.iter_mut().filter(|(name, _)| name == "appendfsync") {
+            "no".clone_into(value);
+        }
         let has_appendonly = named.iter().any(|(name, _)| name == "appendonly");
         if !has_appendonly {
             named.push(("appendonly".into(), if durable { "yes" } else { "no" }.into()));
@@ -352,6 +358,8 @@ fn spawn(
             options.for_redis()
         }
     };
+    // Redis compares texts as this language does.
+    command.env("LC_ALL", "C");
     for (name, value) in named {
         command.arg(format!("--{name}")).arg(value);
     }

@@ -334,6 +334,33 @@ fn many_keys_that_are_not_there_are_looked_up_on_disk_at_most_once_each() {
 }
 
 #[test]
+fn cold_keys_that_patterns_name_are_loaded_to_sort_by_them() {
+    const ELEMENTS: usize = 2000;
+    let mut server = server();
+    let mut connection = server.connect();
+    fill(&mut connection, 100);
+    for number in 0..ELEMENTS {
+        connection.run(&format!("RPUSH list {number}"));
+        connection.run(&format!("SET weight:{number} {}", ELEMENTS - number));
+        connection.run(&format!("HSET hash:{number} field {number}"));
+    }
+    restart_cold(&mut server);
+    let mut connection = server.connect();
+    for (line, reply) in [
+        (
+            "SORT list BY weight:* LIMIT 0 2 GET # GET hash:*->field GET none:*",
+            "[\"1999\", \"1999\", $-1, \"1998\", \"1998\", $-1]",
+        ),
+        ("MULTI", "+OK"),
+        ("SORT list BY weight:* LIMIT 5 1 GET hash:*->field STORE stored", "+QUEUED"),
+        ("LRANGE stored 0 -1", "+QUEUED"),
+        ("EXEC", "[:1, [\"1994\"]]"),
+    ] {
+        assert_eq!(connection.run(line).to_string(), reply, "{line}");
+    }
+}
+
+#[test]
 fn a_transaction_that_scans_cold_keys_reads_each_page_once() {
     const KEYS: usize = 400;
     let mut server = server();

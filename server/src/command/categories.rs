@@ -7,14 +7,14 @@ const CATEGORIES: &[&str] = &[
     "keyspace",
     "read",
     "write",
-    "list",
     "set",
+    "sortedset",
+    "list",
     "hash",
     "string",
     "bitmap",
-    "sortedset",
-    "geo",
     "hyperloglog",
+    "geo",
     "stream",
     "pubsub",
     "admin",
@@ -36,6 +36,8 @@ const EXTRA: &[(&str, &[&str])] = &[
     ("keys", &["dangerous"]),
     ("lastsave", &["admin", "dangerous"]),
     ("role", &["admin", "dangerous"]),
+    ("sort", &["set", "sortedset", "list", "dangerous"]),
+    ("sort_ro", &["set", "sortedset", "list", "dangerous"]),
     ("swapdb", &["keyspace", "dangerous"]),
 ];
 
@@ -67,6 +69,7 @@ pub(super) fn is_in(command: &Found, category: &str) -> bool {
 fn of_group(group: Group, top_name: &str) -> Option<&'static str> {
     match group {
         Group::Generic if top_name == "wait" => Some("connection"),
+        Group::Generic if top_name.starts_with("sort") => None,
         Group::Generic => Some("keyspace"),
         Group::String => Some("string"),
         Group::Set => Some("set"),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Command, Group, Run, all};
+use super::{Command, Group, Run, all, differences};
 
 /// The groups in the order of the page, with their titles.
 const GROUPS: &[(Group, &str)] = &[
@@ -33,7 +33,7 @@ pub fn markdown() -> String {
          `UPDATE_DOCS=1 cargo test -p kvasm documentation`.\n\
          \n\
          A command does what Redis' command of that name does, in the version of Redis that \"since\" names or in a\n\
-         later one; `kvasm` there marks what Redis does not have.\n",
+         later one; `kvasm` there marks what Redis does not have. [Differences](#differences-from-redis) are at the end.\n",
     );
     for (group, title) in GROUPS {
         let _ =
@@ -45,7 +45,23 @@ pub fn markdown() -> String {
             row.subcommands.iter().for_each(|own| add_row(&mut text, Some(row), own));
         }
     }
+    add_differences(&mut text);
     text
+}
+
+fn add_differences(text: &mut String) {
+    text.push_str("\n## Differences from Redis\n\n");
+    for difference in differences::GENERAL {
+        let _ = writeln!(text, "- {difference}");
+    }
+    text.push_str("\n| differs | how |\n|---|---|\n");
+    for (name, how) in differences::BY_COMMAND {
+        let _ = writeln!(text, "| `{name}` | {how} |");
+    }
+    text.push_str("\n| absent | why |\n|---|---|\n");
+    for (names, why) in differences::ABSENT {
+        let _ = writeln!(text, "| `{}` | {why} |", names.join("`, `"));
+    }
 }
 
 fn add_row(text: &mut String, container: Option<&Command>, row: &Command) {
@@ -69,7 +85,8 @@ mod tests {
             let name = row.name.to_uppercase();
             let rows = page.lines().filter(|line| {
                 let usage = line.strip_prefix("| `").unwrap_or_default();
-                usage.strip_prefix(&name).is_some_and(|rest| rest.starts_with([' ', '`']))
+                let is_described = line.matches(" | ").count() > 1;
+                is_described && usage.strip_prefix(&name).is_some_and(|rest| rest.starts_with([' ', '`']))
             });
             let own = usize::from(!matches!(row.run, Run::Container));
             assert_eq!(rows.count(), own + row.subcommands.len(), "{name}");

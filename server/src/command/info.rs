@@ -112,10 +112,11 @@ mod tests {
     #[test]
     fn sections_are_chosen_by_name_and_come_in_their_own_order() {
         let all: Vec<&str> = SECTIONS.iter().map(|section| section.title).collect();
-        let default: Vec<&str> = all.iter().copied().filter(|title| *title != "Commandstats").collect();
+        let is_default = |title: &&str| !matches!(*title, "Commandstats" | "Latencystats");
+        let default: Vec<&str> = all.iter().copied().filter(is_default).collect();
         check_titles("INFO", &default);
         check_titles("INFO default", &default);
-        check_titles("INFO default commandstats", &all);
+        check_titles("INFO default commandstats latencystats", &all);
         check_titles("INFO all", &all);
         check_titles("INFO EVERYTHING", &all);
         check_titles("INFO keyspace Cluster", &["Cluster", "Keyspace"]);
@@ -130,6 +131,10 @@ mod tests {
         let (_, place) = lookup(b"set").expect("a command");
         let counted = fixture.server.statistics.command(place);
         (counted.calls, counted.duration_ns, counted.failed_calls) = (2, 5_000, 1);
+        for ns in [3_000, 24_000] {
+            counted.latency.add(ns);
+        }
+        fixture.server.options.latency_tracking_info_percentiles = vec![50.0, 99.9];
         fixture.server.statistics.count_error("WRONGTYPE of a value");
         let Reply::Verbatim(report) = fixture.run("INFO all") else { panic!("text") };
         for line in [
@@ -138,6 +143,7 @@ mod tests {
             "cluster_enabled:0",
             "cmdstat_set:calls=2,usec=5,usec_per_call=2.50,rejected_calls=0,failed_calls=1",
             "errorstat_WRONGTYPE:count=1",
+            "latency_percentiles_usec_set:p50=3.007,p99.9=24.063",
             "db0:keys=2,expires=1,avg_ttl=0",
         ] {
             assert!(report.split("\r\n").any(|shown| shown == line), "{line}:\n{report}");

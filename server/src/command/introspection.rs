@@ -156,7 +156,7 @@ fn describe(command: Found) -> Reply {
     let (first, last, step) = match row.keys {
         Keys::None | Keys::Counted { .. } | Keys::Behind { .. } => (0, 0, 0),
         Keys::StoredCounted { at } => (at as i64 - 1, at as i64 - 1, 1),
-        Keys::Stored { .. } => (1, 1, 1),
+        Keys::Stored { .. } | Keys::Sorted { .. } => (1, 1, 1),
         Keys::Range { first, last, step } => (first as i64, last as i64, step as i64),
         Keys::From { first } => (first as i64, -1, 1),
     };
@@ -211,12 +211,19 @@ fn key_specifications(command: &Found) -> Vec<Reply> {
         let begin = map([("keyword", Reply::text(word)), ("startfrom", from.into())]);
         (map([("type", Reply::text("keyword")), ("spec", begin)]), find, spec)
     };
+    // Only the elements of a key tell these, or they can be anywhere.
+    let unknown = || {
+        let begin = map([("type", Reply::text("unknown")), ("spec", Reply::Map(Vec::new()))]);
+        (begin, "unknown", Reply::Map(Vec::new()))
+    };
     let found = match command.row.keys {
         Keys::None => Vec::new(),
         Keys::Behind { word, from } => return vec![behind_word(word, from, uses[0])],
         Keys::Counted { at } => vec![counted(at)],
         Keys::StoredCounted { at } => vec![range(at - 1, at as isize - 1, 1), counted(at)],
         Keys::Stored { from } => vec![range(1, 1, 1), behind("STORE", from), behind("STOREDIST", from)],
+        Keys::Sorted { may_store: true } => vec![range(1, 1, 1), unknown(), unknown()],
+        Keys::Sorted { may_store: false } => vec![range(1, 1, 1), unknown()],
         Keys::Range { first, last, step } if uses.len() == 1 => vec![range(first, last, step)],
         Keys::Range { first, last, step } => {
             vec![range(first, first as isize, step), range(first + step, last, step)]

@@ -81,6 +81,7 @@ const EXCEPTIONS: &[(&str, &[&str])] = &[
     ("setrange", &["RW update"]),
     ("sinterstore", &["RW update", "RO access"]),
     ("sismember", &["RO"]),
+    ("sort", &["RO access", "RO access", "OW update"]),
     ("smove", &["RW access delete", "RW insert"]),
     ("spop", &["RW access delete"]),
     ("srem", &["RW delete"]),
@@ -136,6 +137,7 @@ pub(super) fn key_uses_of_call(
     match full_name {
         "set" if arguments.iter().skip(3).any(|argument| flag(argument, "GET")) => &[CHANGE],
         "set" => &["OW update"],
+        "sort" => &["RO access", "OW update"],
         "bitfield" if !has("SET") && !has("INCRBY") => &[READ],
         "bitfield" => &[CHANGE],
         _ => key_uses(full_name, row),

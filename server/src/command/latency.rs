@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use super::help::help;
 use super::{Command, Context, Flags, Group, Result, full_name, lookup, subcommand};
 use crate::protocol::Reply;
-use crate::state::{CommandStatistics, LatencySeries};
+use crate::state::{LatencyHistogram, LatencySeries};
 
 const ADMIN: &[Flags] = &[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE];
 
@@ -157,8 +157,8 @@ fn histogram(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
         names => names.iter().flat_map(|name| places_of(name)).collect(),
     };
     let called = places.into_iter().filter_map(|place| {
-        let counted = counted.get(place).filter(|counted| counted.calls > 0)?;
-        Some((Reply::text(full_name(place)), describe_calls(counted)))
+        let latency = &counted.get(place)?.latency;
+        (latency.calls() > 0).then(|| (Reply::text(full_name(place)), describe_calls(latency)))
     });
     Ok(Reply::Map(called.collect()))
 }
@@ -173,11 +173,11 @@ fn places_of(name: &[u8]) -> Vec<usize> {
     }
 }
 
-fn describe_calls(counted: &CommandStatistics) -> Reply {
-    let levels = counted.latency.cumulative();
+fn describe_calls(latency: &LatencyHistogram) -> Reply {
+    let levels = latency.cumulative().into_iter();
     let levels = levels.map(|(us, calls)| (Reply::Integer(us as i64), Reply::Integer(calls as i64)));
     Reply::Map(vec![
-        (Reply::text("calls"), Reply::Integer(counted.calls as i64)),
+        (Reply::text("calls"), Reply::Integer(latency.calls() as i64)),
         (Reply::text("histogram_usec"), Reply::Map(levels.collect())),
     ])
 }
@@ -211,7 +211,6 @@ mod tests {
         for name in ["config|get", "config|set", "set"] {
             let [place] = places_of(name.as_bytes())[..] else { panic!("{name} has one place") };
             let counted = fixture.server.statistics.command(place);
-            counted.calls = 2;
             counted.latency.add(500);
             counted.latency.add(5000);
         }

@@ -126,6 +126,11 @@ pub enum Keys {
         /// Where such an option can be for the first time.
         from: usize,
     },
+    /// The first argument, and the destination among the options of `SORT`; others are in what the key holds.
+    Sorted {
+        /// Whether there can be a destination.
+        may_store: bool,
+    },
     /// Behind this word, which is at `from` or later, are as many keys as other arguments behind them.
     Behind {
         /// In capitals.
@@ -324,6 +329,14 @@ impl Command {
         self
     }
 
+    /// Says that the keys are those of `SORT`.
+    #[must_use]
+    pub const fn sorted_keys(mut self, may_store: bool) -> Self {
+        self.keys = Keys::Sorted { may_store };
+        self.flags = self.flags.with(Flags::MOVABLEKEYS);
+        self
+    }
+
     /// Says that the keys are the first half of what is behind this word, which is at `from` or later.
     #[must_use]
     pub const fn keys_behind(mut self, word: &'static str, from: usize) -> Self {
@@ -396,6 +409,10 @@ impl Command {
                 behind = (from..count.saturating_sub(1)).rev().find(is_option).map(|place| place + 1);
                 (1..count.min(2), 1)
             }
+            Keys::Sorted { may_store } => {
+                behind = super::sort::destination(arguments).filter(|_| may_store);
+                (1..count.min(2), 1)
+            }
             Keys::Behind { word, from } => {
                 let is_word = |argument: &&[u8]| argument.eq_ignore_ascii_case(word.as_bytes());
                 let behind = arguments.iter().skip(from).position(is_word);
@@ -437,6 +454,7 @@ const GROUPS: &[&[Command]] = &[
     super::stream::info::COMMANDS,
     super::dump::COMMANDS,
     super::generic::COMMANDS,
+    super::sort::COMMANDS,
     super::object::COMMANDS,
     super::expiry::COMMANDS,
     super::scan::COMMANDS,
@@ -570,6 +588,10 @@ mod tests {
         check_keys("georadius k 1 2 3 m store a storedist b", &[1, 9]);
         check_keys("georadiusbymember k m 1 m desc Store a", &[1, 7]);
         check_keys("georadiusbymember k m 1 m desc store", &[1]);
+        check_keys("sort k", &[1]);
+        check_keys("sort k store a by store get store limit store store Store b store", &[1, 12]);
+        check_keys("sort k get", &[1]);
+        check_keys("sort_ro k store b", &[1]);
         check_keys("xread count 1 streams a b 1 2", &[4, 5]);
         check_keys("xreadgroup group streams c Streams a 1", &[5]);
         check_keys("xread count 1 a", &[]);

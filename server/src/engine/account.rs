@@ -31,7 +31,9 @@ impl Engine {
         counted.calls += 1;
         counted.duration_ns += duration.as_nanos() as u64;
         counted.failed_calls += u64::from(reply.is_error());
-        counted.latency.add(duration.as_nanos() as u64);
+        if server.options.latency_tracking {
+            counted.latency.add(duration.as_nanos() as u64);
+        }
         let latency_threshold_ms = server.options.latency_monitor_threshold_ms;
         if latency_threshold_ms > 0 {
             let event = if found.row.is(Flags::FAST) { "fast-command" } else { "command" };

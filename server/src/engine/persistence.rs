@@ -152,6 +152,14 @@ impl Persistence {
                     keys.push(KeyAt { storage: keyspace.storage(*database), key: key.to_vec().into() });
                     asked.push(need.clone());
                 }
+                Need::Keys { database, keys } => {
+                    let storage = keyspace.storage(*database);
+                    let keys: Vec<KeyAt> =
+                        keys.iter().map(|key| KeyAt { storage, key: key.to_vec().into() }).collect();
+                    let question = Question::Keys { needs: vec![need.clone()], keys: keys.clone() };
+                    let token = ask(&mut self.questions, &mut self.last_token, question, self.applied);
+                    store.load(token, keys);
+                }
                 Need::Page { database, from, limit } => {
                     let storage = keyspace.storage(*database);
                     let question = Question::Page { need: need.clone(), storage, from: *from, limit: *limit };

@@ -1,5 +1,7 @@
 //! Reading keys.
 
+use std::collections::BTreeSet;
+
 use smallvec::SmallVec;
 
 use super::entry::NEVER;
@@ -110,17 +112,32 @@ impl Keyspace {
     /// What must be loaded before a command can use these keys; asked before it runs, so that it never stops half-way.
     #[must_use]
     pub fn needs<'a>(&self, database: u8, keys: impl Iterator<Item = &'a [u8]>) -> Vec<Need> {
-        let cold = &self.databases[usize::from(database)];
-        if cold.cold.len() == 0 {
+        if !self.is_any_cold(database) {
             return Vec::new();
         }
-        keys.filter(|key| {
-            let position = self.seed.position(key);
-            cold.table.find(position, key).is_none()
-                && cold.cold.may_hold(self.storages.storage(database), position, key)
-        })
-        .map(|key| Need::Key { database, key: Key::new(key) })
-        .collect()
+        let needed = keys.filter(|key| self.is_needed(database, key));
+        needed.map(|key| Need::Key { database, key: Key::new(key) }).collect()
+    }
+
+    fn is_needed(&self, database: u8, key: &[u8]) -> bool {
+        let held = &self.databases[usize::from(database)];
+        let position = self.seed.position(key);
+        held.table.find(position, key).is_none()
+            && held.cold.may_hold(self.storages.storage(database), position, key)
+    }
+
+    /// Fails unless all these keys, which a command has not named, are in memory; then all that are not are asked for
+    /// together.
+    pub fn require(&self, database: u8, keys: impl Iterator<Item = Vec<u8>>) -> Result<(), Error> {
+        if !self.is_any_cold(database) {
+            return Ok(());
+        }
+        let missing: BTreeSet<Vec<u8>> = keys.filter(|key| self.is_needed(database, key)).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let keys = missing.iter().map(|key| Key::new(key)).collect();
+        Err(Error::NotResident(Need::Keys { database, keys }))
     }
 
     /// Brings what is known of these keys into the processor's caches, before commands use them one after the other.

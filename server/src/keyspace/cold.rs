@@ -21,6 +21,13 @@ pub enum Need {
         /// The key.
         key: Key,
     },
+    /// The values of several keys, of which some may not exist.
+    Keys {
+        /// The number of the database.
+        database: u8,
+        /// The keys.
+        keys: Vec<Key>,
+    },
     /// The names of the keys on disk from a position on.
     Page {
         /// The number of the database.

@@ -145,6 +145,8 @@ pub mod events {
     pub const LPOP: EventKind = EventKind::new("lpop", EventClasses::LIST);
     /// `RPOP`, and what else takes an element from the right of a list.
     pub const RPOP: EventKind = EventKind::new("rpop", EventClasses::LIST);
+    /// `SORT` with `STORE`.
+    pub const SORTSTORE: EventKind = EventKind::new("sortstore", EventClasses::LIST);
     /// `LINSERT`.
     pub const LINSERT: EventKind = EventKind::new("linsert", EventClasses::LIST);
     /// `LSET`.
@@ -274,6 +276,7 @@ pub mod events {
         LSET,
         LREM,
         LTRIM,
+        SORTSTORE,
         HSET,
         HDEL,
         HINCRBY,

@@ -171,6 +171,58 @@ impl<T: Named> Kind for Choice<T> {
     }
 }
 
+/// `yes` or `no`.
+pub(super) struct YesNo;
+
+impl Kind for YesNo {
+    type Value = bool;
+
+    fn parse(&self, text: &str, _: &bool) -> Result<bool, String> {
+        match text {
+            _ if text.eq_ignore_ascii_case("yes") => Ok(true),
+            _ if text.eq_ignore_ascii_case("no") => Ok(false),
+            _ => Err("argument must be 'yes' or 'no'".to_owned()),
+        }
+    }
+
+    fn print(&self, value: &bool) -> String {
+        if *value { "yes" } else { "no" }.to_owned()
+    }
+
+    fn accepts(&self) -> String {
+        "yes or no".to_owned()
+    }
+}
+
+/// Numbers from 0 to 100, or none.
+pub(super) struct Percentiles;
+
+impl Kind for Percentiles {
+    type Value = Vec<f64>;
+    const IS_LIST: bool = true;
+
+    fn parse(&self, text: &str, _: &Vec<f64>) -> Result<Vec<f64>, String> {
+        let read = |word: &str| {
+            let number: f64 =
+                word.parse().map_err(|_| "Invalid latency-tracking-info-percentiles parameters")?;
+            let is_within = (0.0..=100.0).contains(&number);
+            is_within
+                .then_some(number)
+                .ok_or("latency-tracking-info-percentiles parameters should sit between [0.0,100.0]")
+        };
+        let numbers: Result<Vec<f64>, &str> = text.split_ascii_whitespace().map(read).collect();
+        numbers.map_err(str::to_owned)
+    }
+
+    fn print(&self, value: &Vec<f64>) -> String {
+        value.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    }
+
+    fn accepts(&self) -> String {
+        "numbers from 0 to 100".to_owned()
+    }
+}
+
 /// Any text, the empty one included.
 pub(super) struct Text;
 

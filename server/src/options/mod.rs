@@ -26,7 +26,9 @@ pub use values::{
     AppendFsync, BufferLimit, ClientOutputBufferLimits, LogLevel, MaxmemoryPolicy, OutputClass,
 };
 
-use kinds::{Addresses, Choice, Flags, Integer, Kind, OnlyValue, OutputLimits, Size, Text};
+use kinds::{
+    Addresses, Choice, Flags, Integer, Kind, OnlyValue, OutputLimits, Percentiles, Size, Text, YesNo,
+};
 
 /// Bytes in `1kb`.
 const KIB: u64 = 1 << 10;
@@ -213,6 +215,11 @@ options! {
     "slowlog-max-len" => slowlog_max_len: u64 = 128, Integer::new(0, MAX), AtRunTime;
     /// Milliseconds that something must take to be noted for LATENCY; 0 notes nothing.
     "latency-monitor-threshold" => latency_monitor_threshold_ms: u64 = 0, Integer::new(0, MAX), AtRunTime;
+    /// Whether it is counted how long the calls of each command take, for INFO latencystats and LATENCY HISTOGRAM.
+    "latency-tracking" => latency_tracking: bool = true, YesNo, AtRunTime;
+    /// Percentiles that INFO latencystats tells.
+    "latency-tracking-info-percentiles" => latency_tracking_info_percentiles: Vec<f64> = vec![50.0, 99.0, 99.9],
+        Percentiles, AtRunTime;
     /// What the server's log tells, and everything graver.
     "loglevel" => loglevel: LogLevel = LogLevel::Notice, Choice::<LogLevel>::new(), AtRunTime;
     /// File of the server's log; empty is the standard output.

@@ -68,6 +68,9 @@ fn config_set_takes_what_redis_takes() {
         ("requirepass", "", ""),
         ("save", "", ""),
         ("appendonly", "YES", "yes"),
+        ("latency-tracking", "NO", "no"),
+        ("latency-tracking-info-percentiles", "50.0 0.1 1e1 99.999", "50 0.1 10 99.999"),
+        ("latency-tracking-info-percentiles", "", ""),
         ("notify-keyspace-events", "", ""),
         ("notify-keyspace-events", "KEA", "AKE"),
         ("notify-keyspace-events", "gKExe", "gxeKE"),
@@ -122,6 +125,13 @@ fn config_set_refuses_in_the_words_of_redis() {
         ("loglevel", "foo", "argument(s) must be one of the following: debug, verbose, notice, warning"),
         ("notify-keyspace-events", "KEq", "Invalid event class character. Use 'Ag$lshzxeKEtmdn'."),
         ("appendonly", "no", "argument must be 'yes' in kvasm"),
+        ("latency-tracking", "1", "argument must be 'yes' or 'no'"),
+        ("latency-tracking-info-percentiles", "50 x", "Invalid latency-tracking-info-percentiles parameters"),
+        (
+            "latency-tracking-info-percentiles",
+            "50 101",
+            "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]",
+        ),
         ("save", "900 1", "argument must be '' in kvasm"),
         (
             "client-output-buffer-limit",

@@ -74,30 +74,74 @@ impl LatencyMonitor {
     }
 }
 
-/// How many calls took how long, in levels that double.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct LatencyHistogram([u64; Self::LEVELS]);
+/// How many calls took how long, by the first 8 bits of the number of nanoseconds: so a duration is known to one
+/// part in 128, as in Redis. Takes memory when there is a first call.
+#[derive(Clone, Debug, Default)]
+pub struct LatencyHistogram(Vec<u64>);
 
 impl LatencyHistogram {
-    /// The last level begins at half a second, and takes all that took longer.
-    const LEVELS: usize = 21;
-    /// Below this many nanoseconds is the first level. Redis' levels are powers of 2 in a histogram that keeps 7 bits of
-    /// a number, so that they end 1/128 later.
-    const FIRST_NS: u64 = 1024 + 1024 / 128;
+    /// What takes longer counts as this, in nanoseconds.
+    const MAX_NS: u64 = 1_000_000_000;
+    /// Bits of a number that are told apart below its first one.
+    const BITS: u32 = 7;
+    /// Places: of numbers with up to 8 bits each its own, and half as many for each further bit of `MAX_NS`.
+    const PLACES: usize = Self::place(Self::MAX_NS) + 1;
+    /// The end of the first level of [`Self::cumulative`]: levels are powers of 2, and the place of one ends there.
+    const FIRST_NS: u64 = 1024 + (1024 >> Self::BITS);
 
     /// Counts a call.
     pub fn add(&mut self, duration_ns: u64) {
-        let level = (u64::BITS - (duration_ns / Self::FIRST_NS).leading_zeros()) as usize;
-        self.0[level.min(Self::LEVELS - 1)] += 1;
+        if self.0.is_empty() {
+            self.0 = vec![0; Self::PLACES];
+        }
+        self.0[Self::place(if duration_ns < Self::MAX_NS { duration_ns } else { Self::MAX_NS })] += 1;
     }
 
-    /// Levels that have calls: microseconds at their end, and how many calls took at most so long.
-    pub fn cumulative(&self) -> impl Iterator<Item = (u64, u64)> {
+    /// Where a number of nanoseconds is counted.
+    const fn place(ns: u64) -> usize {
+        let shift = (u64::BITS - ns.leading_zeros()).saturating_sub(Self::BITS + 1);
+        ((shift as usize) << Self::BITS) + (ns >> shift) as usize
+    }
+
+    /// The longest that is counted at a place, in nanoseconds.
+    fn end_ns(place: usize) -> u64 {
+        let shift = (place >> Self::BITS).saturating_sub(1);
+        (((place - (shift << Self::BITS) + 1) as u64) << shift) - 1
+    }
+
+    /// How many calls there were.
+    #[must_use]
+    pub fn calls(&self) -> u64 {
+        self.0.iter().sum()
+    }
+
+    /// How long the fastest calls took at most that are so many in a hundred of all, in nanoseconds; 0 without calls.
+    #[must_use]
+    pub fn percentile_ns(&self, percent: f64) -> u64 {
+        let wanted = ((percent / 100.0 * self.calls() as f64 + 0.5) as u64).max(1);
         let mut sum = 0;
-        self.0.iter().enumerate().filter(|(_, calls)| **calls > 0).map(move |(level, calls)| {
+        let found = self.0.iter().position(|calls| {
             sum += calls;
-            (((Self::FIRST_NS << level) - 1) / 1000, sum)
-        })
+            sum >= wanted
+        });
+        found.map_or(0, Self::end_ns)
+    }
+
+    /// Levels that double and have calls: microseconds at their end, and how many calls took at most so long.
+    #[must_use]
+    pub fn cumulative(&self) -> Vec<(u64, u64)> {
+        let mut levels: Vec<(u64, u64)> = Vec::new();
+        let mut sum = 0;
+        for (place, calls) in self.0.iter().enumerate().filter(|(_, calls)| **calls > 0) {
+            sum += calls;
+            let level = u64::BITS - (Self::end_ns(place) / Self::FIRST_NS).leading_zeros();
+            let end_us = ((Self::FIRST_NS << level) - 1) / 1000;
+            match levels.last_mut() {
+                Some(last) if last.0 == end_us => last.1 = sum,
+                _ => levels.push((end_us, sum)),
+            }
+        }
+        levels
     }
 }
 
@@ -140,12 +184,45 @@ mod tests {
         ] {
             let mut histogram = LatencyHistogram::default();
             histogram.add(duration_ns);
-            assert_eq!(histogram.cumulative().collect::<Vec<_>>(), [(level_us, 1)], "{duration_ns}");
+            assert_eq!(histogram.cumulative(), [(level_us, 1)], "{duration_ns}");
         }
         let mut histogram = LatencyHistogram::default();
         for duration_ns in [500, 600, 5000, 900] {
             histogram.add(duration_ns);
         }
-        assert_eq!(histogram.cumulative().collect::<Vec<_>>(), [(1, 3), (8, 4)]);
+        assert_eq!(histogram.cumulative(), [(1, 3), (8, 4)]);
+    }
+
+    #[test]
+    fn percentiles_are_those_of_redis() {
+        for (durations_us, percent, expected_ns) in [
+            (vec![], 50.0, 0),
+            (vec![3], 50.0, 3007),
+            (vec![24], 99.9, 24_063),
+            (vec![1110], 0.1, 1_114_111),
+            ((1..=1000).collect(), 50.0, 501_759),
+            ((1..=1000).collect(), 99.0, 991_231),
+            ((1..=1000).collect(), 0.0, 1003),
+            ((1..=1000).collect(), 100.0, 1_003_519),
+            (vec![20_000_000], 50.0, 1_002_438_655),
+        ] {
+            let mut histogram = LatencyHistogram::default();
+            for us in &durations_us {
+                histogram.add(us * 1000);
+            }
+            assert_eq!(histogram.percentile_ns(percent), expected_ns, "{percent} of {durations_us:?}");
+            assert_eq!(histogram.calls(), durations_us.len() as u64);
+        }
+    }
+
+    #[test]
+    fn a_duration_is_counted_where_it_ends() {
+        let mut last = 0;
+        for place in 0..LatencyHistogram::PLACES {
+            let end_ns = LatencyHistogram::end_ns(place);
+            assert_eq!(LatencyHistogram::place(end_ns), place);
+            assert!(place == 0 || LatencyHistogram::place(last + 1) == place, "{place}");
+            last = end_ns;
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::LatencyHistogram;
 
 /// What is counted for each command.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct CommandStatistics {
     /// How often it ran.
     pub calls: u64,

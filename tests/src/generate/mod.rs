@@ -12,7 +12,7 @@ use fastrand::Rng;
 use std::fmt;
 use words::Words;
 
-/// Ordinary connections: the first speaks RESP2 at the start, the second RESP3.
+/// Ordinary connections: the first speaks RESP2 at the start and mostly later, the second RESP3.
 pub const ORDINARY: std::ops::Range<usize> = 0..2;
 /// Connections that only subscribe: the first speaks RESP2 at the start, the second RESP3.
 pub const SUBSCRIBERS: std::ops::Range<usize> = 2..4;
@@ -24,6 +24,7 @@ const TYPES: &[&[&str]] = &[
     templates::SETS,
     templates::SORTED_SETS,
     templates::GEO,
+    templates::SORTING,
     streams::STREAMS,
     streams::SKETCHES,
 ];
@@ -38,6 +39,17 @@ pub enum Step {
     /// A SET of a key with a life of a millisecond or less, a wait until that has passed, and a look at the key:
     /// whether the server removed it in time or only now, a client sees the same.
     ShortLife(usize, Vec<Vec<u8>>),
+    /// The end of the server and its start with the data that it has kept; all clients connect anew.
+    Restart(End),
+}
+
+/// How a server ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// It is asked to, with SIGTERM.
+    Terminate,
+    /// By SIGKILL.
+    Kill,
 }
 
 impl fmt::Display for Step {
@@ -50,6 +62,7 @@ impl fmt::Display for Step {
             Step::ShortLife(connection, set) => {
                 write!(out, "{connection}> (expires) {}", line::print(set))
             }
+            Step::Restart(end) => write!(out, "(restart: {end:?})"),
         }
     }
 }
@@ -60,25 +73,40 @@ pub struct Generator {
     in_transaction: [bool; SUBSCRIBERS.end],
     /// How many steps there have been: what rises with it are the ids of stream entries.
     steps: u64,
+    restart: Option<(u64, End)>,
 }
 
 impl Generator {
     /// The stream of that seed.
     #[must_use]
     pub fn new(seed: u64) -> Generator {
-        Generator { random: Rng::with_seed(seed), in_transaction: [false; SUBSCRIBERS.end], steps: 0 }
+        let in_transaction = [false; SUBSCRIBERS.end];
+        Generator { random: Rng::with_seed(seed), in_transaction, steps: 0, restart: None }
+    }
+
+    /// With a restart at that step.
+    #[must_use]
+    pub fn with_restart(self, step: u64, end: End) -> Generator {
+        Generator { restart: Some((step, end)), ..self }
     }
 
     fn step(&mut self) -> Step {
-        let connection = self.random.usize(ORDINARY);
         self.steps += 1;
+        if let Some((_, end)) = self.restart.filter(|(step, _)| *step == self.steps) {
+            self.in_transaction = [false; SUBSCRIBERS.end];
+            return Step::Restart(end);
+        }
+        let connection = self.random.usize(ORDINARY);
         // Not within MULTI: what EXEC answers after a HELLO is half in one protocol and half in the other, and a short
         // life would begin at a time that nobody waits for.
         let in_transaction = self.in_transaction[connection];
         match self.random.u32(..1000) {
             700..780 => self.command(connection, templates::TRANSACTION),
             780..840 if !in_transaction => self.command(connection, templates::SESSION),
-            840..880 => self.command(connection, templates::PUBLISH),
+            840..870 => self.command(connection, templates::PUBLISH),
+            870..880 if !in_transaction => {
+                Step::Command(connection, line::arguments(["HELLO 2", "HELLO 3"][connection]))
+            }
             880..930 => {
                 let subscriber = self.random.usize(SUBSCRIBERS);
                 self.command(subscriber, templates::SUBSCRIBE)
@@ -103,8 +131,12 @@ impl Generator {
         let template = templates[self.random.usize(..templates.len())];
         let mut words = self.words();
         let mut arguments = words.expand(template);
-        // COMMAND with fewer arguments describes every command there is; ZRANK takes one more since Redis 7.2.
-        if !["COMMAND", "ZRANK", "ZREVRANK"].iter().any(|name| template.starts_with(name)) {
+        // COMMAND with fewer arguments describes every command there is; SPOP pops a random member; ZRANK takes one more
+        // since Redis 7.2, and HELLO does nothing if one of its options is wrong.
+        if !["COMMAND", "HELLO protocol SETNAME", "SPOP", "ZRANK", "ZREVRANK"]
+            .iter()
+            .any(|name| template.starts_with(name))
+        {
             words.damage(&mut arguments);
         }
         match arguments[0].as_slice() {

@@ -102,6 +102,34 @@ pub const LISTS: &[&str] = &[
     "BLMPOP timeout 2 list list side {COUNT index}",
 ];
 
+/// SORT, on keys of its own: Redis gives a sorted set that it sorts another encoding. What is sorted by texts elsewhere
+/// comes from a list, because those with equal texts stay in its order, and what is not sorted is no set.
+pub const SORTING: &[&str] = &[
+    "RPUSH sort-list sort-elements",
+    "SADD sort-set sort-elements",
+    "ZADD sort-zset sort-scored",
+    "SET weight number-weight",
+    "HSET weighed f number-weight g value",
+    "SORT sort-list {ASC|DESC|ALPHA|LIMIT index index|GET sort-pattern|STORE sortable}",
+    "SORT sort-set {ASC|DESC|ALPHA|LIMIT index index|GET sort-pattern|STORE sortable}",
+    "SORT sort-zset {ASC|DESC|ALPHA|LIMIT index index|GET sort-pattern|STORE sortable}",
+    "SORT_RO sort-list ALPHA {ASC|DESC|LIMIT index index|GET sort-pattern|STORE sortable}",
+    "SORT sort-list BY sort-pattern {ASC|DESC|LIMIT index index|GET sort-pattern|STORE sortable}",
+    "SORT sort-set BY w:* {DESC|LIMIT index index|GET sort-pattern|STORE sortable}",
+    "SORT sort-zset BY w:* {DESC|LIMIT index index|GET sort-pattern|STORE sortable}",
+    "SORT sort-zset BY h:*->f {DESC|LIMIT index index|GET sort-pattern|STORE sortable}",
+    "SORT sort-list ALPHA BY sort-pattern {ASC|DESC|GET sort-pattern|STORE sortable}",
+    "SORT sort-list BY nosort {ASC|DESC|LIMIT index index|GET sort-pattern|STORE sortable}",
+    "SORT sort-zset BY nosort {ASC|DESC|LIMIT index index|GET sort-pattern|STORE sortable}",
+    "SORT sort-set BY nosort STORE sortable {ASC|DESC|LIMIT index index|GET sort-pattern}",
+    "SORT sort-list ALPHA {BY sort-pattern|garbage}",
+    "SORT_RO key ALPHA",
+    "LRANGE sort-list 0 -1",
+    "DEL sortable",
+    "DEL sortable",
+    "DEL weight",
+];
+
 /// Hashes. What is random in its effect or its reply is asked so that it is not.
 pub const HASHES: &[&str] = &[
     "HSET hash fields",
@@ -279,7 +307,8 @@ pub const SESSION: &[&str] = &[
     "FLUSHALL {ASYNC|SYNC}",
     "HELLO",
     "HELLO protocol",
-    "HELLO protocol {AUTH default value|SETNAME name}",
+    "HELLO protocol {AUTH default value}",
+    "HELLO protocol SETNAME name",
     "AUTH value",
     "AUTH default value",
     "AUTH value value",

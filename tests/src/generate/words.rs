@@ -151,6 +151,7 @@ const COMMAND_NAMES: &[&str] = &[
     "blmove",
     "blmpop",
     "client|unblock",
+    "sort",
 ];
 // Redis 7.0 wants at least one argument of a command whose keys are asked for, Redis 7.2 none.
 const COMMANDS: &[&str] = &[
@@ -191,6 +192,9 @@ const COMMANDS: &[&str] = &[
     "BZPOPMIN a b 0",
     "BZMPOP 0 1 a MIN",
     "BRPOPLPUSH a b 0",
+    "SORT a BY b GET c STORE d",
+    "SORT a LIMIT store store STORE b STORE c",
+    "SORT_RO a BY b STORE c",
 ];
 
 const LEX_SETS: &[&str] = &["lex:1", "lex:2"];
@@ -240,6 +244,27 @@ const AREAS: &[&str] = &[
     "BYBOX 20000 20000 mi",
     "BYBOX -1 1 km",
     "BYBOX 1 x km",
+];
+
+const SORT_LISTS: &[&str] = &["sort:list:1", "sort:list:2"];
+const SORT_SETS: &[&str] = &["sort:set:1", "sort:set:2"];
+const SORT_SORTED_SETS: &[&str] = &["sort:zset:1", "sort:zset:2"];
+const SORT_ELEMENTS: &[&str] =
+    &["1.5", "-3", "1e3", "0x10", "inf", "-inf", " 7", "2.0", "+4", "-0", "1000000000000", ""];
+const SORT_PATTERNS: &[&str] = &[
+    "#",
+    "w:*",
+    "w:*",
+    "h:*->f",
+    "h:*->f",
+    "h:*->g",
+    "h:*->none",
+    "h:*",
+    "w:*->f",
+    "w:*->",
+    "*",
+    "->*",
+    "w",
 ];
 
 /// Random arguments drawn from one stream of random numbers.
@@ -360,6 +385,23 @@ impl<'a> Words<'a> {
             "area" => return arguments.extend(line::arguments(self.pick(AREAS))),
             "zset" => return arguments.push(self.key_among(SORTED_SETS)),
             "lexset" => LEX_SETS,
+            "sort-list" => SORT_LISTS,
+            "sort-set" => SORT_SETS,
+            "sort-zset" => SORT_SORTED_SETS,
+            "sortable" => [SORT_LISTS, SORT_SETS, SORT_SORTED_SETS][self.random.usize(..3)],
+            "sort-elements" | "sort-scored" => {
+                for _ in 0..self.random.usize(1..8) {
+                    if word == "sort-scored" {
+                        self.word("score", arguments);
+                    }
+                    arguments.push(self.sort_element());
+                }
+                return;
+            }
+            "sort-pattern" => SORT_PATTERNS,
+            "weight" => return arguments.push(format!("w:{}", self.random.u32(..12)).into_bytes()),
+            "weighed" => return arguments.push(format!("h:{}", self.random.u32(..12)).into_bytes()),
+            "number-weight" => return arguments.push(self.sort_element()),
             "geoset" => GEO_SETS,
             "score" if self.random.bool() => {
                 return arguments.push(self.random.i32(-5..20).to_string().into_bytes());
@@ -415,8 +457,7 @@ impl<'a> Words<'a> {
             "type" => TYPES,
             "bit" => &["0", "1", "1", "0", "2", "-1", "x"],
             "bitop" => &["AND", "OR", "XOR", "NOT", "and", "NAND"],
-            // No FAIL: when every write of a BITFIELD fails but the string grew, kvasm says so by an event and Redis does not.
-            "overflow" => &["WRAP", "SAT", "sat", "NONE"],
+            "overflow" => &["WRAP", "SAT", "sat", "FAIL", "NONE"],
             "ttl" => TTLS,
             "ttl-ms" => TTLS_MS,
             "at" => TIMES,
@@ -496,6 +537,15 @@ impl<'a> Words<'a> {
                 _ => self.element(),
             };
             arguments.push(member);
+        }
+    }
+
+    /// Mostly a small integer, seldom another number, very seldom none.
+    fn sort_element(&mut self) -> Vec<u8> {
+        match self.random.u32(..200) {
+            0 => b"word".to_vec(),
+            1..30 => self.pick(SORT_ELEMENTS).as_bytes().to_vec(),
+            _ => self.random.u32(..12).to_string().into_bytes(),
         }
     }
 

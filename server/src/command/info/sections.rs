@@ -20,6 +20,7 @@ pub(super) const SECTIONS: &[Section] = &[
     Section { title: "Wasm", is_default: true, write: wasm },
     Section { title: "Commandstats", is_default: false, write: command_stats },
     Section { title: "Errorstats", is_default: true, write: error_stats },
+    Section { title: "Latencystats", is_default: false, write: latency_stats },
     Section { title: "Cluster", is_default: true, write: cluster },
     Section { title: "Keyspace", is_default: true, write: keyspace },
 ];
@@ -218,6 +219,21 @@ fn command_stats(ctx: &Context<'_>, fields: &mut Fields) {
                 counted.calls, counted.rejected_calls, counted.failed_calls
             ),
         );
+    }
+}
+
+fn latency_stats(ctx: &Context<'_>, fields: &mut Fields) {
+    let percents = &ctx.server.options.latency_tracking_info_percentiles;
+    for (place, counted) in ctx.server.statistics.per_command.iter().enumerate() {
+        if counted.latency.calls() > 0 {
+            let percentile = |percent: &f64| {
+                format!("p{percent}={:.3}", counted.latency.percentile_ns(*percent) as f64 / 1000.0)
+            };
+            fields.add(
+                format_args!("latency_percentiles_usec_{}", full_name(place)),
+                percents.iter().map(percentile).collect::<Vec<_>>().join(","),
+            );
+        }
     }
 }
 

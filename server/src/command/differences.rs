@@ -1,0 +1,88 @@
+//! Where this server differs from Redis 7, for the page of commands. A test holds the names against the table.
+
+/// What several commands have in common.
+pub(super) const GENERAL: &[&str] = &[
+    "Replies, errors and events are compared with those of redis-server 7.0. Where Redis 7.2 changed them, kvasm is as \
+     7.2: scores are printed in the fewest digits that read back as the same number, and small lists and sets have the \
+     encoding `listpack`. `INFO` and `HELLO` tell the version 7.2.0.",
+    "Fields of hashes may end, as in Redis 8: `HEXPIRE` and its relatives, `HGETEX`, `HSETEX`, `HGETDEL`.",
+    "Cursors of `SCAN`, `HSCAN`, `SSCAN` and `ZSCAN` are places in an order of the server's own. Those of `SCAN` are \
+     valid across a restart.",
+    "The order of sets, hashes and their replies is another, as it is from one release of Redis to the next. Keys that \
+     are looked up in the order of a set, as `SORT` does, are announced as missing in that order.",
+    "Error texts quote arguments whole, where Redis stops at a zero byte, and show bytes that are no UTF-8 as `\u{fffd}`.",
+    "What a write needs is in the log before it is answered as `appendfsync` says; there are no snapshots, so commands \
+     about them are absent, and `INFO persistence` tells their fields as of a server that made none.",
+    "After a restart, an encoding is what the value by itself would have: `raw` of a short string that grew is `embstr`.",
+    "There is no eviction: with `maxmemory`, commands that need memory are refused. Priorities such as `CLIENT \
+     NO-EVICT` are accepted and have no effect.",
+    "`COMMAND INFO` has no tips; key specifications have no notes.",
+];
+
+/// Groups of commands of Redis 7 that are absent, and why.
+pub(super) const ABSENT: &[(&[&str], &str)] = &[
+    (
+        &["EVAL", "EVAL_RO", "EVALSHA", "EVALSHA_RO", "SCRIPT"],
+        "Procedures are WebAssembly: `EVALWASM`, `EVALWASMSHA`, `WASM`.",
+    ),
+    (&["ACL"], "There is one user, with `requirepass`."),
+    (
+        &["ASKING", "CLUSTER", "MIGRATE", "READONLY", "READWRITE", "RESTORE-ASKING"],
+        "There is no cluster. `DUMP` and `RESTORE` move values by hand.",
+    ),
+    (&["SPUBLISH", "SSUBSCRIBE", "SUNSUBSCRIBE"], "Sharded channels belong to a cluster."),
+    (
+        &["FAILOVER", "PSYNC", "REPLCONF", "REPLICAOF", "SLAVEOF", "SYNC"],
+        "There is no replication; `ROLE` and `WAIT` answer as a master without replicas.",
+    ),
+    (&["BGREWRITEAOF", "BGSAVE", "SAVE"], "All data is always on disk, or on its way."),
+    (
+        &["LOLWUT", "MODULE", "PFDEBUG", "PFSELFTEST"],
+        "There are no modules of Redis, and no insides of Redis to test.",
+    ),
+];
+
+/// Single commands that differ, by what is written before a colon: a command, or one with its subcommand.
+pub(super) const BY_COMMAND: &[(&str, &str)] = &[
+    (
+        "CLIENT TRACKING",
+        "`SWAPDB` tells all clients to forget everything, as `FLUSHALL` does; Redis tells of nothing.",
+    ),
+    ("CONFIG SET", "There are the options of [options.md](options.md); Redis' others are unknown."),
+    ("DEBUG SLEEP", "Of `DEBUG` there is only this."),
+    (
+        "FUNCTION LOAD",
+        "Libraries are WebAssembly: the first line is `#!wasm name=LIB`. There is no `FUNCTION KILL`.",
+    ),
+    ("FUNCTION DUMP", "The bytes are kvasm's own."),
+    ("MEMORY USAGE", "Counts what the value takes here, all of it; `SAMPLES` has no effect."),
+    ("OBJECT FREQ", "Always an error: use is not counted, only its last time."),
+    ("OBJECT REFCOUNT", "1, or what Redis says of a small shared integer."),
+    ("PFCOUNT", "Does not write down what it has counted, so that `GET` of a sketch stays the same."),
+    ("SHUTDOWN", "Always keeps all data. `NOSAVE` and `SAVE` are accepted."),
+    (
+        "SORT",
+        "Compares texts by their bytes, not by a locale; those with equal texts stay in the order that they had. A \
+         sorted set keeps its encoding.",
+    ),
+    ("UNLINK", "The same as `DEL`, which frees what is big in the background too."),
+    ("WATCH", "Sees that groups of a stream are made, set and removed; Redis does not."),
+    ("XINFO STREAM", "`radix-tree-keys` and `radix-tree-nodes` tell of blocks."),
+    ("XREAD", "Announces a missing key once; Redis looks it up twice and announces it twice."),
+];
+
+#[cfg(test)]
+mod tests {
+    use super::super::introspection::find;
+    use super::*;
+
+    #[test]
+    fn what_is_said_of_commands_is_said_of_those_that_there_are() {
+        for (name, _) in BY_COMMAND {
+            assert!(find(name.replace(' ', "|").as_bytes()).is_some(), "{name} is no command");
+        }
+        for name in ABSENT.iter().flat_map(|(names, _)| *names) {
+            assert!(find(name.as_bytes()).is_none(), "{name} is a command");
+        }
+    }
+}
