@@ -16,7 +16,7 @@ pub const SIGNATURE: &[u8] = b"\xff\xd8\xff";
 pub fn decode(picture: &[u8]) -> Result<Decoded, Fault> {
     let mut decoder = Decoder::new(picture);
     decoder.set_max_decoding_buffer_size(MAX_BUFFERED_BYTES as usize);
-    decoder.read_info().map_err(fault)?;
+    decoder.read_info().map_err(|error| fault(&error))?;
     let info = decoder.info().ok_or_else(headless)?;
     let size = (u32::from(info.width), u32::from(info.height));
     check_size(size)?;
@@ -32,8 +32,8 @@ pub fn decode(picture: &[u8]) -> Result<Decoded, Fault> {
     }
     // Twice the size leaves the averaging something to average.
     let (width, height) = fit(size);
-    decoder.scale(2 * width as u16, 2 * height as u16).map_err(fault)?;
-    let pixels = decoder.decode().map_err(fault)?;
+    decoder.scale(2 * width as u16, 2 * height as u16).map_err(|error| fault(&error))?;
+    let pixels = decoder.decode().map_err(|error| fault(&error))?;
     let info = decoder.info().ok_or_else(headless)?;
     let pixels = match info.pixel_format {
         PixelFormat::RGB24 => pixels,
@@ -56,7 +56,7 @@ fn headless() -> Fault {
     Fault::Unreadable("it has no header".to_owned())
 }
 
-fn fault(error: Error) -> Fault {
-    let ends_early = matches!(&error, Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof);
-    unreadable(&error, ends_early)
+fn fault(error: &Error) -> Fault {
+    let ends_early = matches!(error, Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof);
+    unreadable(error, ends_early)
 }

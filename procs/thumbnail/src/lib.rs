@@ -7,6 +7,8 @@ mod jpeg;
 mod picture;
 mod png;
 mod shrink;
+#[cfg(test)]
+mod tests;
 
 pub use picture::{Fault, MAX_BUFFERED_BYTES, MAX_EDGE, MAX_PIXELS, THUMBNAIL_EDGE, thumbnail};
 

@@ -50,25 +50,22 @@ pub enum Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let megapixels = |pixels: u64| pixels as f64 / 1e6;
+        // Rounded down, so that nothing below it is refused.
+        let megapixels = |pixels: u64| (pixels / 100_000) as f64 / 10.0;
         match self {
             Self::Unreadable(reason) => write!(formatter, " is no JPEG or PNG picture: {reason}"),
+            Self::TooLarge { size: (width, height) } if *width.max(height) > MAX_EDGE => {
+                write!(formatter, ": {width} x {height} pixels: an edge is longer than {MAX_EDGE}")
+            }
             Self::TooLarge { size: (width, height) } => {
-                write!(
-                    formatter,
-                    ": {width} x {height} pixels is more than {} megapixels",
-                    megapixels(MAX_PIXELS)
-                )?;
-                if *width.max(height) > MAX_EDGE {
-                    write!(formatter, ", or longer than {MAX_EDGE}")?;
-                }
-                Ok(())
+                let most = megapixels(MAX_PIXELS);
+                write!(formatter, ": {width} x {height} pixels is more than {most} megapixels")
             }
             Self::TooLargeToBuffer { kind, size: (width, height), max_pixels } => {
                 let most = megapixels(*max_pixels);
                 write!(
                     formatter,
-                    ": {width} x {height} pixels is too much for {kind}, of which {most:.1} megapixels fit into memory"
+                    ": {width} x {height} pixels is too much for {kind}, of which {most} megapixels fit into memory"
                 )
             }
         }
@@ -88,10 +85,10 @@ pub fn thumbnail(picture: &[u8]) -> Result<Vec<u8>, Fault> {
     let (width, height) = fit(decoded.pixels.dimensions());
     let mut scaled = DynamicImage::from(imageops::thumbnail(&decoded.pixels, width, height));
     scaled.apply_orientation(decoded.orientation);
-    let mut encoded = Vec::new();
-    let encoder = JpegEncoder::new_with_quality(&mut encoded, QUALITY);
+    let mut bytes = Vec::new();
+    let encoder = JpegEncoder::new_with_quality(&mut bytes, QUALITY);
     scaled.write_with_encoder(encoder).map_err(|error| Fault::Unreadable(error.to_string()))?;
-    Ok(encoded)
+    Ok(bytes)
 }
 
 /// The size of the thumbnail of a picture of this size.

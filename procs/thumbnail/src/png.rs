@@ -18,10 +18,10 @@ pub fn decode(picture: &[u8]) -> Result<Decoded, Fault> {
     decoder.set_transformations(Transformations::normalize_to_color8());
     decoder.set_ignore_text_chunk(true);
     decoder.set_ignore_iccp_chunk(true);
-    let header = decoder.read_header_info().map_err(fault)?;
+    let header = decoder.read_header_info().map_err(|error| fault(&error))?;
     let size = header.size();
     check_size(size)?;
-    let mut reader = decoder.read_info().map_err(fault)?;
+    let mut reader = decoder.read_info().map_err(|error| fault(&error))?;
     let channels = reader.output_color_type().0.samples();
     let mut shrinker = Shrinker::new(size, channels);
     if reader.info().interlaced {
@@ -29,7 +29,7 @@ pub fn decode(picture: &[u8]) -> Result<Decoded, Fault> {
         check_buffer("an interlaced PNG", size, channels as u64)?;
         whole(&mut reader)?.chunks_exact(size.0 as usize * channels).for_each(|row| shrinker.add(row));
     } else {
-        while let Some(row) = reader.next_row().map_err(fault)? {
+        while let Some(row) = reader.next_row().map_err(|error| fault(&error))? {
             shrinker.add(row.data());
         }
     }
@@ -37,16 +37,16 @@ pub fn decode(picture: &[u8]) -> Result<Decoded, Fault> {
     Ok(Decoded { pixels: shrinker.finish(), orientation: orientation.unwrap_or(Orientation::NoTransforms) })
 }
 
-fn fault(error: DecodingError) -> Fault {
+fn fault(error: &DecodingError) -> Fault {
     let ends_early =
-        matches!(&error, DecodingError::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof);
-    unreadable(&error, ends_early)
+        matches!(error, DecodingError::IoError(error) if error.kind() == io::ErrorKind::UnexpectedEof);
+    unreadable(error, ends_early)
 }
 
 /// All rows, one after the other.
 fn whole(reader: &mut Reader<Cursor<&[u8]>>) -> Result<Vec<u8>, Fault> {
     let too_large = || Fault::Unreadable("it does not fit into memory".to_owned());
     let mut pixels = vec![0; reader.output_buffer_size().ok_or_else(too_large)?];
-    reader.next_frame(&mut pixels).map_err(fault)?;
+    reader.next_frame(&mut pixels).map_err(|error| fault(&error))?;
     Ok(pixels)
 }
