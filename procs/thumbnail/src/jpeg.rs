@@ -30,9 +30,11 @@ pub fn decode(picture: &[u8]) -> Result<Decoded, Fault> {
             return Err(Fault::Unreadable("lossless JPEG is not supported".to_owned()));
         }
     }
-    // Twice the size leaves the averaging something to average.
-    let (width, height) = fit(size);
-    decoder.scale(2 * width as u16, 2 * height as u16).map_err(|error| fault(&error))?;
+    // One edge that is large enough satisfies the decoder: let it be the longer one.
+    let target = fit(size);
+    let (width, height) =
+        if size.0 < size.1 { (u16::MAX, target.1 as u16) } else { (target.0 as u16, u16::MAX) };
+    decoder.scale(width, height).map_err(|error| fault(&error))?;
     let pixels = decoder.decode().map_err(|error| fault(&error))?;
     let info = decoder.info().ok_or_else(headless)?;
     let pixels = match info.pixel_format {
@@ -43,7 +45,7 @@ pub fn decode(picture: &[u8]) -> Result<Decoded, Fault> {
     };
     let pixels = RgbImage::from_raw(info.width.into(), info.height.into(), pixels).ok_or_else(headless)?;
     let orientation = decoder.exif_data().and_then(Orientation::from_exif_chunk);
-    Ok(Decoded { pixels, orientation: orientation.unwrap_or(Orientation::NoTransforms) })
+    Ok(Decoded { size, pixels, orientation: orientation.unwrap_or(Orientation::NoTransforms) })
 }
 
 /// Red, green and blue of cyan, magenta, yellow and black, all of them inverted, as such files and the decoder have them.

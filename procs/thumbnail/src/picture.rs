@@ -3,8 +3,9 @@
 use core::fmt;
 
 use image::codecs::jpeg::JpegEncoder;
+use image::imageops::{self, FilterType};
 use image::metadata::Orientation;
-use image::{DynamicImage, RgbImage, imageops};
+use image::{DynamicImage, RgbImage};
 
 use crate::{jpeg, png};
 
@@ -22,6 +23,8 @@ const QUALITY: u8 = 80;
 
 /// A picture, shrunk while it was decoded to not much more than the thumbnail needs.
 pub struct Decoded {
+    /// Width and height of the whole picture.
+    pub size: (u32, u32),
     pub pixels: RgbImage,
     /// How the camera was held.
     pub orientation: Orientation,
@@ -82,8 +85,10 @@ pub fn thumbnail(picture: &[u8]) -> Result<Vec<u8>, Fault> {
     } else {
         return Err(Fault::Unreadable("it begins like neither".to_owned()));
     };
-    let (width, height) = fit(decoded.pixels.dimensions());
-    let mut scaled = DynamicImage::from(imageops::thumbnail(&decoded.pixels, width, height));
+    let (width, height) = fit(decoded.size);
+    // Decoding leaves less than twice the size of most: too little to average whole pixels.
+    let mut scaled =
+        DynamicImage::from(imageops::resize(&decoded.pixels, width, height, FilterType::Triangle));
     scaled.apply_orientation(decoded.orientation);
     let mut bytes = Vec::new();
     let encoder = JpegEncoder::new_with_quality(&mut bytes, QUALITY);

@@ -25,8 +25,8 @@ pub fn decode(picture: &[u8]) -> Result<Decoded, Fault> {
     let channels = reader.output_color_type().0.samples();
     let mut shrinker = Shrinker::new(size, channels);
     if reader.info().interlaced {
-        // Its rows come in seven rounds.
-        check_buffer("an interlaced PNG", size, channels as u64)?;
+        // Its rows come in seven rounds. The file may be as large as the pixels.
+        check_buffer("an interlaced PNG", size, 2 * channels as u64)?;
         whole(&mut reader)?.chunks_exact(size.0 as usize * channels).for_each(|row| shrinker.add(row));
     } else {
         while let Some(row) = reader.next_row().map_err(|error| fault(&error))? {
@@ -34,7 +34,8 @@ pub fn decode(picture: &[u8]) -> Result<Decoded, Fault> {
         }
     }
     let orientation = reader.info().exif_metadata.as_deref().and_then(Orientation::from_exif_chunk);
-    Ok(Decoded { pixels: shrinker.finish(), orientation: orientation.unwrap_or(Orientation::NoTransforms) })
+    let orientation = orientation.unwrap_or(Orientation::NoTransforms);
+    Ok(Decoded { size, pixels: shrinker.finish(), orientation })
 }
 
 fn fault(error: &DecodingError) -> Fault {

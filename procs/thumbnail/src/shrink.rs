@@ -22,8 +22,7 @@ impl Shrinker {
     /// For a picture of this size whose rows have so many bytes a pixel: gray, gray with alpha, RGB, or RGB with alpha.
     pub fn new((width, height): (u32, u32), channels: usize) -> Self {
         let target = fit((width, height));
-        // Twice the size leaves something to average to the exact size.
-        let factor = (width / (2 * target.0)).min(height / (2 * target.1)).max(1) as usize;
+        let factor = (width / target.0).min(height / target.1).max(1) as usize;
         let (width, height) = (width as usize / factor, height as usize / factor);
         let pixels = Vec::with_capacity(3 * width * height);
         Self { factor, channels, width, height, sums: vec![[0; 3]; width], rows: 0, pixels }

@@ -207,7 +207,7 @@ fn bombs_are_refused_before_anything_is_decoded() {
     );
     check(
         &png_header(6000, 4000, true),
-        "img:42: 6000 x 4000 pixels is too much for an interlaced PNG, of which 16.7 megapixels fit into memory",
+        "img:42: 6000 x 4000 pixels is too much for an interlaced PNG, of which 8.3 megapixels fit into memory",
     );
 }
 
