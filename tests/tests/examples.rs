@@ -14,10 +14,12 @@ const EXAMPLES: &[(&str, &[&[Scenario]])] = &[
     ("index", &[index::scenarios::SCENARIOS]),
     ("json-validator", &[json_validator::scenarios::SCENARIOS]),
     ("leaderboard", &[leaderboard::scenarios::SCENARIOS]),
+    ("outbox", &[outbox::scenarios::SCENARIOS]),
     ("rate-limiter", &[rate_limiter::scenarios::SCENARIOS]),
     ("session-store", &[session_store::scenarios::SCENARIOS]),
     ("shopping-cart", &[shopping_cart::scenarios::SCENARIOS]),
     ("time-series", &[time_series::scenarios::SCENARIOS]),
+    ("top-list", &[top_list::scenarios::SCENARIOS]),
     ("transfer", &[transfer::scenarios::SCENARIOS]),
 ];
 
@@ -120,14 +122,37 @@ fn the_server_proves_of_the_same_functions_as_the_sdk_that_they_cannot_write() {
         ("index", &["users_in"]),
         ("dedup-queue", &["waiting"]),
         ("leaderboard", &["standing", "top"]),
+        ("outbox", &[]),
         ("session-store", &[]),
         ("shopping-cart", &["cart"]),
+        ("thumbnail", &[]),
         ("time-series", &["minutes"]),
+        ("top-list", &["best_players"]),
     ];
     for (example, expected) in table {
         let (all, read_only) = Remote::new(example).functions();
         assert_eq!(read_only, expected.iter().copied().map(String::from).collect(), "{example}: {all:?}");
     }
+}
+
+#[test]
+fn thumbnails_on_the_server_are_those_that_are_made_natively() {
+    let mut remote = Remote::new("thumbnail");
+    // The whole of an ordinary picture: more work than most triggers have.
+    let configured = "CONFIG SET wasm-fuel 5000000000 trigger-max-fuel 5000000000 wasm-deadline-ms 60000";
+    assert_eq!(remote.connection.run(configured), Value::Simple("OK".into()));
+    let picture = include_bytes!("../../procs/thumbnail/example.jpg").as_slice();
+    let thumbnail = Ok(Reply::Bulk(thumbnail::thumbnail(picture).expect("a picture")));
+    assert_eq!(remote.command(&[b"SET", b"img:42", picture]), Ok(Reply::OK));
+    assert_eq!(remote.command(&[b"GET", b"thumb:42"]), thumbnail);
+    assert_eq!(remote.command(&[b"SET", b"photo", picture]), Ok(Reply::OK));
+    remote.call("make_thumbnail", &[b"photo", b"small"], &[]).expect("a thumbnail");
+    assert_eq!(remote.command(&[b"GET", b"small"]), thumbnail);
+
+    let text = "PICTURE trigger 'keep_thumbnail': img:7 is no JPEG or PNG picture: it begins like neither";
+    assert_eq!(remote.command(&[b"SET", b"img:7", b"text"]), Err(Error::new(text)));
+    assert_eq!(remote.command(&[b"DEL", b"img:42"]), Ok(Reply::Integer(1)));
+    assert_eq!(remote.command(&[b"EXISTS", b"thumb:42", b"img:7"]), Ok(Reply::Integer(0)));
 }
 
 #[test]
