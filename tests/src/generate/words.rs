@@ -46,7 +46,6 @@ const FLOATS: &[&str] = &[
     "inf",
     "-inf",
     "nan",
-    "1e400",
     "abc",
     "",
     " 1",
@@ -219,13 +218,12 @@ const SCORES: &[&str] = &[
     "nan",
     "abc",
     "",
-    "1e400",
     "123456789.125",
     "0x10",
 ];
 const SCORE_BOUNDS: &[&str] = &[
     "-inf", "-inf", "+inf", "+inf", "inf", "0", "(0", "1", "(1", "2", "(2.5", "-1", "5", "(", "", " 1", "x",
-    "nan", "(inf", "1e400",
+    "nan", "(inf",
 ];
 const LEX_BOUNDS: &[&str] =
     &["-", "-", "+", "+", "[a", "(b", "[c", "(d", "[", "(", "[bb", "(member", "a", "", "[zz"];
