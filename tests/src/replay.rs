@@ -21,8 +21,8 @@ const LOST: &str = "(connection lost)";
 const DATABASES: usize = 16;
 /// How many characters of a reply are shown.
 const MAX_SHOWN: usize = 1000;
-/// How many times a failure is played again to find fewer steps.
-const MAX_REDUCTIONS: usize = 400;
+/// For how long a failure is played again and again to find fewer steps.
+const REDUCTION_TIMEOUT: Duration = Duration::from_secs(120);
 /// A scan that has not ended after that many calls does not end.
 const MAX_SCAN_CALLS: usize = 10_000;
 
@@ -111,12 +111,11 @@ pub fn reduce(
 ) -> (Vec<Step>, Difference) {
     let mut steps = steps[..(difference.index + 1).min(steps.len())].to_vec();
     let mut difference = difference;
-    let mut replays = 0;
+    let deadline = Instant::now() + REDUCTION_TIMEOUT;
     let mut width = steps.len() / 2;
     while width > 0 {
         let mut start = 0;
-        while start + width < steps.len() && replays < MAX_REDUCTIONS {
-            replays += 1;
+        while start + width < steps.len() && Instant::now() < deadline {
             let mut fewer = steps.clone();
             fewer.drain(start..start + width);
             match replay(kvasm, redis, &fewer) {

@@ -38,6 +38,8 @@ fn check(events: &str) {
         let all: Vec<Step> = generator.take(steps).collect();
         let difference = replay(&mut kvasm, &mut redis, &all).err()?;
         let first = difference.to_string();
+        // What is found is told before the search for fewer steps.
+        eprintln!("KVASM_SEED={seed}: {first}");
         let (fewest, last) = reduce(&mut kvasm, &mut redis, &all, difference);
         let fewest: Vec<String> = fewest.iter().map(Step::to_string).collect();
         Some(format!(
