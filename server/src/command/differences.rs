@@ -66,7 +66,11 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
          sorted set keeps its encoding.",
     ),
     ("UNLINK", "The same as `DEL`, which frees what is big in the background too."),
-    ("WATCH", "Sees that groups of a stream are made, set and removed; Redis does not."),
+    (
+        "WATCH",
+        "Sees that groups of a stream are made, set and removed, and that `BITFIELD` made a string longer although no \
+         number fits; Redis does not.",
+    ),
     ("XINFO STREAM", "`radix-tree-keys` and `radix-tree-nodes` tell of blocks."),
     ("XREAD", "Announces a missing key once; Redis looks it up twice and announces it twice."),
 ];

