@@ -52,7 +52,8 @@ pub const SWEEP_ROWS: usize = 4096;
 pub const IDLE_MS: u64 = 200;
 
 /// How long the apply thread waits for silence or a less busy engine before each round, while the log is short.
-pub const PATIENCE_MS: u64 = 3000;
+/// It is long, because beside a busy engine a round takes the time of the engine.
+pub const PATIENCE_MS: u64 = 60_000;
 
 /// The first pause before a failed commit is tried again; it doubles up to [`RETRY_MAX_MS`].
 pub const RETRY_MIN_MS: u64 = 50;
