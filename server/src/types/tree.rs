@@ -221,7 +221,8 @@ impl<L: Clone> Tree<L> {
         self.previous(place).filter(beside).map(|previous| (previous, place.clone()))
     }
 
-    /// Puts blocks, none of them empty, in the place of `count` blocks of one node, of which the first is at `place`.
+    /// Puts blocks, none of them empty, in the place of `count` blocks of one node, of which the first is at `place`. Places
+    /// are valid afterwards if there are as many blocks as before.
     pub fn replace(&mut self, place: &Place, count: usize, with: SmallVec<[(L, Block); 2]>) {
         let (more, overflow) = Arc::make_mut(&mut self.root).replace(&place.0, count, with);
         self.entries = self.entries.wrapping_add_signed(more);
@@ -265,6 +266,7 @@ impl<L: Clone> Node<L> {
         with: SmallVec<[(L, Block); 2]>,
     ) -> (isize, Option<Child<L>>) {
         let index = usize::from(path[0]);
+        let is_resized = with.len() != count;
         let child = &mut self.children[index];
         let more = match &mut child.below {
             Below::Node(below) => {
@@ -279,7 +281,10 @@ impl<L: Clone> Node<L> {
                     self.reserve(1);
                     self.children.insert(index + 1, second);
                 }
-                self.join_small(index);
+                // As long as no block comes or goes, all places stay valid.
+                if is_resized {
+                    self.join_small(index);
+                }
                 more
             }
             Below::Block(_) => self.replace_blocks(index, count, with),
