@@ -303,7 +303,8 @@ fn same_walk(left: &Value, right: &Value, width: usize) -> bool {
 
 fn same_encoding(kvasm: &Value, redis: &Value) -> bool {
     let small_since = kvasm.bytes() == b"listpack" && matches!(redis.bytes(), b"hashtable" | b"quicklist");
-    let restarted = kvasm.bytes() == b"embstr" && redis.bytes() == b"raw";
+    // The number that INCRBYFLOAT leaves stands in Redis' log as a SET, which makes an integer of it.
+    let restarted = kvasm.bytes() == b"embstr" && matches!(redis.bytes(), b"raw" | b"int");
     kvasm == redis || small_since || restarted
 }
 
