@@ -81,10 +81,7 @@ fn prepare(server: &Server, request: &Request, scale: &Scale) -> Result<(Vec<Str
         connection.fill(KEYS / scale.divisor, VALUE_LEN)?;
     }
     let (name, keys, arguments) = match request {
-        Request::Test(test) => {
-            return Ok((words(&["-r", &range, "-d", &VALUE_LEN.to_string(), "-t", test]), Vec::new()));
-        }
-        Request::Tests(tests) => {
+        Request::Test(tests) | Request::Tests(tests) => {
             return Ok((words(&["-r", &range, "-d", &VALUE_LEN.to_string(), "-t", tests]), Vec::new()));
         }
         Request::Procedure { name, keys, arguments } => (name, keys, arguments),
