@@ -9,7 +9,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use super::{Error, Result};
+use super::{Context, Error, Outcome, Result};
 use crate::protocol::Reply;
 use crate::state::{Queued, Session};
 use crate::types::{Kind, parse_float, parse_integer};
@@ -69,6 +69,24 @@ pub fn timeout_in_ms(argument: &[u8]) -> Result<Option<Duration>> {
     let timeout_ms = timeout.ok_or(Error::text("ERR timeout is not an integer or out of range"))?;
     let timeout_ms = u64::try_from(timeout_ms).map_err(|_| Error::text("ERR timeout is negative"))?;
     Ok((timeout_ms > 0).then(|| Duration::from_millis(timeout_ms)))
+}
+
+/// A command of keys and, behind them, a timeout: its answer is what `pop` makes of the first key that has something; else
+/// it waits for one that holds a value of that kind.
+pub(super) fn pop_or_wait(
+    ctx: &mut Context<'_>,
+    args: &[&[u8]],
+    kind: Kind,
+    mut pop: impl FnMut(&mut Context<'_>, &[u8]) -> Result<Option<Reply>>,
+) -> Result<Outcome> {
+    let last = args.len() - 1;
+    let (keys, timeout) = (&args[1..last], timeout_in_seconds(args[last])?);
+    for key in &keys[keys_to_try(ctx.session, keys)] {
+        if let Some(reply) = pop(ctx, key)? {
+            return Ok(Outcome::Reply(reply));
+        }
+    }
+    Ok(Outcome::Block(Box::new(Block::new(args, 1..last, kind, timeout))))
 }
 
 #[cfg(test)]

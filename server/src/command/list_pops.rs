@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::blocking::{Block, keys_to_try, timeout_in_seconds};
+use super::blocking::{Block, keys_to_try, pop_or_wait, timeout_in_seconds};
 use super::{Command, Context, Error, Flags, Group, Outcome, Result, flag, integer};
 use crate::keyspace::{EventKind, events};
 use crate::protocol::{Reply, Shape};
@@ -202,22 +202,17 @@ fn wait(block: Block) -> Outcome {
 }
 
 fn blpop(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result<Outcome> {
-    pop_or_wait(ctx, args, End::Left)
+    pop_end_or_wait(ctx, args, End::Left)
 }
 
 fn brpop(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result<Outcome> {
-    pop_or_wait(ctx, args, End::Right)
+    pop_end_or_wait(ctx, args, End::Right)
 }
 
-fn pop_or_wait(ctx: &mut Context<'_>, args: &[&[u8]], end: End) -> Result<Outcome> {
-    let last = args.len() - 1;
-    let (keys, timeout) = (&args[1..last], timeout_in_seconds(args[last])?);
-    for key in &keys[keys_to_try(ctx.session, keys)] {
-        if let Some(popped) = pop(ctx, key, end)? {
-            return Ok(Outcome::Reply(Reply::Array(vec![Reply::bytes(key), popped])));
-        }
-    }
-    Ok(wait(Block::new(args, 1..last, Kind::List, timeout)))
+fn pop_end_or_wait(ctx: &mut Context<'_>, args: &[&[u8]], end: End) -> Result<Outcome> {
+    pop_or_wait(ctx, args, Kind::List, |ctx, key| {
+        Ok(pop(ctx, key, end)?.map(|popped| Reply::Array(vec![Reply::bytes(key), popped])))
+    })
 }
 
 /// From which end of a list an element goes to which end of another.

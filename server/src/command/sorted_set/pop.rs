@@ -1,7 +1,7 @@
 //! Taking members from the ends of sorted sets, and waiting until there is one.
 
 use crate::command::arguments::at_least;
-use crate::command::blocking::{Block, keys_to_try, timeout_in_seconds};
+use crate::command::blocking::{Block, keys_to_try, pop_or_wait, timeout_in_seconds};
 use crate::command::{Command, Context, Error, Flags, Group, Outcome, Result, flag};
 use crate::keyspace::{EventKind, events};
 use crate::protocol::{Reply, Shape};
@@ -171,23 +171,18 @@ fn bzmpop(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result<Outcome> {
 }
 
 fn bzpopmin(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result<Outcome> {
-    pop_or_wait(ctx, args, End::Min)
+    pop_end_or_wait(ctx, args, End::Min)
 }
 
 fn bzpopmax(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result<Outcome> {
-    pop_or_wait(ctx, args, End::Max)
+    pop_end_or_wait(ctx, args, End::Max)
 }
 
-fn pop_or_wait(ctx: &mut Context<'_>, args: &[&[u8]], end: End) -> Result<Outcome> {
-    let last = args.len() - 1;
-    let (keys, timeout) = (&args[1..last], timeout_in_seconds(args[last])?);
-    for key in &keys[keys_to_try(ctx.session, keys)] {
-        if let Some(items) = pop(ctx, key, end, 1)? {
-            let entry = flat(&items);
-            return Ok(Outcome::Reply(Reply::Array([Reply::bytes(key)].into_iter().chain(entry).collect())));
-        }
-    }
-    Ok(Outcome::Block(Box::new(Block::new(args, 1..last, Kind::SortedSet, timeout))))
+fn pop_end_or_wait(ctx: &mut Context<'_>, args: &[&[u8]], end: End) -> Result<Outcome> {
+    pop_or_wait(ctx, args, Kind::SortedSet, |ctx, key| {
+        let entry = |items| Reply::Array([Reply::bytes(key)].into_iter().chain(flat(&items)).collect());
+        Ok(pop(ctx, key, end, 1)?.map(entry))
+    })
 }
 
 /// Members and scores, in pairs in neither version of the protocol.
