@@ -56,9 +56,14 @@ impl DatabaseFile {
     /// Closes the file for good.
     pub fn close(&self) -> Result<(), redb::Error> {
         match self.database.write().unwrap_or_else(PoisonError::into_inner).take() {
-            Some(database) => Ok(database.close()?),
+            Some(database) => no_panic(|| Ok(database.close()?)),
             None => Ok(()),
         }
+    }
+
+    /// Forgets the file without closing it: closing is a commit, and a damaged file is to stay as it was found.
+    pub fn abandon(self) {
+        std::mem::forget(self.database);
     }
 
     fn with<T>(&self, begin: impl Fn(&Database) -> Result<T, redb::Error>) -> Result<T, redb::Error> {

@@ -12,7 +12,7 @@ use redb::ReadOnlyTable;
 
 use super::StoreEvent;
 use super::error::StoreError;
-use super::file::{DatabaseFile, damaged};
+use super::file::{DatabaseFile, damaged, no_panic};
 use super::limits::{
     CLOSE_RETRIES, LOG_COMMIT_BYTES, LOG_PART_BYTES, RETRY_MAX_MS, RETRY_MIN_MS, TRUNCATE_ROWS,
 };
@@ -224,7 +224,7 @@ impl Iterator for Groups {
     type Item = Result<(u64, Vec<u8>), StoreError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.read_next().map_err(|error| StoreError::redb(&self.path, error)).transpose()
+        no_panic(|| self.read_next()).map_err(|error| StoreError::redb(&self.path, error)).transpose()
     }
 }
 

@@ -110,13 +110,8 @@ impl Store {
         open_data: Opener,
     ) -> Result<(Self, Recovery), StoreError> {
         let directory = Directory::open(&options.directory)?;
-        // The log first: if it is damaged, data.redb was not even marked as open.
-        let log = DatabaseFile::open(directory.log.clone(), LOG_CACHE_BYTES, open_log)
-            .map_err(|error| StoreError::redb(&directory.log, error))?;
-        let data = DatabaseFile::open(directory.data.clone(), options.cache_bytes, open_data)
-            .map_err(|error| StoreError::redb(&directory.data, error))?;
-        directory::upgrade(&data).map_err(|error| StoreError::redb(&directory.data, error))?;
-        let (recovery, log_bytes) = recover(&log, &data)?;
+        let (log, data, recovery, log_bytes) =
+            open_files(&directory, options.cache_bytes, open_log, open_data)?;
         let shared = Arc::new(Shared {
             log,
             data,
@@ -277,6 +272,31 @@ impl Drop for Store {
             tracing::error!(%error, "the store was not closed as it should be");
         }
     }
+}
+
+/// Opens both files and reads what the engine has to know, and the size of the log in bytes. Damage that shows
+/// leaves the files as they were found.
+fn open_files(
+    directory: &Directory,
+    cache_bytes: usize,
+    open_log: Opener,
+    open_data: Opener,
+) -> Result<(DatabaseFile, DatabaseFile, Recovery, u64), StoreError> {
+    // The log first: if it is damaged, data.redb was not even marked as open.
+    let log = DatabaseFile::open(directory.log.clone(), LOG_CACHE_BYTES, open_log)
+        .map_err(|error| StoreError::redb(&directory.log, error))?;
+    let data = DatabaseFile::open(directory.data.clone(), cache_bytes, open_data)
+        .map_err(|error| StoreError::redb(&directory.data, error))?;
+    let (recovery, log_bytes) = match recover(&log, &data) {
+        Ok(recovered) => recovered,
+        Err(error) => {
+            log.abandon();
+            data.abandon();
+            return Err(error);
+        }
+    };
+    directory::upgrade(&data).map_err(|error| StoreError::redb(&directory.data, error))?;
+    Ok((log, data, recovery, log_bytes))
 }
 
 /// Starts a thread whose panic becomes an event.

@@ -3,7 +3,7 @@
 use super::databases::Databases;
 use super::directory::get_meta;
 use super::error::StoreError;
-use super::file::DatabaseFile;
+use super::file::{DatabaseFile, no_panic};
 use super::limits::DATABASES;
 use super::log::Groups;
 use super::position::Seed;
@@ -55,12 +55,12 @@ pub(super) fn recover(log: &DatabaseFile, data: &DatabaseFile) -> Result<(Recove
         let (databases, key_counts) = read_databases(&transaction.open_table(row::DATABASES)?, &table)?;
         Ok((seed, applied, databases, key_counts, View::new(transaction).system()?))
     };
-    let (seed, applied, databases, key_counts, system) = recovered().map_err(fail_data)?;
-    if log_seed().map_err(fail_log)? != seed {
+    let (seed, applied, databases, key_counts, system) = no_panic(recovered).map_err(fail_data)?;
+    if no_panic(log_seed).map_err(fail_log)? != seed {
         return Err(StoreError::damaged(log.path(), "it belongs to another data.redb"));
     }
-    let groups = Groups::after(log, applied).map_err(fail_log)?;
-    let (last_sequence, log_bytes) = groups.extent().map_err(fail_log)?;
+    let groups = no_panic(|| Groups::after(log, applied)).map_err(fail_log)?;
+    let (last_sequence, log_bytes) = no_panic(|| groups.extent()).map_err(fail_log)?;
     let seed = Seed::new(seed);
     let recovery = Recovery { seed, databases, key_counts, system, applied, last_sequence, groups };
     Ok((recovery, log_bytes))
