@@ -147,6 +147,7 @@ fn run(wasm: &[u8]) {
             read_only: false,
             fuel: FUEL,
             deadline: Instant::now() + Duration::from_secs(10),
+            control: None,
             time_us: 0,
             random_seed: 0,
             max_reply_bytes: 1_000,

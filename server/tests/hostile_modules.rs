@@ -42,6 +42,7 @@ impl Arena {
             read_only: false,
             fuel: self.limits.fuel,
             deadline: Instant::now() + Duration::from_secs(20),
+            control: None,
             time_us: 0,
             random_seed: 0,
             max_reply_bytes: 1_000,

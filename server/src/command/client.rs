@@ -9,7 +9,7 @@ use filter::{ClientType, Filter};
 use super::help::{help, wrong_arguments};
 use super::{Command, Context, Error, Flags, Group, Result, flag, integer};
 use crate::protocol::{Reply, Version};
-use crate::state::{Closing, Mailbox, Queued, ReplyMode, Session, TrackingMode};
+use crate::state::{Closing, Mailbox, Queued, ReplyMode, RunningCall, Session, TrackingMode};
 
 const OWN: &[Flags] = &[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE];
 const ADMIN: &[Flags] = &[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE];
@@ -171,7 +171,7 @@ fn describe(ctx: &Context<'_>, session: &Session, mailbox: &Mailbox) -> String {
          sub={channels} psub={patterns} ssub=0 multi={queued} qbuf={query_buffer} qbuf-free=0 argv-mem=0 \
          multi-mem={queue_bytes} rbs=0 rbp=0 obl=0 oll={output_len} omem={output_bytes} tot-mem={total_bytes} \
          events=r cmd={command} user=default redir={redirect} resp={version} lib-name={library} \
-         lib-ver={library_version}\n",
+         lib-ver={library_version}{call}\n",
         id = session.id,
         address = address(session.address),
         local = address(session.local_address),
@@ -190,7 +190,22 @@ fn describe(ctx: &Context<'_>, session: &Session, mailbox: &Mailbox) -> String {
         version = if session.version == Version::Resp3 { 3 } else { 2 },
         library = text(&session.library_name),
         library_version = text(&session.library_version),
+        call = call_of(ctx, session),
     )
+}
+
+/// The client's call in the background.
+fn running<'a>(ctx: &'a Context<'_>, session: &Session) -> Option<&'a RunningCall> {
+    ctx.server.running.values().find(|call| call.client == Some(session.id))
+}
+
+/// Fields of this server's own about that call.
+fn call_of(ctx: &Context<'_>, session: &Session) -> String {
+    running(ctx, session).map_or_else(String::new, |call| {
+        let (elapsed_ms, fuel) = (call.elapsed_ms(), call.control.fuel_used());
+        let (name, tries) = (&call.name, call.tries);
+        format!(" call={name} call-ms={elapsed_ms} call-fuel={fuel} call-tries={tries}")
+    })
 }
 
 /// The letters of the field `flags`, in Redis' order.
@@ -200,7 +215,7 @@ fn letters(ctx: &Context<'_>, session: &Session, mailbox: &Mailbox) -> String {
         ('O', session.is_monitor),
         ('P', session.is_subscriber()),
         ('x', session.transaction.is_some()),
-        ('b', ctx.server.waiting.get(session.id).is_some()),
+        ('b', ctx.server.waiting.get(session.id).is_some() || running(ctx, session).is_some()),
         ('t', tracker.is_some()),
         ('R', tracker.is_some_and(|tracker| tracker.is_broken)),
         ('B', tracker.is_some_and(|tracker| tracker.mode == TrackingMode::Broadcast)),

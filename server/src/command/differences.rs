@@ -52,7 +52,7 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
     ("DEBUG SLEEP", "Of `DEBUG` there is only this."),
     (
         "FUNCTION LOAD",
-        "Libraries are WebAssembly: the first line is `#!wasm name=LIB`. There is no `FUNCTION KILL`.",
+        "Libraries are WebAssembly: the first line is `#!wasm name=LIB`. `FUNCTION KILL` stops all procedures in the background, or those of one name, even when they have written.",
     ),
     ("FUNCTION DUMP", "The bytes are kvasm's own."),
     ("MEMORY USAGE", "Counts what the value takes here, all of it; `SAMPLES` has no effect."),

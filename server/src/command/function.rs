@@ -1,12 +1,14 @@
 //! Durable libraries of procedures: `FUNCTION`, `FCALL` and `FCALL_RO`, as Redis clients know them.
 
 mod dump;
+mod running;
 
 use std::sync::Arc;
 
 use super::arguments::{flag, integer};
 use super::procedure::{EVAL, EVAL_RO, outcome};
 use super::{Command, Context, Error, Flags, Group, Outcome, Result};
+use crate::procedure::Placement;
 use crate::protocol::Reply;
 use crate::state::{Libraries, Library, LibraryError, ProcedureLogEntry, module_limits};
 use crate::store::SystemTable;
@@ -86,12 +88,19 @@ const FUNCTION: &[Command] = &[
         "Describes the libraries.",
         "[LIBRARYNAME library-name-pattern] [WITHCODE]",
     ),
-    Command::new("stats", 2, stats).flags(&[Flags::NOSCRIPT, Flags::ALLOW_BUSY]).docs(
+    Command::new("stats", 2, running::stats).flags(&[Flags::NOSCRIPT, Flags::ALLOW_BUSY]).docs(
         Group::Scripting,
         "7.0.0",
-        "O(1)",
-        "Tells which function runs, and how many there are.",
+        "O(N) with N being the number of functions that run in the background.",
+        "Tells which functions run in the background, and how many there are.",
         "",
+    ),
+    Command::new("kill", -2, running::kill).flags(&[Flags::NOSCRIPT, Flags::ALLOW_BUSY]).docs(
+        Group::Scripting,
+        "7.0.0",
+        "O(N) with N being the number of functions that run in the background.",
+        "Stops the functions that run in the background, or those of one name; all that they did is undone.",
+        "[function-name]",
     ),
     Command::new("log", -2, log).flags(&[Flags::NOSCRIPT]).docs(
         Group::Scripting,
@@ -290,7 +299,13 @@ fn list(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
 
 fn describe(library: &Library, with_code: bool) -> Reply {
     let functions = library.module.procedures().iter().map(|procedure| {
-        let flags = if procedure.read_only { vec![Reply::simple("no-writes")] } else { Vec::new() };
+        let flags = [
+            (procedure.read_only, "no-writes"),
+            (procedure.placement == Placement::Background, "background"),
+            (procedure.placement == Placement::Inline, "inline"),
+        ];
+        let flags =
+            flags.into_iter().filter_map(|(applies, name)| applies.then(|| Reply::simple(name))).collect();
         Reply::Map(vec![
             (Reply::text("name"), procedure.name.clone().into()),
             (Reply::text("description"), Reply::Null),
@@ -306,19 +321,6 @@ fn describe(library: &Library, with_code: bool) -> Reply {
         fields.push((Reply::text("library_code"), Reply::bytes(&library.code)));
     }
     Reply::Map(fields)
-}
-
-/// While a procedure runs nobody can ask, so none ever runs in this answer.
-fn stats(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
-    let libraries = &context.server.libraries;
-    let engine = Reply::Map(vec![
-        (Reply::text("libraries_count"), libraries.iter().count().into()),
-        (Reply::text("functions_count"), libraries.function_count().into()),
-    ]);
-    Ok(Reply::Map(vec![
-        (Reply::text("running_script"), Reply::Null),
-        (Reply::text("engines"), Reply::Map(vec![(Reply::text("WASM"), engine)])),
-    ]))
 }
 
 fn log(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
@@ -358,6 +360,8 @@ fn help(_: &mut Context<'_>, _: &[&[u8]]) -> Result {
             "    Return all the libraries as one string of bytes, for RESTORE.",
             "FLUSH [ASYNC|SYNC]",
             "    Delete all the libraries.",
+            "KILL [<function>]",
+            "    Stop the functions that run in the background, or those of that name.",
             "LIST [LIBRARYNAME PATTERN] [WITHCODE]",
             "    Return general information on all the libraries, or on those that match the pattern.",
             "LOAD [REPLACE] <FUNCTION CODE>",
@@ -367,7 +371,7 @@ fn help(_: &mut Context<'_>, _: &[&[u8]]) -> Result {
             "RESTORE <PAYLOAD> [FLUSH|APPEND|REPLACE]",
             "    Create the libraries of a dump, in place of all or of those of the same names, or beside them.",
             "STATS",
-            "    Return how many libraries and functions there are.",
+            "    Return which functions run in the background, and how many libraries and functions there are.",
             "HELP",
             "    Print this help.",
         ]

@@ -8,6 +8,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::limits::{BUSY_PERCENT, MAX_COLD_EXPIRIES_PER_TURN, MAX_EXPIRIES_PER_TURN};
 use super::persistence::Arrival;
+use super::worker_events::on_worker;
 use super::{EndOnPanic, Engine, Shared};
 use crate::command::Error;
 use crate::keyspace::Key;
@@ -19,11 +20,14 @@ const HOUSEKEEPING_PAUSE: Duration = Duration::from_millis(100);
 /// For how long nobody looks whether a pause is over that was to be longer.
 const MAX_PAUSE_SLEEP: Duration = Duration::from_secs(1);
 
-/// Takes in what the store tells, until the store is closed.
+/// Takes in what the store and the workers tell.
 pub async fn run_store_events(engine: Shared, mut arrivals: UnboundedReceiver<Arrival>) {
     let _guard = EndOnPanic(Rc::clone(&engine));
     while let Some(arrival) = arrivals.recv().await {
-        engine.borrow_mut().on_arrival(arrival);
+        match arrival {
+            Arrival::Worker(message) => on_worker(&engine, message),
+            other => engine.borrow_mut().on_arrival(other),
+        }
     }
 }
 
@@ -240,7 +244,9 @@ impl Engine {
             if too_much {
                 server.statistics.output_limit_disconnections += 1;
             }
-            let waits = session.is_subscriber() || server.waiting.get(session.id).is_some();
+            let waits = session.is_subscriber()
+                || server.waiting.get(session.id).is_some()
+                || server.running.values().any(|call| call.client == Some(session.id));
             if too_much || idle && !waits {
                 handle.mailbox.close(Closing::Now);
             }

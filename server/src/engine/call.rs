@@ -1,11 +1,11 @@
-//! Calling procedures.
+//! Calling procedures on the engine's own thread, within a budget; what needs more goes on in the background.
 
 use std::time::{Duration, Instant};
 
 use super::Engine;
 use super::core::Running;
-use crate::command::{self, Call, Error};
-use crate::procedure::{CallError, CallInput, ProcedureReply};
+use crate::command::{self, Call, Error, Outcome};
+use crate::procedure::{CallError, CallInput, Placement, ProcedureReply};
 use crate::protocol::{Reply, decode_reply};
 use crate::state::{ClientId, Session, module_limits};
 use crate::types::StringValue;
@@ -18,75 +18,137 @@ pub(super) struct Invocation<'a> {
     pub caller: Option<ClientId>,
     pub keys: &'a [&'a [u8]],
     pub arguments: &'a [Option<&'a [u8]>],
-    /// Fuel, at most.
-    pub fuel: u64,
+    /// What it may use.
+    pub budget: Budget,
     /// Where its random numbers start.
     pub random_seed: u64,
 }
 
+/// Fuel on the engine's thread.
+#[derive(Clone, Copy)]
+pub(super) struct Budget {
+    /// Units, at most.
+    pub fuel: u64,
+    /// What an error says of the limit; `None` when the call goes on in the background instead.
+    pub limit: Option<&'static str>,
+}
+
+/// How an invocation ended.
+pub(super) struct Invoked {
+    pub result: command::Result<Reply>,
+    pub fuel_used: u64,
+    /// It used up its budget and is to go on in the background.
+    pub outlived: bool,
+}
+
+/// What bounds a call that could have had more fuel in the background, and why it is not there.
+const FUEL: &str = "wasm-fuel";
+const INLINE_ONLY: &str = "wasm-inline-fuel: it says that it never runs in the background";
+const IN_TRANSACTION: &str = "wasm-inline-fuel: inside MULTI procedures do not run in the background";
+pub(super) const IN_TRIGGER: &str = "wasm-inline-fuel: synchronous triggers do not run in the background";
+
 impl Engine {
-    /// Calls a procedure for a client's command. What it did is to be undone when it fails.
+    /// Calls a procedure for a client's command; undoes what it did when it fails. Gives [`Outcome::Call`] when it is
+    /// to run in the background, which only one that stands alone may.
     pub(super) fn call(
         &mut self,
         session: &mut Session,
-        call: &Call,
+        call: Call,
         arguments: &[&[u8]],
-    ) -> command::Result<Reply> {
+        is_alone: bool,
+    ) -> command::Result<Outcome> {
+        let placement = call.module.procedures()[call.procedure].placement;
+        let may_detach = is_alone && placement != Placement::Inline;
+        if may_detach && (placement == Placement::Background || self.jobs.takes_long(&call)) {
+            return Ok(Outcome::Call(call));
+        }
         // The same for a retry, so that a procedure that is run again does the same.
         let random_seed = *session.seed.get_or_insert_with(|| fastrand::u64(..));
         let given: Vec<Option<&[u8]>> = arguments[call.arguments.clone()].iter().copied().map(Some).collect();
+        let options = self.options();
+        let fuel = options.wasm_inline_fuel.min(options.wasm_fuel);
+        let limit = match (is_alone, placement) {
+            _ if fuel == options.wasm_fuel => Some(FUEL),
+            (_, Placement::Inline) => Some(INLINE_ONLY),
+            (false, _) => Some(IN_TRANSACTION),
+            (true, _) => None,
+        };
         let invocation = Invocation {
-            call,
+            call: &call,
             database: session.database,
             caller: Some(session.id),
             keys: &arguments[call.keys.clone()],
             arguments: &given,
-            fuel: self.options().wasm_fuel,
+            budget: Budget { fuel, limit },
             random_seed,
         };
-        let (result, _) = self.invoke(&invocation);
-        result
+        let mut outlived = false;
+        let done = self.undoable(|engine| {
+            let invoked = engine.invoke(&invocation);
+            outlived = invoked.outlived;
+            invoked.result.map(Outcome::Reply)
+        });
+        if outlived {
+            self.jobs.note_habit(&call, true);
+            return Ok(Outcome::Call(call));
+        }
+        done
     }
 
-    /// Calls a procedure; gives its reply and the fuel it used.
-    pub(super) fn invoke(&mut self, invocation: &Invocation<'_>) -> (command::Result<Reply>, u64) {
-        let call = invocation.call;
+    /// Calls a procedure on this thread.
+    pub(super) fn invoke(&mut self, invocation: &Invocation<'_>) -> Invoked {
+        let (call, budget) = (invocation.call, invocation.budget);
         let options = self.options();
         let deadline = Instant::now() + Duration::from_millis(options.wasm_deadline_ms);
         let (max_reply_bytes, max_log_bytes) = (options.wasm_max_reply_size, options.wasm_max_log_size);
         let Some(mut core) = self.core.take() else {
-            return (Err(Error::text("ERR a procedure cannot call another one")), 0);
+            let result = Err(Error::text("ERR a procedure cannot call another one"));
+            return Invoked { result, fuel_used: 0, outlived: false };
         };
         core.running = Running::new(call.name.clone(), invocation.database, invocation.caller);
         let input = CallInput {
             keys: invocation.keys,
             args: invocation.arguments,
             read_only: call.read_only,
-            fuel: invocation.fuel,
+            fuel: budget.fuel,
             deadline,
+            control: None,
             time_us: core.keyspace.now_us() as i64,
             random_seed: invocation.random_seed,
             max_reply_bytes,
             max_log_bytes,
         };
         let (mut core, outcome) = self.runtime.call(&call.module, call.procedure, core, &input);
-        let runs_again = matches!(outcome.result, Err(CallError::Host(Error::NotResident(_))));
+        let out_of_fuel = matches!(outcome.result, Err(CallError::OutOfFuel));
+        let outlived = out_of_fuel && budget.limit.is_none();
+        let runs_again = outlived || matches!(outcome.result, Err(CallError::Host(Error::NotResident(_))));
         if !runs_again {
             core.server.statistics.procedure_calls += 1;
             core.keep_lines();
         }
         self.core = Some(core);
-        (outcome.result.map_err(|error| failure(&error, &call.name)).and_then(reply), outcome.fuel_used)
+        let result = match budget.limit {
+            Some(limit) if out_of_fuel => {
+                Err(format!("WASMFUEL procedure '{}': out of fuel ({limit})", call.name).into())
+            }
+            _ => answer(outcome.result, &call.name),
+        };
+        Invoked { result, fuel_used: outcome.fuel_used, outlived }
     }
 
     /// Takes over limits of procedures that `CONFIG SET` has changed.
     pub(super) fn update_procedure_limits(&mut self) {
         let limits = module_limits(self.options());
         self.runtime.set_limits(limits);
+        self.jobs.forget_options();
     }
 }
 
-/// A reply that is an error undoes the procedure, whoever made it.
+/// What a call answers, whoever ran it. A reply that is an error undoes the procedure, whoever made it.
+pub(super) fn answer(result: Result<ProcedureReply, CallError<Error>>, name: &str) -> command::Result<Reply> {
+    result.map_err(|error| failure(&error, name)).and_then(reply)
+}
+
 fn reply(reply: ProcedureReply) -> command::Result<Reply> {
     match reply {
         ProcedureReply::None => Ok(Reply::Null),

@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use super::Engine;
-use super::call::Invocation;
+use super::call::{Budget, IN_TRIGGER, Invocation, Invoked};
 use super::limits::MAX_CASCADE_RUNS;
 use crate::command::{self, Call, Error};
 use crate::keyspace::{self, Event, events};
@@ -167,7 +167,8 @@ impl Engine {
             arguments: 0..0,
             read_only: false,
         };
-        let fuel = cascade.fuel.min(server.options.wasm_fuel);
+        let inline_fuel = server.options.wasm_inline_fuel.min(server.options.wasm_fuel);
+        let fuel = cascade.fuel.min(inline_fuel);
         if fuel == 0 {
             return Err(OUT_OF_SHARED_FUEL);
         }
@@ -191,11 +192,11 @@ impl Engine {
             caller: None,
             keys: &[&event.key],
             arguments: &arguments,
-            fuel,
+            budget: Budget { fuel, limit: Some(IN_TRIGGER) },
             random_seed,
         };
-        let (result, fuel_used) = self.invoke(&invocation);
-        let shared_fuel_is_less = cascade.fuel <= self.options().wasm_fuel;
+        let Invoked { result, fuel_used, .. } = self.invoke(&invocation);
+        let shared_fuel_is_less = cascade.fuel <= inline_fuel;
         cascade.fuel = cascade.fuel.saturating_sub(fuel_used);
         match result {
             Err(Error::Reply(text)) if shared_fuel_is_less && text.starts_with("WASMFUEL ") => {

@@ -131,8 +131,18 @@ impl Core {
         self.write_failure().map_or(Ok(()), |text| Err(text.into()))
     }
 
+    /// What a command about the server answers to a procedure that runs elsewhere.
+    pub fn tell_of_server(&mut self, arguments: &[&[u8]]) -> Reply {
+        self.running = Running::new(String::new(), 0, None);
+        match self.run_for_procedure(arguments, false) {
+            Ok(reply) => reply,
+            Err(Error::Reply(text)) => Reply::Error(text),
+            Err(Error::NotResident(_)) => Reply::error("ERR this is not known here"),
+        }
+    }
+
     /// The checks of a command that a procedure sends, and the command.
-    fn run_for_procedure(&mut self, arguments: &[&[u8]], read_only: bool) -> command::Result<Reply> {
+    pub fn run_for_procedure(&mut self, arguments: &[&[u8]], read_only: bool) -> command::Result<Reply> {
         let name = arguments.first().ok_or(Error::text(
             "ERR Please specify at least one argument for this command call from a procedure",
         ))?;

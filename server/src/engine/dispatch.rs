@@ -128,7 +128,9 @@ impl Engine {
             self.core().server.tracking.end_caching(session.id);
         }
         self.finish_transaction(Some(session));
-        if !matches!(step, Step::Block(_)) {
+        if matches!(step, Step::Block(_)) {
+            self.dispatch_jobs();
+        } else {
             send(session, &reply, output);
         }
         step
@@ -196,6 +198,9 @@ impl Engine {
         {
             return Ok(Answer::Wait(wait));
         }
+        if let Some(wait) = self.wait_for_held(session, row, name, arguments) {
+            return Ok(Answer::Wait(wait));
+        }
         let needs = match (&session.transaction, name) {
             (Some(transaction), "exec") => self.needs_of_queue(session.database, transaction),
             _ => self.needs_of(session.database, row, arguments),
@@ -203,15 +208,17 @@ impl Engine {
         if !needs.is_empty() {
             return self.wait_for(session, &needs);
         }
-        let outcome = self.perform(session, Some(mailbox), row, arguments)?;
+        let outcome = self.perform(session, Some(mailbox), row, arguments, true)?;
         let answer = match outcome {
             Outcome::Reply(reply) => Answer::Reply(reply),
             Outcome::Close(reply) => Answer::Close(reply),
             Outcome::Shutdown { force } => Answer::Shutdown { force },
             Outcome::Block(block) => Answer::Block(self.block(session, *block)),
             Outcome::Execute => Answer::Reply(self.execute_queue(session, mailbox)?),
-            // `perform` has made the call.
-            Outcome::Call(_) => Answer::Reply(Reply::Null),
+            Outcome::Call(call) => {
+                self.start_job(session, &call, arguments)?;
+                Answer::Block(None)
+            }
         };
         if matches!(name, "config" | "exec" | "function" | "trigger") {
             self.update_listeners();
@@ -223,32 +230,49 @@ impl Engine {
     }
 
     /// Runs one command with everything that belongs to its transaction: a called procedure, and triggers. When it
-    /// fails, everything that it did is undone.
+    /// fails, everything that it did is undone. One that stands alone may have a procedure run in the background, for
+    /// which [`Outcome::Call`] asks.
     pub(super) fn perform(
         &mut self,
         session: &mut Session,
         mailbox: Option<&Rc<Mailbox>>,
         row: &'static Command,
         arguments: &[&[u8]],
+        is_alone: bool,
     ) -> command::Result<Outcome> {
         let core = self.core();
         core.keyspace.set_no_touch(session.no_touch && row.name != "touch");
-        if core.server.triggers.is_idle() {
-            let outcome = core.run(session, mailbox, row, arguments)?;
-            return match outcome {
-                Outcome::Call(call) => {
-                    self.undoable(|engine| engine.call(session, &call, arguments).map(Outcome::Reply))
-                }
+        if core.server.triggers.is_idle() || calls_procedure(row) {
+            return match core.run(session, mailbox, row, arguments)? {
+                Outcome::Call(call) => self.call(session, call, arguments, is_alone),
                 other => Ok(other),
             };
         }
-        self.undoable(|engine| {
-            let outcome = engine.core().run(session, mailbox, row, arguments)?;
-            match outcome {
-                Outcome::Call(call) => engine.call(session, &call, arguments).map(Outcome::Reply),
-                other => Ok(other),
-            }
-        })
+        self.undoable(|engine| engine.core().run(session, mailbox, row, arguments))
+    }
+
+    /// What a command that may change a key has to wait for because that is held for a call in the background.
+    fn wait_for_held(
+        &self,
+        session: &Session,
+        row: &Command,
+        name: &str,
+        arguments: &[&[u8]],
+    ) -> Option<Wait> {
+        if self.is_nothing_held() {
+            return None;
+        }
+        let held = |row: &Command, arguments: &[&[u8]]| {
+            let keys = row.key_places(arguments).map(|place| arguments[place]);
+            if may_write(row) { self.held_for_another(session.database, keys) } else { None }
+        };
+        match &session.transaction {
+            Some(transaction) if name == "exec" => transaction.queue.iter().find_map(|queued| {
+                let arguments = queued.arguments();
+                find(&arguments).ok().and_then(|found| held(found.row, &arguments))
+            }),
+            _ => held(row, arguments),
+        }
     }
 
     fn check(&mut self, session: &Session, found: Found) -> Result<(), ErrorReply> {
@@ -346,8 +370,12 @@ const SUBSCRIBER_COMMANDS: [&str; 7] =
 /// Whether a command is held back while the log is full. A procedure that is not read-only is, but it is refused only
 /// when it does write.
 fn may_write(row: &Command) -> bool {
-    let runs_procedure = row.is(Flags::NO_MANDATORY_KEYS) && !row.is(Flags::READONLY);
-    row.is(Flags::WRITE) || runs_procedure
+    row.is(Flags::WRITE) || calls_procedure(row) && !row.is(Flags::READONLY)
+}
+
+/// Whether a command does nothing but call a procedure.
+fn calls_procedure(row: &Command) -> bool {
+    row.is(Flags::NO_MANDATORY_KEYS)
 }
 
 fn send(session: &mut Session, reply: &Reply, output: &mut Vec<u8>) {

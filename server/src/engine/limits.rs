@@ -30,6 +30,18 @@ pub const COLD_EXPIRY_PAUSE_MS: u64 = 1000;
 /// so this bounds only what a procedure can make the server do.
 pub const MAX_RETRIES: u32 = 100_000;
 
+/// Keys that one call in the background may read: the engine looks at each of them in one go when the call ends.
+pub const MAX_BACKGROUND_READS: usize = 1_000_000;
+
+/// Pause before the second try of a call in the background that others came in between of; it doubles with each try.
+pub const FIRST_CONFLICT_PAUSE_US: u64 = 200;
+
+/// The longest pause between two tries, in microseconds.
+pub const MAX_CONFLICT_PAUSE_US: u64 = 20_000;
+
+/// Procedures of which it is remembered that they take long.
+pub const MAX_HABITS: usize = 10_000;
+
 /// Bytes read from a connection at once.
 pub const READ_BYTES: usize = 64 << 10;
 

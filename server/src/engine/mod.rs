@@ -7,6 +7,8 @@
 //! - `dispatch`: the checks and one command, `transaction`: EXEC, `pause`: what has to wait for a client's sake,
 //! - `waiting`: commands that wait for a key,
 //! - `call`: procedures, `core`: what they may reach, `cascade`: triggers,
+//! - `job`: procedures in the background, `workers`: the threads on which these run,
+//!   `worker_events`: what those tell,
 //! - `commit`: what happens when a transaction ends, `account`: what is counted, `monitor` and `tracking`: who is shown
 //!   what ran, or told what it changed,
 //! - `import`: keys from a file of Redis, `persistence`: the store's side, `background`: timers.
@@ -19,6 +21,7 @@ mod commit;
 mod core;
 mod dispatch;
 mod import;
+mod job;
 pub mod limits;
 mod monitor;
 mod pause;
@@ -29,12 +32,15 @@ mod tests;
 mod tracking;
 mod transaction;
 mod waiting;
+mod worker_events;
+mod workers;
 
 pub use background::{run_store_events, run_timers, settle};
 pub use dispatch::Step;
 pub use import::{Imported, import};
 pub use persistence::{Signals, Wait};
 pub use start::{StartError, open};
+pub use worker_events::over;
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -42,6 +48,7 @@ use std::rc::Rc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use self::core::Core;
+use self::job::Jobs;
 use self::persistence::Persistence;
 use crate::keyspace::Key;
 use crate::options::Options;
@@ -70,6 +77,7 @@ pub struct Engine {
     core: Option<Box<Core>>,
     runtime: Runtime<Core>,
     persistence: Persistence,
+    jobs: Jobs,
     clock: Clock,
     /// Keys that were written, and whose waiting clients need something from disk first.
     unserved: Vec<((u8, Key), Rc<Load>)>,
@@ -133,6 +141,7 @@ impl Engine {
 
     /// Forgets a client that has gone.
     pub fn disconnect(&mut self, id: ClientId) {
+        self.abandon_job(id);
         let core = self.core();
         core.server.waiting.remove(&mut core.keyspace, id);
         core.keyspace.unwatch(id);

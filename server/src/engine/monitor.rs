@@ -14,7 +14,7 @@ use crate::state::Session;
 
 /// The lines that the current transaction has for monitors.
 #[derive(Debug, Default)]
-pub(super) struct Shown {
+pub struct Shown {
     lines: Vec<String>,
     bytes: usize,
 }
@@ -26,6 +26,11 @@ impl Shown {
             self.bytes += line.len();
             self.lines.push(line);
         }
+    }
+
+    /// Adds the lines of a procedure that ran beside the engine.
+    pub fn append(&mut self, other: Self) {
+        other.lines.into_iter().for_each(|line| self.add(line));
     }
 
     /// Forgets everything, because it will be shown again.

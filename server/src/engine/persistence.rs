@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use super::Engine;
 use super::core::Core;
 use super::limits::{GROUP_BYTES, MAX_SPARE_BUFFERS};
+use super::workers::FromWorker;
 use crate::keyspace::{ColdKey, ColdPage, Key, Keyspace, Loaded, Need};
 use crate::options::AppendFsync;
 use crate::state::Load;
@@ -28,11 +29,12 @@ pub struct Signals {
     pub paused: Notify,
     /// The pause is over.
     pub unpaused: Notify,
+    /// Keys that were held for a call in the background are not any more.
+    pub released: Notify,
 }
 
 /// What the store tells the engine, with values ready to be taken in: making a big one takes long, so the thread that
 /// read it does that.
-#[derive(Debug)]
 pub enum Arrival {
     /// Answers a question for keys.
     Loaded {
@@ -41,6 +43,8 @@ pub enum Arrival {
         /// The values, or why there are none.
         result: Result<Vec<Option<Loaded>>, String>,
     },
+    /// A worker has a question, or has ended a try.
+    Worker(FromWorker),
     /// Anything else.
     Event(StoreEvent),
 }
@@ -65,6 +69,8 @@ pub enum Wait {
     Writable,
     /// For the end of a pause.
     Unpaused,
+    /// For the end of a call in the background that keys are held for.
+    Released,
 }
 
 /// A question to the reader thread that is not answered yet.
@@ -282,6 +288,7 @@ impl Engine {
         match wait {
             Wait::Loaded(load) => load.is_over(),
             Wait::Unpaused => self.pause_left().is_none(),
+            Wait::Released => self.is_nothing_held(),
             Wait::Writable => self.persistence.back_pressure(self.core_ref()).is_none(),
         }
     }
@@ -290,6 +297,7 @@ impl Engine {
     pub fn on_arrival(&mut self, arrival: Arrival) {
         match arrival {
             Arrival::Loaded { token, result } => self.on_loaded(token, result),
+            Arrival::Worker(_) => {}
             Arrival::Event(event) => self.on_store_event(event),
         }
     }

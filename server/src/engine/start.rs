@@ -9,8 +9,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::core::{Core, Running};
+use super::job::Jobs;
 use super::monitor::Shown;
 use super::persistence::{Arrival, Persistence};
+use super::workers::Pool;
 use super::{Clock, Engine, Shared};
 use crate::keyspace::{Keyspace, Loaded, Replay, ReplayError};
 use crate::options::Options;
@@ -52,6 +54,7 @@ pub fn open(
     config_file: Option<PathBuf>,
 ) -> Result<(Shared, UnboundedReceiver<Arrival>), StartError> {
     let (sender, events) = unbounded_channel();
+    let jobs = Jobs::new(Pool::new(sender.clone()));
     let store_options = StoreOptions {
         directory: PathBuf::from(&options.dir),
         log_max_bytes: options.log_max_size,
@@ -81,6 +84,7 @@ pub fn open(
         runtime: Runtime::new(module_limits(&core.server.options)),
         core: Some(core),
         persistence: Persistence::new(store, last_group, applied),
+        jobs,
         clock: Clock::new(),
         unserved: Vec::new(),
     };

@@ -109,7 +109,7 @@ impl Engine {
         if let Some(need) = self.needs_of(session.database, found.row, &arguments).into_iter().next() {
             return Err(need);
         }
-        let reply = match self.perform(session, Some(mailbox), found.row, &arguments) {
+        let reply = match self.perform(session, Some(mailbox), found.row, &arguments, false) {
             Ok(Outcome::Reply(reply) | Outcome::Close(reply)) => reply,
             Ok(Outcome::Block(block)) => block.refused,
             Ok(_) => Reply::error("ERR Command not allowed inside a transaction"),

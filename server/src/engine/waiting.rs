@@ -120,7 +120,7 @@ impl Engine {
         session.woken_by = Some(key.clone());
         let arguments = request.arguments();
         let result = find(&arguments)
-            .and_then(|found| self.perform(&mut session, Some(&mailbox), found.row, &arguments));
+            .and_then(|found| self.perform(&mut session, Some(&mailbox), found.row, &arguments, false));
         session.woken_by = None;
         let mut missing = None;
         let reply = match result {

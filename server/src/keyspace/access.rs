@@ -106,7 +106,7 @@ impl Keyspace {
     /// Whether a database has keys that are only on disk.
     #[must_use]
     pub fn is_any_cold(&self, database: u8) -> bool {
-        self.databases[usize::from(database)].cold.len() > 0
+        !self.databases[usize::from(database)].cold.is_empty()
     }
 
     /// What must be loaded before a command can use these keys; asked before it runs, so that it never stops half-way.

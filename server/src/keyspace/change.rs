@@ -268,6 +268,7 @@ impl Keyspace {
             }
         }
         self.watchers.observer.touch_all();
+        self.history.lose();
         let held = &mut self.databases[usize::from(database)];
         let count = held.len();
         self.statistics.changes += count as u64;
@@ -302,6 +303,7 @@ impl Keyspace {
             }
         }
         self.watchers.observer.touch_all();
+        self.history.lose();
         self.exchange(first, second);
         self.journal.push(&Change::Swap { a: first, b: second });
         if self.undo.is_recording() {
@@ -408,6 +410,9 @@ impl Keyspace {
     ) {
         self.statistics.changes += 1;
         self.watchers.touch(database, key);
+        if self.history.is_active() {
+            self.history.keep(database, &Key::new(key), None);
+        }
         if self.undo.is_recording() {
             self.undo.push(Step::Key(Saved { database, key: Key::new(key), entry: None }));
         }
@@ -430,6 +435,7 @@ impl Keyspace {
         let held = &mut self.databases[usize::from(database)];
         let entry = held.remove(place)?;
         held.cold.note_absent(entry.key.clone(), sequence);
+        self.history.keep(database, &entry.key, Some(&entry));
         self.watchers.touch(database, &entry.key);
         self.journal.push(&Change::Delete { database, key: &entry.key });
         let before = self.journal.wants_values().then(|| entry.value.clone());
@@ -445,6 +451,7 @@ impl Keyspace {
     /// triggers want it.
     fn before_change(&mut self, database: u8, place: Place) -> Option<Value> {
         let entry = self.databases[usize::from(database)].table.get_mut(place)?;
+        self.history.keep(database, &entry.key, Some(entry));
         if let Some(savepoint) = self.undo.savepoint()
             && entry.stamp.savepoint() != savepoint
         {
@@ -469,7 +476,7 @@ impl Keyspace {
 }
 
 /// Keys or elements that are freed at once.
-const FREED_AT_ONCE: usize = 100_000;
+pub(super) const FREED_AT_ONCE: usize = 100_000;
 
 /// Freeing millions of keys takes long enough to be noticed, so another thread does it.
 fn drop_elsewhere(before: Box<super::Database>) {
@@ -479,13 +486,13 @@ fn drop_elsewhere(before: Box<super::Database>) {
 }
 
 /// Frees an entry, elsewhere if its value is big.
-fn discard(entry: Box<Entry>) {
+pub(super) fn discard(entry: Box<Entry>) {
     if entry.value.elements() > FREED_AT_ONCE {
         free(entry);
     }
 }
 
-fn free<T: Send + 'static>(garbage: T) {
+pub(super) fn free<T: Send + 'static>(garbage: T) {
     // Without a thread it is freed here: slower, but right.
     let _ = std::thread::Builder::new().name("free".into()).spawn(move || drop(garbage));
 }

@@ -2,7 +2,10 @@
 //!
 //! The engine never waits for the disk. A command that needs a key from here fails with a [`Need`], its connection is
 //! parked while the store loads it, and then it runs again from the start.
+//!
+//! In a detached keyspace the same holds for the keys that have not been fetched from the engine.
 
+use std::cell::Cell;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -73,6 +76,10 @@ const MAX_MISSING: usize = 10_000;
 #[derive(Debug, Default)]
 pub(super) struct Cold {
     count: usize,
+    /// Of a detached keyspace: which of the engine's databases the other keys are in.
+    remote: Option<u8>,
+    /// Whether the number of keys was asked for.
+    is_counted: Cell<bool>,
     absent: Absent,
     /// Keys that are not on disk although the filter does not know that.
     missing: HashSet<Key>,
@@ -85,14 +92,36 @@ impl Cold {
         Self { count, ..Self::default() }
     }
 
+    /// The cold side of a database that has been detached from the engine's of that number, which has so many keys.
+    pub fn remote(database: u8, count: usize) -> Self {
+        Self { count, remote: Some(database), ..Self::default() }
+    }
+
+    /// Which of the engine's databases the keys are in that have not been fetched; `None` unless detached.
+    pub fn remote_database(&self) -> Option<u8> {
+        self.remote
+    }
+
+    /// Whether the number of keys was asked for.
+    pub fn is_counted(&self) -> bool {
+        self.is_counted.get()
+    }
+
     /// How many keys are only on disk.
     pub fn len(&self) -> usize {
+        self.is_counted.set(true);
         self.count
+    }
+
+    /// Whether nothing is known to be outside of memory. Of what has been detached that is never known: whoever relies
+    /// on it has to be told of keys that come.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0 && self.remote.is_none()
     }
 
     /// Whether the disk has to be asked about a key that is not resident.
     pub fn may_hold(&self, storage: StorageId, position: Position, key: &[u8]) -> bool {
-        self.count > 0
+        !self.is_empty()
             && !self.is_absent(key)
             && self.filter.as_ref().is_none_or(|filter| filter.may_contain(storage, position))
     }
@@ -105,7 +134,7 @@ impl Cold {
     /// Notes that a key is gone, whatever the disk says until group `sequence` of the log has been applied. It stays
     /// noted when the key comes back: what is resident is looked up first.
     pub fn note_absent(&mut self, key: Key, sequence: u64) {
-        if self.count > 0 {
+        if !self.is_empty() {
             self.absent.insert(key, sequence);
         }
     }

@@ -111,6 +111,12 @@ impl Journal {
         self.wants_values = wants_values;
     }
 
+    /// Which events are kept, and whether with values.
+    #[must_use]
+    pub fn listened(&self) -> (EventClasses, bool) {
+        (self.interest, self.wants_values)
+    }
+
     /// Number of the group that the next committed transaction will be in.
     #[must_use]
     pub fn group(&self) -> u64 {
@@ -138,6 +144,26 @@ impl Journal {
     #[must_use]
     pub fn pending_bytes(&self) -> usize {
         if self.encoder.is_empty() { 0 } else { self.encoder.len() }
+    }
+
+    /// Bytes of records of the current transaction.
+    #[must_use]
+    pub(super) fn open_bytes(&self) -> usize {
+        self.encoder.open_bytes()
+    }
+
+    /// Takes the records and events of the current transaction out, as those of [`Self::append_transaction`].
+    pub(super) fn take_transaction(&mut self) -> (Vec<u8>, Vec<Event>) {
+        let records = std::mem::replace(&mut self.encoder, Encoder::new(Vec::new())).into_records();
+        (records, std::mem::take(&mut self.events))
+    }
+
+    /// Adds the records and events of a transaction of another journal to the current one.
+    pub(super) fn append_transaction(&mut self, records: &[u8], events: Vec<Event>) {
+        if !records.is_empty() {
+            self.encoder().append(records);
+        }
+        self.events.extend(events);
     }
 
     /// Takes the committed transactions as one group for the log, and its number, leaving `spare` to write the next

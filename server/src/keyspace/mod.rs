@@ -6,21 +6,26 @@
 //!
 //! - `access`: reading, `change` and `relocate`: writing, `scan`: walking, `expiry`: keys whose time has come,
 //! - `journal`, `undo`, `watch`, `observe`, `event`: what a change leaves behind,
-//! - `cold`: keys that are only on disk, `recovery`: the state after a start, `replay`: the log on top of it.
+//! - `cold`: keys that are only on disk, `recovery`: the state after a start, `replay`: the log on top of it,
+//! - `detached`: a keyspace of its own for a transaction that runs beside the engine, `snapshot`: what that is given, and
+//!   taking in what it did, `history`: old versions for it.
 
 mod access;
 mod change;
 mod cold;
 mod database;
+mod detached;
 mod entry;
 mod event;
 mod expiry;
+mod history;
 mod journal;
 mod observe;
 mod recovery;
 mod relocate;
 mod replay;
 mod scan;
+mod snapshot;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -29,8 +34,10 @@ mod watch;
 
 pub use change::{Content, Edit, Expiry};
 pub use cold::{ColdKey, ColdPage, Need};
+pub use detached::{Effects, Outside, Reads};
 pub use entry::{Entry, Key};
 pub use event::{Event, EventClasses, EventKind, events};
+pub use history::Snapshot;
 pub use journal::Journal;
 pub use observe::Touched;
 pub use recovery::Loaded;
@@ -43,6 +50,7 @@ pub use watch::WatcherId;
 use std::collections::HashMap;
 
 use database::Database;
+use history::History;
 use journal::JournalMark;
 use undo::{Step, UndoLog};
 use watch::Watchers;
@@ -85,6 +93,7 @@ pub struct Keyspace {
     journal: Journal,
     undo: UndoLog,
     watchers: Watchers,
+    history: History,
     now_us: u64,
     now_ms: u64,
     /// Whether keys whose time has come are as good as gone, but stay.
@@ -105,6 +114,7 @@ pub struct Savepoint {
     journal: JournalMark,
     touched: usize,
     observed: usize,
+    history: u64,
 }
 
 impl Keyspace {
@@ -172,6 +182,7 @@ impl Keyspace {
             journal: self.journal.mark(),
             touched: self.watchers.touched_len(),
             observed: self.watchers.observer.touched_len(),
+            history: self.history.mark(),
         }
     }
 
@@ -197,6 +208,7 @@ impl Keyspace {
         self.journal.rollback(savepoint.journal);
         self.watchers.rollback(savepoint.touched);
         self.watchers.observer.rollback(savepoint.observed);
+        self.history.rollback(savepoint.history);
         self.undo.close();
     }
 
@@ -209,6 +221,7 @@ impl Keyspace {
     pub fn commit(&mut self) -> Vec<Event> {
         debug_assert!(!self.undo.is_recording(), "a savepoint is still open");
         self.watchers.commit();
+        self.history.end_transaction();
         for (database, from, limit) in self.used_pages.drain(..) {
             self.databases[usize::from(database)].cold.drop_page(from, limit);
         }

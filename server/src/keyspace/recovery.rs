@@ -60,6 +60,7 @@ impl Keyspace {
             journal: super::Journal::default(),
             undo: super::UndoLog::default(),
             watchers: super::Watchers::default(),
+            history: super::History::default(),
             now_us: 0,
             now_ms: 0,
             expiry_held: false,

@@ -30,7 +30,7 @@ impl Keyspace {
         let (seed, now_ms) = (self.seed, self.now_ms);
         let held = &self.databases[usize::from(database)];
         let nothing = ColdPage::default();
-        let page = if held.cold.len() == 0 {
+        let page = if held.cold.is_empty() {
             &nothing
         } else {
             self.used_pages.push((database, from, limit));

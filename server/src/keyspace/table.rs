@@ -20,6 +20,8 @@ pub const WARMED_AT_ONCE: usize = 32;
 pub(super) struct Table {
     /// Empty until the first key, because most of the 16 databases stay empty.
     slots: Vec<HashTable<Box<Entry>>>,
+    /// How many slots of Redis Cluster share one of these, as a power of two.
+    shared_bits: u32,
     len: usize,
 }
 
@@ -36,12 +38,21 @@ fn table_hash(position: Position) -> u64 {
 }
 
 impl Table {
+    /// One for few keys, which costs little to make.
+    pub fn small() -> Self {
+        Self { shared_bits: SLOTS.trailing_zeros(), ..Self::default() }
+    }
+
+    fn slot(&self, position: Position) -> usize {
+        position.slot() as usize >> self.shared_bits
+    }
+
     pub fn len(&self) -> usize {
         self.len
     }
 
     pub fn find(&self, position: Position, key: &[u8]) -> Option<Place> {
-        let slot = position.slot() as usize;
+        let slot = self.slot(position);
         let table = self.slots.get(slot)?;
         let bucket = table.find_bucket_index(table_hash(position), |entry| entry.key[..] == *key)?;
         Some(Place { slot, bucket })
@@ -59,9 +70,7 @@ impl Table {
         for position in positions {
             // Equal tags are enough here: nearly always it is the entry that is looked for.
             entries.extend(
-                self.slots[position.slot() as usize]
-                    .find(table_hash(*position), |_| true)
-                    .map(|entry| &**entry),
+                self.slots[self.slot(*position)].find(table_hash(*position), |_| true).map(|entry| &**entry),
             );
         }
         for entry in &entries {
@@ -88,10 +97,11 @@ impl Table {
     /// Adds an entry whose key is not there.
     pub fn insert(&mut self, seed: &Seed, position: Position, entry: Box<Entry>) {
         if self.slots.is_empty() {
-            self.slots.resize_with(usize::from(SLOTS), HashTable::new);
+            self.slots.resize_with(usize::from(SLOTS) >> self.shared_bits, HashTable::new);
         }
         self.len += 1;
-        self.slots[position.slot() as usize]
+        let slot = self.slot(position);
+        self.slots[slot]
             .insert_unique(table_hash(position), entry, |entry| table_hash(seed.position(&entry.key)));
     }
 
@@ -114,7 +124,7 @@ impl Table {
         limit: usize,
     ) -> (Vec<(Position, &Entry)>, Option<Position>) {
         let mut found: Vec<(Position, &Entry)> = Vec::new();
-        for slot in from.slot() as usize..self.slots.len() {
+        for slot in self.slot(from)..self.slots.len() {
             let start = found.len();
             found.extend(
                 self.slots[slot]

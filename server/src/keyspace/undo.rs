@@ -3,6 +3,8 @@
 //! A value clones in O(1), so saving it before a change is cheap; and it is saved only while a savepoint is open, so
 //! plain commands pay nothing.
 
+use std::collections::VecDeque;
+
 use super::entry::Stamp;
 use super::{Entry, Key};
 use crate::store::{Databases, SystemTable};
@@ -35,7 +37,7 @@ pub(super) enum Step {
 /// The steps of the current transaction since its first savepoint.
 #[derive(Debug, Default)]
 pub(super) struct UndoLog {
-    steps: Vec<Step>,
+    steps: VecDeque<Step>,
     /// The numbers of the open savepoints. A number is never given twice, so that an entry stamped with it has been
     /// saved since that savepoint was opened, and need not be saved again.
     open: Vec<u64>,
@@ -70,7 +72,7 @@ impl UndoLog {
     }
 
     pub fn push(&mut self, step: Step) {
-        self.steps.push(step);
+        self.steps.push_back(step);
     }
 
     pub fn len(&self) -> usize {
@@ -90,8 +92,13 @@ impl UndoLog {
         }
     }
 
+    /// Takes all steps, the first one first, one at a time.
+    pub fn pop_first(&mut self) -> Option<Step> {
+        self.steps.pop_front()
+    }
+
     /// Takes the latest step made since there were `len` of them.
     pub fn pop_beyond(&mut self, len: usize) -> Option<Step> {
-        if self.steps.len() > len { self.steps.pop() } else { None }
+        if self.steps.len() > len { self.steps.pop_back() } else { None }
     }
 }

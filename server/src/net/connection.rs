@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout_at;
 
 use crate::engine::limits::{KEPT_BUFFER_BYTES, OUTPUT_HIGH_WATER_BYTES, READ_BYTES};
-use crate::engine::{EndOnPanic, Engine, Shared, Signals, Step, Wait};
+use crate::engine::{EndOnPanic, Engine, Shared, Signals, Step, Wait, over};
 use crate::keyspace::WARMED_AT_ONCE;
 use crate::options::OutputClass;
 use crate::protocol::{ProtocolError, Reply, Request, RequestParser, encode};
@@ -277,24 +277,9 @@ impl Connection {
 
     /// Waits for what a request needs; `false` when the connection is to be closed instead.
     async fn wait_for(&self, wait: &Wait) -> bool {
-        let over = async {
-            match wait {
-                Wait::Loaded(load) => load.over().await,
-                Wait::Writable => {
-                    while !self.engine.borrow().is_over(wait) {
-                        self.signals.writable.notified().await;
-                    }
-                }
-                Wait::Unpaused => {
-                    while !self.engine.borrow().is_over(wait) {
-                        self.signals.unpaused.notified().await;
-                    }
-                }
-            }
-        };
         tokio::select! {
             biased;
-            () = over => true,
+            () = over(&self.engine, wait) => true,
             () = closed_now(&self.mailbox) => false,
         }
     }

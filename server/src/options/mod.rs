@@ -229,10 +229,22 @@ options! {
 
     // WebAssembly procedures and triggers.
 
-    /// Fuel of one call, about one unit an instruction; the default lasts about 100 ms.
-    "wasm-fuel" => wasm_fuel: u64 = 100_000_000, Integer::new(1, MAX), AtRunTime;
-    /// Milliseconds that one call may take.
-    "wasm-deadline-ms" => wasm_deadline_ms: u64 = 5000, Integer::new(1, 3_600_000), AtRunTime;
+    /// Fuel of one call, about one unit an instruction; the default lasts about 5 seconds.
+    "wasm-fuel" => wasm_fuel: u64 = 5_000_000_000, Integer::new(1, MAX), AtRunTime;
+    /// Fuel that a call may use on the thread that serves all clients; beyond, it is undone and runs again in the
+    /// background. Inside MULTI and in synchronous triggers it fails instead. The default lasts about a millisecond.
+    "wasm-inline-fuel" => wasm_inline_fuel: u64 = 1_000_000, Integer::new(1, MAX), AtRunTime;
+    /// Milliseconds that one call may take, with all its tries in the background.
+    "wasm-deadline-ms" => wasm_deadline_ms: u64 = 60_000, Integer::new(1, 3_600_000), AtRunTime;
+    /// Threads for procedures in the background; 0 is as many as the machine has processors.
+    "wasm-workers" => wasm_workers: u32 = 0, Integer::new(0, 256), AtStart;
+    /// Calls that may be in the background at the same time, those that wait for a thread included.
+    "wasm-max-background" => wasm_max_background: u32 = 1000, Integer::new(1, 1_000_000), AtRunTime;
+    /// How often a call in the background is tried when others change what it reads. The last time their writes to
+    /// these keys wait for it.
+    "wasm-max-tries" => wasm_max_tries: u32 = 10, Integer::new(1, 1000), AtRunTime;
+    /// Bytes of changes that one call in the background may make.
+    "wasm-max-changes-size" => wasm_max_changes_size: u64 = 512 * MIB, Size::new(64 * KIB, GIB), AtRunTime;
     /// Bytes of linear memory of one call.
     "wasm-max-memory" => wasm_max_memory: u64 = 64 * MIB, Size::new(64 * KIB, 2 * GIB), AtRunTime;
     /// Bytes of a module, as it is uploaded.
@@ -260,7 +272,7 @@ options! {
     /// Depth to which triggers may fire triggers.
     "trigger-max-depth" => trigger_max_depth: u32 = 16, Integer::new(1, 1000), AtRunTime;
     /// Fuel of all the triggers that one command or procedure fires.
-    "trigger-max-fuel" => trigger_max_fuel: u64 = 100_000_000, Integer::new(1, MAX), AtRunTime;
+    "trigger-max-fuel" => trigger_max_fuel: u64 = 10_000_000, Integer::new(1, MAX), AtRunTime;
 
     // What tools of Redis ask for.
 

@@ -13,6 +13,9 @@ pub const EVAL_EXPORT: &str = "run";
 /// The custom section in which a library declares its triggers.
 pub const TRIGGER_SECTION: &str = "kvasm.triggers";
 
+/// The custom section in which a module says where its procedures run.
+pub const PLACEMENT_SECTION: &str = "kvasm.placement";
+
 macro_rules! host_functions {
     ($($variant:ident $name:literal ($($param:expr),*) -> ($($result:expr),*) $effect:ident $fuel:literal;)*) => {
         /// A function that a guest can import.

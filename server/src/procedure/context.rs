@@ -2,6 +2,8 @@
 //!
 //! Owns the accounts (fuel, reply, log). Knows the host only as a type parameter.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
 
 use wasm3x::Memory;
@@ -16,6 +18,32 @@ pub(super) const SLICE_FUEL: i32 = 1 << 18;
 /// A scratch buffer that grew beyond this is not kept for the next call, in bytes.
 const KEPT_SCRATCH_BYTES: usize = 1 << 20;
 
+/// A hand on a call from outside of its thread.
+#[derive(Debug, Default)]
+pub struct Control {
+    stopped: AtomicBool,
+    fuel_used: AtomicU64,
+}
+
+impl Control {
+    /// Has the call end with [`CallError::Stopped`], at its next host function or slice of fuel.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was told to end.
+    #[must_use]
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// Fuel that the call has used so far, less than one slice behind.
+    #[must_use]
+    pub fn fuel_used(&self) -> u64 {
+        self.fuel_used.load(Ordering::Relaxed)
+    }
+}
+
 /// What a call is given.
 pub struct CallInput<'a> {
     /// The keys, in order.
@@ -28,6 +56,8 @@ pub struct CallInput<'a> {
     pub fuel: u64,
     /// When the call must have ended.
     pub deadline: Instant,
+    /// Who can look at the call and stop it, if anybody can.
+    pub control: Option<&'a Arc<Control>>,
     /// Unix time in microseconds that the procedure sees.
     pub time_us: i64,
     /// Where its random numbers start; the same seed gives the same numbers.
@@ -114,6 +144,9 @@ pub(super) struct Context<H: Host> {
     /// The slice that the guest works on.
     slice_fuel: i64,
     deadline: Instant,
+    control: Option<Arc<Control>>,
+    /// All fuel of the call.
+    fuel: i64,
     pub(super) read_only: bool,
     pub(super) wrote: bool,
     pub(super) time_us: i64,
@@ -137,6 +170,8 @@ impl<H: Host> Context<H> {
             reserve_fuel: 0,
             slice_fuel: 0,
             deadline: Instant::now(),
+            control: None,
+            fuel: 0,
             read_only: true,
             wrote: false,
             time_us: 0,
@@ -154,8 +189,10 @@ impl<H: Host> Context<H> {
     pub(super) fn begin(&mut self, host: Box<H>, input: &CallInput<'_>) -> i32 {
         self.host = Some(host);
         self.strings.set(input);
-        self.reserve_fuel = i64::try_from(input.fuel).unwrap_or(i64::MAX);
+        self.fuel = i64::try_from(input.fuel).unwrap_or(i64::MAX);
+        self.reserve_fuel = self.fuel;
         self.deadline = input.deadline;
+        self.control = input.control.map(Arc::clone);
         self.read_only = input.read_only;
         self.wrote = false;
         self.time_us = input.time_us;
@@ -175,6 +212,7 @@ impl<H: Host> Context<H> {
                 *buffer = Vec::new();
             }
         }
+        self.control = None;
         self.host.take()
     }
 
@@ -200,7 +238,14 @@ impl<H: Host> Context<H> {
         Ok(self.take_slice())
     }
 
+    /// Ends the call when its time is over, or it is to be stopped.
     pub(super) fn check_deadline(&self) -> Result<(), CallError<H::Error>> {
+        if let Some(control) = &self.control {
+            control.fuel_used.store((self.fuel - self.reserve_fuel).max(0) as u64, Ordering::Relaxed);
+            if control.is_stopped() {
+                return Err(CallError::Stopped);
+            }
+        }
         if Instant::now() >= self.deadline { Err(CallError::DeadlineExceeded) } else { Ok(()) }
     }
 

@@ -113,6 +113,8 @@ pub enum CallError<E> {
     OutOfFuel,
     /// The deadline has passed.
     DeadlineExceeded,
+    /// It was stopped from outside.
+    Stopped,
     /// The memory reached its cap, and the guest did not survive that.
     MemoryLimit,
     /// Recursion too deep for the value stack or the native stack.
@@ -140,6 +142,7 @@ impl<E> CallError<E> {
             Self::Trap(_) => "WASMTRAP",
             Self::OutOfFuel => "WASMFUEL",
             Self::DeadlineExceeded => "WASMDEADLINE",
+            Self::Stopped => "WASMKILLED",
             Self::MemoryLimit => "WASMMEMORY",
             Self::StackOverflow => "WASMSTACK",
             Self::ReplyTooLarge | Self::LogTooLarge => "WASMLIMIT",
@@ -155,6 +158,7 @@ impl<E> CallError<E> {
         match self {
             Self::Trap(trap) => format!("procedure '{procedure}': {trap}"),
             Self::OutOfFuel => limit("out of fuel", limits::OPTION_FUEL),
+            Self::Stopped => format!("procedure '{procedure}': killed by user with FUNCTION KILL"),
             Self::DeadlineExceeded => limit("deadline exceeded", limits::OPTION_DEADLINE),
             Self::MemoryLimit => limit("memory limit reached", limits::OPTION_MEMORY),
             Self::StackOverflow => limit("stack overflow", limits::OPTION_STACK),

@@ -104,8 +104,8 @@ pub mod fixed {
     pub const MAX_LOCALS: u32 = 4_000;
     /// Nesting whatever the option says: wasm3's compiler recurses, and its validator holds 1,000 levels.
     pub const MAX_NESTING: u32 = 900;
-    /// Bytes of the trigger declarations of one module.
-    pub const MAX_TRIGGER_BYTES: usize = 64 << 10;
+    /// Bytes of the trigger declarations of one module, and of what it says of where its procedures run.
+    pub const MAX_DECLARATION_BYTES: usize = 64 << 10;
     /// Native stack a thread must have to run a procedure: wasm3's own guard allows 8 MiB, host functions add to it.
     pub const NATIVE_STACK_BYTES: usize = 16 << 20;
 }

@@ -22,10 +22,10 @@ mod survey;
 #[cfg(test)]
 mod tests;
 
-pub use abi::{EVAL_EXPORT, IMPORT_MODULE, TRIGGER_SECTION};
-pub use context::{CallInput, ProcedureReply};
+pub use abi::{EVAL_EXPORT, IMPORT_MODULE, PLACEMENT_SECTION, TRIGGER_SECTION};
+pub use context::{CallInput, Control, ProcedureReply};
 pub use error::{CallError, GateError, Trap};
 pub use host::{Host, LogLevel};
 pub use limits::Limits;
-pub use module::{Module, Procedure};
+pub use module::{Module, Placement, Procedure};
 pub use runtime::{CallOutcome, Runtime};

@@ -16,6 +16,18 @@ use super::survey::Survey;
 /// First bytes of a binary module; everything else is taken for text.
 const BINARY_MAGIC: &[u8] = b"\0asm";
 
+/// Where a procedure runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Placement {
+    /// On the engine's thread at first, and in the background if that takes long.
+    #[default]
+    Automatic,
+    /// On the engine's thread only; what takes long fails.
+    Inline,
+    /// In the background from the start.
+    Background,
+}
+
 /// A procedure: an export of type `() -> ()`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Procedure {
@@ -23,6 +35,8 @@ pub struct Procedure {
     pub name: String,
     /// Proved by the call graph: it cannot reach a host function that writes.
     pub read_only: bool,
+    /// Where it wants to run.
+    pub placement: Placement,
     /// Which of the rewritten module's exported functions it is; two names may share one.
     pub(super) entry: u32,
     /// Fuel that its caller pays.
@@ -60,7 +74,8 @@ impl Module {
         let wasm = to_binary(upload)?;
         let survey = Survey::of(&wasm, limits)?;
         let graph = Graph::of(&survey)?;
-        let (procedures, entries) = procedures(&survey, &graph);
+        let (mut procedures, entries) = procedures(&survey, &graph);
+        place(&mut procedures, &survey.placements)?;
         let rewritten = rewrite::rewrite(&survey, &graph, &entries)?;
         compile_with_wasm3(&rewritten)?;
         Ok(Self {
@@ -145,9 +160,31 @@ fn procedures(survey: &Survey<'_>, graph: &Graph) -> (Vec<Procedure>, Vec<u32>) 
         });
         let read_only = !writers[*function as usize] && !start_writes;
         let prepaid_fuel = graph.direct(*function).unwrap_or(0) + start_fuel;
-        procedures.push(Procedure { name: (*name).to_owned(), read_only, entry: entry as u32, prepaid_fuel });
+        procedures.push(Procedure {
+            name: (*name).to_owned(),
+            read_only,
+            placement: Placement::default(),
+            entry: entry as u32,
+            prepaid_fuel,
+        });
     }
     (procedures, entries)
+}
+
+/// Reads where procedures want to run: lines of a name and a word.
+fn place(procedures: &mut [Procedure], text: &str) -> Result<(), GateError> {
+    for line in declarations(text) {
+        let wrong = |reason: &str| GateError::Invalid(format!("placement '{line}': {reason}"));
+        let (name, word) = line.split_once(' ').ok_or_else(|| wrong("expected a name and a word"))?;
+        let procedure = procedures.iter_mut().find(|procedure| procedure.name == name);
+        let procedure = procedure.ok_or_else(|| wrong("no such procedure"))?;
+        procedure.placement = match word.trim() {
+            "inline" => Placement::Inline,
+            "background" => Placement::Background,
+            _ => return Err(wrong("expected inline or background")),
+        };
+    }
+    Ok(())
 }
 
 fn declarations(text: &str) -> Vec<String> {

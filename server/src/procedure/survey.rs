@@ -3,12 +3,12 @@
 //! Owns what a module may be made of. Knows nothing of how it is rewritten or run.
 
 use wasmparser::{
-    BinaryReaderError, ConstExpr, DataKind, DataSectionReader, ElementItems, ElementKind,
-    ElementSectionReader, Encoding, ExternalKind, FuncType, FunctionBody, GlobalSectionReader, MemoryType,
-    Operator, Parser, Payload, TableType, TypeRef, TypeSectionReader, Validator, WasmFeatures,
+    BinaryReaderError, ConstExpr, CustomSectionReader, DataKind, DataSectionReader, ElementItems,
+    ElementKind, ElementSectionReader, Encoding, ExternalKind, FuncType, FunctionBody, GlobalSectionReader,
+    MemoryType, Operator, Parser, Payload, TableType, TypeRef, TypeSectionReader, Validator, WasmFeatures,
 };
 
-use super::abi::{HostFunction, IMPORT_MODULE, TRIGGER_SECTION};
+use super::abi::{HostFunction, IMPORT_MODULE, PLACEMENT_SECTION, TRIGGER_SECTION};
 use super::error::GateError;
 use super::limits::{self, Limits, PAGE_BYTES, fixed};
 
@@ -44,6 +44,8 @@ pub(super) struct Survey<'a> {
     pub(super) image: Vec<(u32, &'a [u8])>,
     /// The text of the trigger declarations.
     pub(super) triggers: String,
+    /// The text that says where procedures run.
+    pub(super) placements: String,
 }
 
 impl<'a> Survey<'a> {
@@ -124,14 +126,11 @@ impl<'a> Survey<'a> {
                 check_body(&body, self.parameter_count(), limits)?;
                 self.bodies.push(body);
             }
-            Payload::CustomSection(section) if section.name() == TRIGGER_SECTION => {
-                let text = std::str::from_utf8(section.data())
-                    .map_err(|_| GateError::Invalid(format!("section '{TRIGGER_SECTION}' is not UTF-8")))?;
-                self.triggers.push_str(text);
-                self.triggers.push('\n');
-                let found = self.triggers.len() as u64;
-                check("bytes of trigger declarations", found, fixed::MAX_TRIGGER_BYTES as u64, None)?;
-            }
+            Payload::CustomSection(section) => match section.name() {
+                TRIGGER_SECTION => add_declarations(&mut self.triggers, &section)?,
+                PLACEMENT_SECTION => add_declarations(&mut self.placements, &section)?,
+                _ => {}
+            },
             _ => {}
         }
         Ok(())
@@ -237,6 +236,18 @@ impl<'a> Survey<'a> {
         }
         Ok(())
     }
+}
+
+/// Adds the text of a custom section that declares something.
+fn add_declarations(text: &mut String, section: &CustomSectionReader<'_>) -> Result<(), GateError> {
+    let found = (text.len() + section.data().len()) as u64;
+    check("bytes of declarations", found, fixed::MAX_DECLARATION_BYTES as u64, None)?;
+    let name = section.name();
+    let declared = std::str::from_utf8(section.data())
+        .map_err(|_| GateError::Invalid(format!("section '{name}' is not UTF-8")))?;
+    text.push_str(declared);
+    text.push('\n');
+    Ok(())
 }
 
 /// Holds one function against the limits on locals, nesting and `br_table`.

@@ -47,6 +47,12 @@ impl Load {
         }
     }
 
+    /// Why something could not be read.
+    #[must_use]
+    pub fn failure(&self) -> Option<String> {
+        self.failure.borrow().as_ref().map(|(_, reason)| reason.clone())
+    }
+
     /// Why one of these could not be read.
     #[must_use]
     pub fn failure_of(&self, needs: &[Need]) -> Option<String> {

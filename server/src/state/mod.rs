@@ -11,6 +11,7 @@ mod load;
 mod mailbox;
 mod pause;
 mod pubsub;
+mod running;
 mod session;
 mod slowlog;
 mod statistics;
@@ -24,6 +25,7 @@ pub use load::Load;
 pub use mailbox::{Closing, Mailbox};
 pub use pause::{Pause, Paused};
 pub use pubsub::{Kind as SubscriptionKind, Message, PubSub};
+pub use running::RunningCall;
 pub use session::{Queued, ReplyMode, Retry, Session, Transaction};
 pub use slowlog::{SlowLog, SlowLogEntry};
 pub use statistics::{CommandStatistics, Statistics};
@@ -93,6 +95,8 @@ pub struct Server {
     pub monitors: BTreeMap<ClientId, Rc<Mailbox>>,
     /// What has to wait, if anything.
     pub pause: Option<Pause>,
+    /// Calls of procedures in the background, by their number.
+    pub running: BTreeMap<u64, RunningCall>,
     /// Counters for INFO.
     pub statistics: Statistics,
     /// Commands that took long.
@@ -136,6 +140,7 @@ impl Server {
             tracking: Tracking::default(),
             monitors: BTreeMap::new(),
             pause: None,
+            running: BTreeMap::new(),
             statistics: Statistics::default(),
             libraries: Libraries::default(),
             modules: ModuleCache::default(),

@@ -44,6 +44,10 @@ pub struct Statistics {
     pub per_command: Vec<CommandStatistics>,
     /// Procedures called, by clients and triggers.
     pub procedure_calls: u64,
+    /// Calls that ended in the background.
+    pub background_calls: u64,
+    /// Tries of such calls that others came in between of.
+    pub background_conflicts: u64,
     /// Triggers run.
     pub trigger_runs: u64,
     /// Triggers that failed.

@@ -200,6 +200,9 @@ fn wasm(ctx: &Context<'_>, fields: &mut Fields) {
     fields.add("kvasm_functions", server.libraries.function_count());
     fields.add("kvasm_cached_modules", server.modules.list().len());
     fields.add("kvasm_procedure_calls", counted.procedure_calls);
+    fields.add("kvasm_background_running", server.running.len());
+    fields.add("kvasm_background_calls", counted.background_calls);
+    fields.add("kvasm_background_conflicts", counted.background_conflicts);
     fields.add("kvasm_triggers", server.triggers.iter().count());
     fields.add("kvasm_trigger_runs", counted.trigger_runs);
     fields.add("kvasm_trigger_failures", counted.trigger_failures);

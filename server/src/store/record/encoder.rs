@@ -72,6 +72,25 @@ impl Encoder {
         self.open = false;
     }
 
+    /// Bytes of the changes of the transaction that was begun and not ended.
+    #[must_use]
+    pub fn open_bytes(&self) -> usize {
+        if self.open { self.group.len() - self.transaction - TRANSACTION_HEADER } else { 0 }
+    }
+
+    /// The changes of the transaction that was begun and not ended, for [`Self::append`].
+    #[must_use]
+    pub fn into_records(mut self) -> Vec<u8> {
+        let start = self.group.len() - self.open_bytes();
+        self.group.split_off(start)
+    }
+
+    /// Adds the changes of a transaction of another encoder to the one that was begun.
+    pub fn append(&mut self, records: &[u8]) {
+        debug_assert!(self.open, "changes belong to transactions");
+        self.group.extend_from_slice(records);
+    }
+
     /// Discards the transaction that was begun and not ended.
     pub fn abort(&mut self) {
         self.group.truncate(self.transaction);

@@ -1,0 +1,85 @@
+//! What workers tell the engine. Where the engine cannot go on at once, a task waits and comes again.
+
+use std::rc::Rc;
+
+use super::job::Next;
+use super::persistence::Wait;
+use super::workers::{Finished, FromWorker, JobId, Question};
+use super::{EndOnPanic, Shared};
+
+/// Takes in what a worker tells.
+pub(super) fn on_worker(engine: &Shared, message: FromWorker) {
+    match message {
+        FromWorker::Asks { worker, job, question } => {
+            let asked = engine.borrow_mut().answer_worker(worker, job, &question);
+            if let Err(load) = asked {
+                let engine = Rc::clone(engine);
+                tokio::task::spawn_local(answer_later(engine, worker, job, question, Wait::Loaded(load)));
+            }
+        }
+        FromWorker::Finished { worker, job, finished } => {
+            settle(engine, job, finished);
+            engine.borrow_mut().release_worker(worker);
+        }
+    }
+}
+
+async fn answer_later(engine: Shared, worker: usize, job: JobId, question: Question, mut wait: Wait) {
+    let _guard = EndOnPanic(Rc::clone(&engine));
+    loop {
+        over(&engine, &wait).await;
+        if let Some(reason) = failure(&wait) {
+            return engine.borrow_mut().refuse_worker(worker, &reason);
+        }
+        let answered = engine.borrow_mut().answer_worker(worker, job, &question);
+        match answered {
+            Ok(()) => return,
+            Err(load) => wait = Wait::Loaded(load),
+        }
+    }
+}
+
+fn settle(engine: &Shared, job: JobId, finished: Box<Finished>) {
+    let next = engine.borrow_mut().settle(job, finished);
+    if !matches!(next, Next::Done) {
+        tokio::task::spawn_local(settle_later(Rc::clone(engine), job, next));
+    }
+}
+
+async fn settle_later(engine: Shared, job: JobId, mut next: Next) {
+    let _guard = EndOnPanic(Rc::clone(&engine));
+    loop {
+        match next {
+            Next::Done => return,
+            Next::Again(pause) => {
+                tokio::time::sleep(pause).await;
+                return engine.borrow_mut().requeue_job(job);
+            }
+            Next::Wait(wait, mut finished) => {
+                over(&engine, &wait).await;
+                if let Some(reason) = failure(&wait) {
+                    finished.fail(super::dispatch::unreadable(&reason));
+                }
+                next = engine.borrow_mut().settle(job, finished);
+            }
+        }
+    }
+}
+
+/// Waits until a wait is over.
+pub async fn over(engine: &Shared, wait: &Wait) {
+    let signals = engine.borrow().signals();
+    let signal = match wait {
+        Wait::Loaded(load) => return load.over().await,
+        Wait::Writable => &signals.writable,
+        Wait::Unpaused => &signals.unpaused,
+        Wait::Released => &signals.released,
+    };
+    while !engine.borrow().is_over(wait) {
+        signal.notified().await;
+    }
+}
+
+fn failure(wait: &Wait) -> Option<String> {
+    if let Wait::Loaded(load) = wait { load.failure() } else { None }
+}

@@ -1,0 +1,302 @@
+//! What a procedure reaches on a worker: the same core as on the engine's thread, around a detached keyspace.
+//!
+//! Where the core says that something is not in memory, it is fetched from the engine and the host function goes on.
+//! Only when a command has changed something already does the procedure run again from the start.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::UnboundedSender;
+
+use super::super::core::{Core, Running};
+use super::super::limits::MAX_BACKGROUND_READS;
+use super::super::monitor::Shown;
+use super::super::persistence::Arrival;
+use super::task::{Answer, Failed, FromWorker, JobId, Question, Task, ToWorker};
+use crate::command::{self, Command, Error};
+use crate::keyspace::{Key, Keyspace, Need, Outside, Reads};
+use crate::options::Options;
+use crate::procedure::{Host, LogLevel};
+use crate::protocol::{Reply, Version, decode_request, encode};
+use crate::state::{Mailbox, Server};
+use crate::store::Seed;
+
+/// How often it is looked at how much memory is in use, while a procedure writes.
+const MEMORY_CHECK_PAUSE: Duration = Duration::from_millis(1);
+
+/// The way to the engine.
+pub(super) struct Link {
+    pub worker: usize,
+    pub job: JobId,
+    pub engine: UnboundedSender<Arrival>,
+    pub tasks: Receiver<ToWorker>,
+}
+
+impl Link {
+    /// Asks the engine and waits for the answer.
+    fn ask(&self, question: Question) -> Answer {
+        let (worker, job) = (self.worker, self.job);
+        let asked = self.engine.send(Arrival::Worker(FromWorker::Asks { worker, job, question }));
+        match (asked, self.tasks.recv()) {
+            (Ok(()), Ok(ToWorker::Answer(answer))) => answer,
+            // The engine is about to end.
+            _ => Answer::None(Failed::Lost),
+        }
+    }
+}
+
+/// See the module's description.
+pub(super) struct Remote {
+    pub core: Core,
+    pub link: Link,
+    pub reads: Reads,
+    /// Why the try must end, whatever the procedure says.
+    pub failed: Option<Failed>,
+    /// Those of the core.
+    options: Arc<Options>,
+    memory_checked: Instant,
+}
+
+impl Remote {
+    pub fn new(link: Link) -> Self {
+        let core = Core {
+            keyspace: nothing(),
+            server: Server::new(Options::default(), None),
+            messages: Vec::new(),
+            reads: Vec::new(),
+            shown: Shown::default(),
+            running: Running::new(String::new(), 0, None),
+            used_bytes: 0,
+            measured_us: 0,
+        };
+        Self {
+            core,
+            link,
+            reads: Reads::default(),
+            failed: None,
+            options: Arc::default(),
+            memory_checked: Instant::now(),
+        }
+    }
+
+    /// Starts a try, or starts it again.
+    pub fn begin(&mut self, task: &Task) {
+        let Self { core, .. } = self;
+        core.keyspace = Keyspace::detached(&task.outside, task.time_us);
+        core.keyspace.journal_mut().listen(task.listened.0, task.listened.1);
+        core.keyspace.hold_expiry(task.request.read_only);
+        core.running = Running::new(task.request.name.clone(), task.request.database, None);
+        core.messages.clear();
+        core.shown.clear();
+        if !Arc::ptr_eq(&self.options, &task.options) {
+            core.server.options.clone_from(&task.options);
+            self.options = Arc::clone(&task.options);
+        }
+        core.server.monitors.clear();
+        if task.is_shown {
+            // That there is one has the commands shown.
+            core.server.monitors.insert(0, Rc::new(Mailbox::default()));
+        }
+        self.link.job = task.job;
+        self.failed = None;
+        self.reads = Reads::default();
+        for (database, key, entry) in &task.fetched {
+            self.core.keyspace.receive(*database, key, entry.clone());
+            self.reads.keys.push((*database, key.clone()));
+        }
+    }
+
+    /// Takes the keyspace out, with what the try has read.
+    pub fn end(&mut self, outside: &Outside) -> (Keyspace, Reads) {
+        let keyspace = std::mem::replace(&mut self.core.keyspace, nothing());
+        let mut reads = std::mem::take(&mut self.reads);
+        let counted = keyspace.counted();
+        reads.counts = counted.iter().map(|number| (*number, outside.counts[usize::from(*number)])).collect();
+        (keyspace, reads)
+    }
+
+    /// Fetches what is missing.
+    pub fn fetch(&mut self, need: &Need) -> Result<(), Error> {
+        let Some(remote) = self.core.keyspace.remote_database(need) else {
+            return Err(Error::text("ERR what is missing is nowhere"));
+        };
+        match need {
+            Need::Key { database, key } => self.fetch_keys(*database, remote, vec![key.clone()]),
+            Need::Keys { database, keys } => self.fetch_keys(*database, remote, keys.clone()),
+            Need::Page { database, from, limit } => {
+                let (database, from, limit) = (*database, *from, *limit);
+                match self.link.ask(Question::Page { database: remote, from, limit }) {
+                    Answer::Page(page) => {
+                        self.reads.pages.push((remote, from, page.next));
+                        self.core.keyspace.receive_page(database, from, limit, page);
+                        Ok(())
+                    }
+                    answer => Err(self.fail(answer)),
+                }
+            }
+        }
+    }
+
+    fn fetch_keys(&mut self, database: u8, remote: u8, keys: Vec<Key>) -> Result<(), Error> {
+        if self.reads.keys.len() + keys.len() > MAX_BACKGROUND_READS {
+            return Err(Error::text("WASMLIMIT the procedure reads too many keys"));
+        }
+        let asked = keys.iter().map(|key| (remote, key.clone())).collect();
+        match self.link.ask(Question::Keys(asked)) {
+            Answer::Keys(entries) => {
+                for (key, entry) in keys.into_iter().zip(entries) {
+                    self.core.keyspace.receive(database, &key, entry);
+                    self.reads.keys.push((remote, key));
+                }
+                Ok(())
+            }
+            answer => Err(self.fail(answer)),
+        }
+    }
+
+    /// Notes that the engine has no answer, and ends the procedure.
+    fn fail(&mut self, answer: Answer) -> Error {
+        if let Answer::None(failed) = answer {
+            self.failed = Some(failed);
+        }
+        Error::text("ERR the procedure is to run again")
+    }
+
+    /// Runs a host function of one key, which changes nothing before it knows that key.
+    fn with_key<T>(&mut self, mut run: impl FnMut(&mut Core) -> Result<T, Error>) -> Result<T, Error> {
+        loop {
+            match run(&mut self.core) {
+                Err(Error::NotResident(need)) => self.fetch(&need)?,
+                other => return other,
+            }
+        }
+    }
+
+    /// To be called before something is written.
+    fn check_changes(&mut self) -> Result<(), Error> {
+        let (bytes, _) = self.core.keyspace.changed_so_far();
+        if bytes as u64 > self.options.wasm_max_changes_size {
+            return Err(Error::text("WASMLIMIT the changes are too large (wasm-max-changes-size)"));
+        }
+        if self.memory_checked.elapsed() > MEMORY_CHECK_PAUSE {
+            self.memory_checked = Instant::now();
+            self.core.measured_us = 0;
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, arguments: &[&[u8]], read_only: bool) -> Result<Reply, Error> {
+        let row = find(arguments);
+        if row.is_some_and(|(row, parent)| is_about_server(row, parent)) {
+            let words = arguments.iter().map(|word| word.to_vec()).collect();
+            return match self.link.ask(Question::Server(words)) {
+                Answer::Reply(reply) => Ok(reply),
+                answer => Err(self.fail(answer)),
+            };
+        }
+        if let Some((row, _)) = row {
+            let keys = row.key_places(arguments).map(|place| arguments[place]);
+            let database = self.core.running.session.database;
+            let mut needed: Vec<Key> = Vec::new();
+            for need in self.core.keyspace.needs(database, keys) {
+                match need {
+                    Need::Key { key, .. } if !needed.contains(&key) => needed.push(key),
+                    _ => {}
+                }
+            }
+            if !needed.is_empty() {
+                self.fetch(&Need::Keys { database, keys: needed })?;
+            }
+        }
+        loop {
+            let before = self.core.keyspace.changed_so_far();
+            match self.core.run_for_procedure(arguments, read_only) {
+                Err(Error::NotResident(need)) if self.core.keyspace.changed_so_far() == before => {
+                    self.fetch(&need)?;
+                }
+                other => return other,
+            }
+        }
+    }
+}
+
+impl Host for Remote {
+    type Error = Error;
+
+    fn get(
+        &mut self,
+        key: &[u8],
+        offset: u64,
+        limit: usize,
+        copy: &mut dyn FnMut(&[u8]),
+    ) -> Result<Option<u64>, Error> {
+        self.with_key(|core| core.get(key, offset, limit, copy))
+    }
+
+    fn put(&mut self, key: &[u8], value: &[u8]) -> Result<(), Error> {
+        self.check_changes()?;
+        self.with_key(|core| core.put(key, value))
+    }
+
+    fn delete(&mut self, key: &[u8]) -> Result<bool, Error> {
+        self.with_key(|core| core.delete(key))
+    }
+
+    fn exists(&mut self, key: &[u8]) -> Result<bool, Error> {
+        self.with_key(|core| core.exists(key))
+    }
+
+    fn increment(&mut self, key: &[u8], delta: i64) -> Result<i64, Error> {
+        self.check_changes()?;
+        self.with_key(|core| core.increment(key, delta))
+    }
+
+    fn command(&mut self, request: &[u8], read_only: bool, reply: &mut Vec<u8>) -> Result<(), Error> {
+        self.check_changes()?;
+        let answer = match decode_request(request) {
+            Some(arguments) => self.run(&arguments, read_only),
+            None => Err(Error::text("ERR the request is not a RESP array of bulk strings")),
+        };
+        let answer = match answer {
+            // An error of the link ends the procedure; one of the command is its reply.
+            Err(Error::Reply(text)) if self.failed.is_none() => Reply::Error(text),
+            other => other?,
+        };
+        encode(&answer, Version::Resp3, reply);
+        Ok(())
+    }
+
+    fn log(&mut self, level: LogLevel, message: &[u8]) {
+        self.core.log(level, message);
+    }
+
+    fn validate_resp(&self, value: &[u8]) -> Result<(), Error> {
+        self.core.validate_resp(value)
+    }
+}
+
+/// The row of a command and its container's name.
+fn find(arguments: &[&[u8]]) -> Option<(&'static Command, &'static str)> {
+    let (parent, _) = arguments.first().and_then(|name| command::lookup(name))?;
+    let row = match arguments.get(1) {
+        Some(name) if !parent.subcommands.is_empty() => command::subcommand(parent, name)?.0,
+        _ => parent,
+    };
+    Some((row, parent.name))
+}
+
+/// Whether a command is about the server rather than its data: only the engine knows the answer.
+fn is_about_server(row: &Command, parent: &str) -> bool {
+    match parent {
+        "info" | "lastsave" | "pubsub" | "slowlog" => true,
+        "memory" => row.name != "usage",
+        _ => false,
+    }
+}
+
+/// A keyspace for the time between two tries.
+fn nothing() -> Keyspace {
+    Keyspace::detached(&Outside { snapshot: 0, seed: Seed::new(0), counts: Vec::new() }, 0)
+}
