@@ -203,7 +203,7 @@ fn fail_read(rig: &mut Rig) {
             Arrival::Loaded { token, .. } => {
                 break Arrival::Loaded { token, result: Err(broken_disk().to_string()) };
             }
-            other @ Arrival::Event(_) => rig.engine.borrow_mut().on_arrival(other),
+            other @ (Arrival::Event(_) | Arrival::Worker(_)) => rig.engine.borrow_mut().on_arrival(other),
         }
     };
     rig.engine.borrow_mut().on_arrival(event);
