@@ -116,7 +116,7 @@ fn what_a_call_in_the_background_does_is_one_transaction_for_all_who_look_on() {
     let requests =
         [PAUSE, "SET a 1", PAUSE, "RPUSH list one two", "PUBLISH news hello", "DEL stay", "SET a 2", PAUSE];
     let reply = caller.command(&call(&background(), &requests)).to_string();
-    assert_eq!(reply, "[+OK, :2, :0, :1, +OK]");
+    assert_eq!(reply, "[+OK, :2, :1, :1, +OK]");
     assert_eq!(waiting.read().to_string(), "[\"list\", \"one\"]");
     watcher.run("MULTI");
     assert_eq!(watcher.run("EXEC").to_string(), "*-1");

@@ -12,8 +12,9 @@ const MAX_REQUEST_BYTES: usize = 60_000;
 /// The databases that commands select.
 const DATABASES: [&str; 3] = ["0", "1", "15"];
 
-/// A procedure that runs each of its arguments as a request, and ends with `end`.
-fn runner(end: &str) -> String {
+/// A procedure that runs each of its arguments as a request, and ends with `end`; on the thread of all clients, or in
+/// the background.
+fn runner(placement: &str, end: &str) -> String {
     let body = format!(
         "(local $index i32) (local $length i32)
          (block $done (loop $next
@@ -24,7 +25,8 @@ fn runner(end: &str) -> String {
            (br $next)))
          {end}"
     );
-    procedure("arg_count arg command", &body)
+    let module = procedure("arg_count arg command", &body);
+    module.replacen("(module", &format!("(module (@custom \"kvasm.placement\" \"run {placement}\")"), 1)
 }
 
 fn run(connection: &mut Raw, module: &str, requests: &[Vec<Vec<u8>>]) -> Value {
@@ -87,6 +89,15 @@ fn watch(watcher: &mut Raw, names: &[Vec<u8>]) {
 
 #[test]
 fn a_procedure_that_traps_has_done_nothing_whatever_it_ran() {
+    check("inline");
+}
+
+#[test]
+fn one_in_the_background_that_traps_has_done_nothing_and_one_that_ends_all() {
+    check("background");
+}
+
+fn check(placement: &str) {
     let options = Options::new()
         .with("appendfsync", "always")
         .with("hash-max-listpack-entries", "6")
@@ -96,7 +107,7 @@ fn a_procedure_that_traps_has_done_nothing_whatever_it_ran() {
     if !server.is_kvasm() {
         return;
     }
-    let (trapping, ending) = (runner("(unreachable)"), runner(""));
+    let (trapping, ending) = (runner(placement, "(unreachable)"), runner(placement, ""));
     let steps = rounds("KVASM_STEPS", 400) as usize;
     for seed in (FIRST_SEED..).take(rounds("KVASM_SEEDS", 2) as usize) {
         let (mut connection, mut watcher) = (server.connect(), server.connect());

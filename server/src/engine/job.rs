@@ -20,7 +20,7 @@ use crate::keyspace::{self, EventClasses, Key, Keyspace, Need, Outside};
 use crate::options::Options;
 use crate::procedure::Control;
 use crate::protocol::{ErrorReply, Reply};
-use crate::state::{ClientId, Load, RunningCall, Session, SlowLog};
+use crate::state::{ClientId, Load, Message, RunningCall, Session, SlowLog};
 
 /// All calls in the background.
 pub(super) struct Jobs {
@@ -265,7 +265,8 @@ impl Engine {
             return Ok(Answer::None(Failed::Lost));
         };
         let snapshot = running.outside.snapshot;
-        if core.keyspace.is_lost(snapshot) && !matches!(question, Question::Server(_)) {
+        let is_of_data = matches!(question, Question::Keys(_) | Question::Page { .. });
+        if is_of_data && core.keyspace.is_lost(snapshot) {
             return Ok(Answer::None(Failed::Lost));
         }
         clock.restart();
@@ -275,6 +276,7 @@ impl Engine {
             Question::Page { database, from, limit } => {
                 core.keyspace.page_at(snapshot, *database, *from, *limit).map(Answer::Page)
             }
+            Question::Receivers(channel) => Ok(Answer::Reply(core.server.pubsub.receivers(channel).into())),
             Question::Server(words) => {
                 let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
                 Ok(Answer::Reply(core.tell_of_server(&words)))
@@ -365,7 +367,12 @@ impl Engine {
         let messages = std::mem::take(&mut finished.messages);
         let done = self.undoable(|engine| {
             let core = engine.core();
-            core.messages.extend(messages);
+            let raised = core.keyspace.journal().events().len();
+            core.messages.extend(
+                messages
+                    .into_iter()
+                    .map(|message| Message { after_events: message.after_events + raised, ..message }),
+            );
             core.keyspace.take_in(effects);
             Ok(())
         });

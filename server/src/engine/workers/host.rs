@@ -20,7 +20,7 @@ use crate::keyspace::{Key, Keyspace, Need, Outside, Reads};
 use crate::options::Options;
 use crate::procedure::{Host, LogLevel};
 use crate::protocol::{Reply, Version, decode_request, encode};
-use crate::state::{Mailbox, Server};
+use crate::state::{Mailbox, Message, Server};
 use crate::store::Seed;
 
 /// How often it is looked at how much memory is in use, while a procedure writes.
@@ -187,6 +187,20 @@ impl Remote {
         Ok(())
     }
 
+    /// Keeps a message for the end of the transaction, if it would reach anybody now.
+    fn publish(&mut self, channel: &[u8], payload: &[u8]) -> Result<Reply, Error> {
+        let reply = match self.link.ask(Question::Receivers(channel.to_vec())) {
+            Answer::Reply(reply) => reply,
+            answer => return Err(self.fail(answer)),
+        };
+        if reply != Reply::Integer(0) {
+            let after_events = self.core.keyspace.journal().events().len();
+            let (channel, payload) = (channel.to_vec(), payload.to_vec());
+            self.core.messages.push(Message { channel, payload, after_events });
+        }
+        Ok(reply)
+    }
+
     fn run(&mut self, arguments: &[&[u8]], read_only: bool) -> Result<Reply, Error> {
         let row = find(arguments);
         if row.is_some_and(|(row, parent)| is_about_server(row, parent)) {
@@ -195,6 +209,13 @@ impl Remote {
                 Answer::Reply(reply) => Ok(reply),
                 answer => Err(self.fail(answer)),
             };
+        }
+        if let Some((row, _)) = row
+            && row.name == "publish"
+            && row.accepts(arguments.len())
+            && !read_only
+        {
+            return self.publish(arguments[1], arguments[2]);
         }
         if let Some((row, _)) = row {
             let keys = row.key_places(arguments).map(|place| arguments[place]);

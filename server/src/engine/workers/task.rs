@@ -65,6 +65,8 @@ pub enum Question {
     Keys(Vec<(u8, Key)>),
     /// Which keys there are.
     Page { database: u8, from: Position, limit: usize },
+    /// How many clients a message on this channel would reach.
+    Receivers(Vec<u8>),
     /// What the server answers to a command about itself.
     Server(Vec<Vec<u8>>),
 }
