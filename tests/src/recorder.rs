@@ -50,12 +50,21 @@ pub fn recorder(placement: Option<&str>, only_reads: bool, end: &str) -> String 
 /// The words of an `EVALWASM` of such a module for these requests.
 #[must_use]
 pub fn call(module: &str, requests: &[&str]) -> Vec<Vec<u8>> {
-    let count = requests.iter().filter(|request| **request != PAUSE).count();
+    let requests: Vec<_> = requests.iter().map(|request| line::arguments(request)).collect();
+    call_with(module, &requests)
+}
+
+/// The same, for requests in words.
+#[must_use]
+pub fn call_with(module: &str, requests: &[Vec<Vec<u8>>]) -> Vec<Vec<u8>> {
+    let is_pause = |request: &Vec<Vec<u8>>| request[..] == [PAUSE.as_bytes().to_vec()];
+    let count = requests.iter().filter(|request| !is_pause(request)).count();
     let head = format!("*{count}\r\n");
     let mut words = vec![b"EVALWASM".to_vec(), module.into(), b"0".to_vec(), head.into()];
-    words.extend(requests.iter().map(|request| match *request {
-        PAUSE => PAUSE.into(),
-        request => line::encode(&line::arguments(request)),
-    }));
+    words.extend(requests.iter().map(
+        |request| {
+            if is_pause(request) { PAUSE.into() } else { line::encode(request) }
+        },
+    ));
     words
 }
