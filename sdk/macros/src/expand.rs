@@ -10,10 +10,11 @@ use crate::signature::{Count, Parameter, Signature};
 
 /// The expansion of `#[procedure]`.
 pub fn procedure(attribute: TokenStream, item: TokenStream) -> Result<TokenStream, Failure> {
-    let options = Options::parse(attribute, &["name"])?;
+    let options = Options::parse(attribute, &["name", "runs"])?;
     let function = Signature::parse(item)?;
     let ident = function.name.to_string();
     let name = options.word("name")?.unwrap_or_else(|| plain(&ident));
+    let placement = options.one_of("runs", &["background", "inline"])?;
     let usage = usage(&function.parameters)?;
 
     let mut takes = TokenStream::new();
@@ -38,6 +39,9 @@ pub fn procedure(attribute: TokenStream, item: TokenStream) -> Result<TokenStrea
     output.extend(braced(members, "")?);
     output.extend(export(&name, &format!("::kvasm_sdk::guest::run::<{ident}>()"))?);
     output.extend(mark_used(&ident, "Procedure")?);
+    if let Some(placement) = placement {
+        output.extend(declare("kvasm.placement", &format!("{name} {placement}\n"))?);
+    }
     Ok(output)
 }
 
@@ -78,17 +82,21 @@ pub fn trigger(attribute: TokenStream, item: TokenStream) -> Result<TokenStream,
     ))?);
     output.extend(export(&function_name, &format!("::kvasm_sdk::guest::run_trigger::<{ident}>()"))?);
     output.extend(mark_used(&ident, "Trigger")?);
-    let line = format!("{declaration}\n");
-    output.extend(code(&format!(
+    output.extend(declare("kvasm.triggers", &format!("{declaration}\n"))?);
+    Ok(output)
+}
+
+/// A line in a custom section of the guest's module.
+fn declare(section: &str, line: &str) -> Result<TokenStream, Failure> {
+    code(&format!(
         "#[cfg(target_arch = \"wasm32\")]
          const _: () = {{
              #[used]
-             #[unsafe(link_section = \"kvasm.triggers\")]
+             #[unsafe(link_section = {section:?})]
              static DECLARATION: [u8; {}] = *b{line:?};
          }};",
         line.len()
-    ))?);
-    Ok(output)
+    ))
 }
 
 /// The type of the function's name. Braces keep it out of the namespace of functions.

@@ -54,6 +54,8 @@ impl Failure {
 /// that implements `Parameter`, the result of any that implements `IntoReply`; an `Err` undoes everything.
 ///
 /// `#[procedure(name = "...")]` exports it under another name than its own. `EVALWASM` calls the one named `run`.
+/// `runs = "background"` has it run on a worker thread from the start, `runs = "inline"` never: without either it goes
+/// there when it takes long.
 ///
 /// Beside the function `f` a type `f` comes into being that implements `Procedure`: `db.call::<f>(keys, args)`.
 #[proc_macro_attribute]

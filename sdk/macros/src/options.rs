@@ -58,6 +58,15 @@ impl Options {
         })
     }
 
+    /// The value of an option that is one of these words.
+    pub fn one_of(&self, name: &str, words: &[&'static str]) -> Result<Option<&'static str>, Failure> {
+        let expected = format!("one of: {}", words.join(", "));
+        self.find(name, &expected, |value| match value {
+            Value::Text(text) => words.iter().find(|word| *word == text).copied(),
+            _ => None,
+        })
+    }
+
     /// The value of a numeric option.
     pub fn number(&self, name: &str) -> Result<Option<u32>, Failure> {
         self.find(name, "a number", |value| match value {
