@@ -88,9 +88,7 @@ fn pop(ctx: &mut Context<'_>, key: &[u8], end: End, count: usize) -> Result<Opti
     Ok(ctx.keyspace.update(database, key, end.event(), |set: &mut SortedSetValue, recorder| {
         let (len, count) = (set.len(), count.min(set.len()));
         let ranks = if end == End::Min { 0..count } else { len - count..len };
-        let items = set.items(ranks.clone(), end == End::Max);
-        set.remove_ranks(ranks, recorder);
-        items
+        set.take_ranks(ranks, end == End::Max, recorder)
     })?)
 }
 
