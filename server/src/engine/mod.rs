@@ -171,9 +171,10 @@ impl Engine {
         self.core().server.statistics.sent_bytes += bytes as u64;
     }
 
-    /// Brings the keys of the next requests into the processor's caches.
-    pub fn warm<'a>(&self, session: &Session, keys: impl Iterator<Item = &'a [u8]>) {
-        self.core_ref().keyspace.warm(session.database, keys);
+    /// Brings the keys of the next requests, each with the element that is perhaps looked for there, into the processor's
+    /// caches.
+    pub fn warm<'a>(&self, session: &Session, lookups: impl Iterator<Item = (&'a [u8], &'a [u8])>) {
+        self.core_ref().keyspace.warm(session.database, lookups);
     }
 
     /// What the parser of requests must know.

@@ -204,17 +204,19 @@ impl Connection {
         const LEAST: usize = 2;
         let limits = engine.request_limits(session);
         let mut scout = RequestParser::default();
-        let mut keys: SmallVec<[&[u8]; WARMED_AT_ONCE]> = SmallVec::new();
+        let mut lookups: SmallVec<[(&[u8], &[u8]); WARMED_AT_ONCE]> = SmallVec::new();
         let mut end = start;
-        while keys.len() < WARMED_AT_ONCE {
+        while lookups.len() < WARMED_AT_ONCE {
             let rest = &self.input[end..];
             let Ok(Some((Request::Bulks(ranges), length))) = scout.next(rest, limits) else { break };
-            // Most commands have their first key, or their only one, here; for the others nothing is lost.
-            keys.extend(ranges.get(1).map(|range| &rest[range.clone()]));
+            let argument = |index: usize| ranges.get(index).map(|range| &rest[range.clone()]);
+            // Most commands have their first key, or their only one, here, and its element, if they are about one, behind
+            // it; for the others little is lost.
+            lookups.extend(argument(1).map(|key| (key, argument(2).unwrap_or_default())));
             end += length;
         }
-        if keys.len() >= LEAST {
-            engine.warm(session, keys.into_iter());
+        if lookups.len() >= LEAST {
+            engine.warm(session, lookups.into_iter());
         }
         (end - start).max(1)
     }
