@@ -65,7 +65,9 @@ impl Block {
         let spare = capacity.saturating_sub(len);
         let extent = Extent { entries: entries as u32, spare: spare as u32 };
         let mut bytes = SmallVec::<[u8; 2048]>::with_capacity(len + spare);
-        parts.iter().for_each(|part| bytes.extend_from_slice(part));
+        for part in parts {
+            bytes.extend_from_slice(part);
+        }
         bytes.resize(len + spare, 0);
         Self(ThinArc::from_header_and_slice(extent, &bytes))
     }

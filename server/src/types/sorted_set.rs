@@ -20,9 +20,6 @@ use super::value::Kind;
 use entry::{ITEMS, compare, entries, parse_score};
 use order::Order;
 
-/// So many members that are taken out are copied for the reply; the blocks of more are shared with it.
-const MAX_COPIED: usize = 4;
-
 /// A sorted set; cloning it is O(1).
 #[derive(Clone, Debug)]
 pub enum SortedSetValue {
@@ -176,6 +173,29 @@ impl SortedSetValue {
         true
     }
 
+    /// Removes the member of this rank, and gives it with its score.
+    pub fn take_rank(&mut self, rank: usize, recorder: &mut dyn Recorder) -> Option<(Vec<u8>, f64)> {
+        let (member, score) = match self {
+            Self::Packed(block) => entries(block).nth(rank).map(|entry| (entry.member.to_vec(), entry.score)),
+            Self::Big(big) => big.order.nth(rank).map(|(member, score)| (member.to_vec(), score)),
+        }?;
+        recorder.element(&member);
+        if self.len() == 1 {
+            *self = Self::default();
+            recorder.whole();
+            return Some((member, score));
+        }
+        match self {
+            Self::Packed(block) => remove_packed(block, &member, recorder),
+            Self::Big(big) => {
+                let big = Arc::make_mut(big);
+                big.members.remove(&member, recorder);
+                big.order.remove_ranks(rank..rank + 1);
+            }
+        }
+        Some((member, score))
+    }
+
     /// Removes the members of these ranks, and gives them as [`Self::items`] does.
     pub fn take_ranks(
         &mut self,
@@ -183,11 +203,7 @@ impl SortedSetValue {
         reverse: bool,
         recorder: &mut dyn Recorder,
     ) -> SharedItems {
-        let mut taken = self.items(ranks.clone(), reverse);
-        if ranks.len() <= MAX_COPIED {
-            // Then nobody shares the blocks, so they are changed in place.
-            taken = taken.iter().collect();
-        }
+        let taken = self.items(ranks.clone(), reverse);
         scored(&taken).for_each(|(member, _)| recorder.element(member));
         if taken.len() == ITEMS * self.len() {
             if !taken.is_empty() {

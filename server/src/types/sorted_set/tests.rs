@@ -70,9 +70,12 @@ proptest! {
                 _ => {
                     let start = usize::from(number).min(set.len());
                     let ranks = start..(start + len).min(set.len());
-                    let taken = set.take_ranks(ranks.clone(), len % 2 == 1, &mut copy);
-                    let mut taken: Vec<_> =
-                        scored(&taken).map(|(member, score)| (member.to_vec(), score)).collect();
+                    let mut taken: Vec<_> = if ranks.len() == 1 {
+                        set.take_rank(ranks.start, &mut copy).into_iter().collect()
+                    } else {
+                        let taken = set.take_ranks(ranks.clone(), len % 2 == 1, &mut copy);
+                        scored(&taken).map(|(member, score)| (member.to_vec(), score)).collect()
+                    };
                     if len % 2 == 1 {
                         taken.reverse();
                     }
