@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout_at;
 
 use crate::engine::limits::{KEPT_BUFFER_BYTES, OUTPUT_HIGH_WATER_BYTES, READ_BYTES};
-use crate::engine::{EndOnPanic, Engine, Shared, Signals, Step, Wait};
+use crate::engine::{EndOnPanic, Engine, Head, Shared, Signals, Step, Wait};
 use crate::keyspace::WARMED_AT_ONCE;
 use crate::options::OutputClass;
 use crate::protocol::{ProtocolError, Reply, Request, RequestParser, encode};
@@ -207,19 +207,17 @@ impl Connection {
         const LEAST: usize = 2;
         let limits = engine.request_limits(session);
         let mut scout = RequestParser::default();
-        let mut lookups: SmallVec<[(&[u8], &[u8]); WARMED_AT_ONCE]> = SmallVec::new();
+        let mut requests: SmallVec<[Head<'_>; WARMED_AT_ONCE]> = SmallVec::new();
         let mut end = start;
-        while lookups.len() < WARMED_AT_ONCE {
+        while requests.len() < WARMED_AT_ONCE {
             let rest = &self.input[end..];
             let Ok(Some((Request::Bulks(ranges), length))) = scout.next(rest, limits) else { break };
-            let argument = |index: usize| ranges.get(index).map(|range| &rest[range.clone()]);
-            // Most commands have their first key, or their only one, here, and its element, if they are about one, behind
-            // it; for the others little is lost.
-            lookups.extend(argument(1).map(|key| (key, argument(2).unwrap_or_default())));
+            let argument = |index: usize| ranges.get(index).map_or(&[][..], |range| &rest[range.clone()]);
+            requests.push(std::array::from_fn(argument));
             end += length;
         }
-        if lookups.len() >= LEAST {
-            engine.warm(session, lookups.into_iter());
+        if requests.len() >= LEAST {
+            engine.warm(session, &requests);
         }
         (end - start).max(1)
     }
