@@ -162,8 +162,9 @@ fn spop(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     match args[2..] {
         [] => {
             let pop = |set: &mut SetValue, recorder: &mut dyn crate::types::Recorder| {
-                let member = set.nth(fastrand::usize(..set.len()))?.to_vec();
-                set.remove(&member, recorder);
+                let rank = fastrand::usize(..set.len());
+                let member = set.nth(rank)?.to_vec();
+                set.remove_ranks(&[rank], recorder);
                 Some(member)
             };
             Ok(ctx.keyspace.update(database, args[1], events::SPOP, pop)?.flatten().into())

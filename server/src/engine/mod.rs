@@ -56,6 +56,9 @@ use crate::procedure::Runtime;
 use crate::protocol::RequestLimits;
 use crate::state::{ClientId, Load, Mailbox, Session};
 
+/// The first arguments of a request, empty where it has not so many.
+pub type Head<'a> = [&'a [u8]; 4];
+
 /// The engine, shared by the tasks of the one thread that it runs on.
 pub type Shared = Rc<RefCell<Engine>>;
 
@@ -180,9 +183,18 @@ impl Engine {
         self.core().server.statistics.sent_bytes += bytes as u64;
     }
 
-    /// Brings the keys of the next requests into the processor's caches.
-    pub fn warm<'a>(&self, session: &Session, keys: impl Iterator<Item = &'a [u8]>) {
-        self.core_ref().keyspace.warm(session.database, keys);
+    /// Brings the keys of the next requests, each with the element that is perhaps looked for there, into the processor's
+    /// caches.
+    pub fn warm(&self, session: &Session, requests: &[Head<'_>]) {
+        // Most commands have their first key, or their only one, behind their name, and its element, if they are about one,
+        // behind that; for the others little is lost.
+        let lookups = requests.iter().map(|[name, first, second, third]| {
+            let is_call = name.get(..4).is_some_and(|start| {
+                start.eq_ignore_ascii_case(b"fcal") || start.eq_ignore_ascii_case(b"eval")
+            });
+            if is_call { (*third, &[][..]) } else { (*first, *second) }
+        });
+        self.core_ref().keyspace.warm(session.database, lookups);
     }
 
     /// What the parser of requests must know.

@@ -141,11 +141,11 @@ impl Keyspace {
     }
 
     /// Brings what is known of these keys into the processor's caches, before commands use them one after the other.
-    pub fn warm<'a>(&self, database: u8, keys: impl Iterator<Item = &'a [u8]>) {
+    pub fn warm<'a>(&self, database: u8, lookups: impl Iterator<Item = (&'a [u8], &'a [u8])>) {
         let table = &self.databases[usize::from(database)].table;
-        let positions: SmallVec<[Position; WARMED_AT_ONCE]> =
-            keys.take(WARMED_AT_ONCE).map(|key| self.seed.position(key)).collect();
-        table.warm(&positions);
+        let lookups: SmallVec<[(Position, &[u8]); WARMED_AT_ONCE]> =
+            lookups.take(WARMED_AT_ONCE).map(|(key, element)| (self.seed.position(key), element)).collect();
+        table.warm(&lookups);
     }
 
     /// Where a key is; deletes it when its time has come.

@@ -11,6 +11,7 @@ use smallvec::SmallVec;
 
 use super::{Entry, Key};
 use crate::store::{Position, SLOTS, Seed};
+use crate::types::Value;
 
 /// Look-ups that are warmed at once; more than the processor can have under way is of no use.
 pub const WARMED_AT_ONCE: usize = 32;
@@ -58,27 +59,30 @@ impl Table {
         Some(Place { slot, bucket })
     }
 
-    /// Brings what look-ups of these positions will touch into the processor's caches.
+    /// Brings what look-ups of these positions, and then of an element each, will touch into the processor's caches.
     ///
     /// Each look-up is a chain of loads that miss; here the same link of all chains is loaded in one loop, so that the
     /// processor waits for them together.
-    pub fn warm(&self, positions: &[Position]) {
+    pub fn warm(&self, lookups: &[(Position, &[u8])]) {
         if self.slots.is_empty() {
             return;
         }
-        let mut entries: SmallVec<[&Entry; WARMED_AT_ONCE]> = SmallVec::new();
-        for position in positions {
+        let mut entries: SmallVec<[(&Entry, &[u8]); WARMED_AT_ONCE]> = SmallVec::new();
+        for (position, element) in lookups {
             // Equal tags are enough here: nearly always it is the entry that is looked for.
             entries.extend(
-                self.slots[self.slot(*position)].find(table_hash(*position), |_| true).map(|entry| &**entry),
+                self.slots[self.slot(*position)]
+                    .find(table_hash(*position), |_| true)
+                    .map(|entry| (&**entry, *element)),
             );
         }
-        for entry in &entries {
+        for (entry, _) in &entries {
             black_box(entry.expires_at_ms);
         }
-        for entry in &entries {
+        for (entry, _) in &entries {
             black_box(entry.value.first_byte());
         }
+        Value::warm(entries.into_iter().map(|(entry, element)| (&entry.value, element)));
     }
 
     pub fn get(&self, place: Place) -> Option<&Entry> {

@@ -3,6 +3,9 @@
 //! Blocks are what all collections are made of, what snapshots of them share, what the log splices and what a row on
 //! disk keeps. A block is a sequence of *items*, byte strings that each stand behind their length; how many items make
 //! an *entry* (a set's member is one, a hash's field and value are two) its owner knows. Knows bytes only.
+//!
+//! What the allocator gives beyond the wanted length is kept as spare room, so a block that nobody shares is mostly
+//! changed in place.
 
 use std::fmt;
 use std::ops::Range;
@@ -12,7 +15,7 @@ use triomphe::ThinArc;
 
 use super::allocation_size;
 
-/// The allocation's counter of owners, number of entries and length.
+/// The allocation's counter of owners, number of entries, spare room and length.
 const HEADER_BYTES: usize = 3 * size_of::<u64>();
 
 /// The length that a block of a big collection has at most, in bytes, unless it has only one entry.
@@ -20,6 +23,11 @@ const HEADER_BYTES: usize = 3 * size_of::<u64>();
 /// With its header it fills a size class of the allocator. Longer blocks would cost less memory for each entry and
 /// more time to search, to change, and to copy under a snapshot.
 pub const BLOCK_BYTES: usize = 1024 - HEADER_BYTES;
+
+/// Longer blocks, which have a single entry or few changes, have no spare room.
+const ROOMY_MAX_BYTES: usize = 4 * 1024;
+/// So little memory is kept however short the block becomes.
+const SMALL_BYTES: usize = 64;
 
 /// Longer than the length of any item: seven bits a byte.
 const MAX_LENGTH_BYTES: usize = 10;
@@ -29,13 +37,39 @@ pub type Buffer = SmallVec<[u8; 256]>;
 
 /// See the module's description. Cloning is O(1).
 #[derive(Clone)]
-pub struct Block(ThinArc<u32, u8>);
+pub struct Block(ThinArc<Extent, u8>);
+
+/// How much of the memory of a block is in use.
+#[derive(Clone, Copy)]
+struct Extent {
+    entries: u32,
+    /// Bytes at the end that mean nothing.
+    spare: u32,
+}
 
 impl Block {
     /// A block of ready items, which make so many entries.
     #[must_use]
     pub fn new(entries: usize, items: &[u8]) -> Self {
-        Self(ThinArc::from_header_and_slice(entries as u32, items))
+        Self::with_capacity(entries, items, capacity_for(items.len()))
+    }
+
+    /// A block that has room for so many bytes, of which it is to have most before long.
+    #[must_use]
+    pub fn with_capacity(entries: usize, items: &[u8], capacity: usize) -> Self {
+        Self::joined(entries, [items, &[], &[]], capacity)
+    }
+
+    fn joined(entries: usize, parts: [&[u8]; 3], capacity: usize) -> Self {
+        let len: usize = parts.iter().map(|part| part.len()).sum();
+        let spare = capacity.saturating_sub(len);
+        let extent = Extent { entries: entries as u32, spare: spare as u32 };
+        let mut bytes = SmallVec::<[u8; 2048]>::with_capacity(len + spare);
+        for part in parts {
+            bytes.extend_from_slice(part);
+        }
+        bytes.resize(len + spare, 0);
+        Self(ThinArc::from_header_and_slice(extent, &bytes))
     }
 
     /// A block without entries.
@@ -58,13 +92,14 @@ impl Block {
     /// The number of entries.
     #[must_use]
     pub fn entries(&self) -> usize {
-        self.0.header.header as usize
+        self.0.header.header.entries as usize
     }
 
     /// All items with their lengths.
     #[must_use]
     pub fn bytes(&self) -> &[u8] {
-        &self.0.slice
+        let memory = &self.0.slice;
+        &memory[..memory.len() - self.0.header.header.spare as usize]
     }
 
     /// The items in order.
@@ -73,34 +108,46 @@ impl Block {
         Items { bytes: self.bytes(), at: 0 }
     }
 
+    /// Replaces `removed` bytes at `at`; afterwards there are so many entries. Done in place if nobody shares the block and
+    /// its memory is neither too short nor much too long.
+    pub fn splice(&mut self, at: usize, removed: usize, inserted: &[u8], entries: usize) {
+        let len = self.bytes().len();
+        let new_len = len - removed + inserted.len();
+        let is_done = self.0.with_arc_mut(|arc| {
+            let Some(unique) = triomphe::Arc::get_mut(arc) else { return false };
+            let capacity = unique.slice().len();
+            if new_len > capacity || new_len < capacity / 2 && capacity > SMALL_BYTES {
+                return false;
+            }
+            let bytes = unique.slice_mut();
+            bytes.copy_within(at + removed..len, at + inserted.len());
+            bytes[at..at + inserted.len()].copy_from_slice(inserted);
+            *unique.header_mut() = Extent { entries: entries as u32, spare: (capacity - new_len) as u32 };
+            true
+        });
+        if !is_done {
+            *self = self.spliced(at, removed, inserted, entries);
+        }
+    }
+
     /// A block in which `removed` bytes at `at` are replaced, and which then has so many entries.
     #[must_use]
     pub fn spliced(&self, at: usize, removed: usize, inserted: &[u8], entries: usize) -> Self {
         let bytes = self.bytes();
-        let mut new = SmallVec::<[u8; 2048]>::with_capacity(bytes.len() - removed + inserted.len());
-        new.extend_from_slice(&bytes[..at]);
-        new.extend_from_slice(inserted);
-        new.extend_from_slice(&bytes[at + removed..]);
-        Self::new(entries, &new)
-    }
-
-    /// Writes bytes over others in place, if nobody shares the block; says whether it did.
-    #[must_use]
-    pub fn overwrite(&mut self, at: usize, bytes: &[u8]) -> bool {
-        self.0.with_arc_mut(|arc| match triomphe::Arc::get_mut(arc) {
-            Some(unique) => {
-                unique.slice_mut()[at..at + bytes.len()].copy_from_slice(bytes);
-                true
-            }
-            None => false,
-        })
+        let capacity = capacity_for(bytes.len() - removed + inserted.len());
+        Self::joined(entries, [&bytes[..at], inserted, &bytes[at + removed..]], capacity)
     }
 
     /// Bytes of memory that the block takes.
     #[must_use]
     pub fn memory_usage(&self) -> usize {
-        allocation_size(HEADER_BYTES + self.bytes().len())
+        allocation_size(HEADER_BYTES + self.0.slice.len())
     }
+}
+
+/// The length that the allocator gives anyway to a block of this one.
+fn capacity_for(len: usize) -> usize {
+    if len > ROOMY_MAX_BYTES { len } else { allocation_size(HEADER_BYTES + len) - HEADER_BYTES }
 }
 
 impl PartialEq for Block {
@@ -263,6 +310,7 @@ pub fn item(bytes: &[u8], at: usize) -> Option<Range<usize>> {
     (end <= bytes.len()).then_some(start..end)
 }
 
+#[cold]
 fn long_length(bytes: &[u8], mut at: usize) -> Option<(usize, usize)> {
     let (mut len, mut shift) = (0_usize, 0);
     loop {
@@ -353,14 +401,31 @@ mod tests {
 
     #[test]
     fn a_changed_block_leaves_its_clones_as_they_were() {
-        let mut block = Block::new(2, b"\x01a\x01b");
-        let clone = block.clone();
-        assert!(!block.overwrite(1, b"c"));
+        let (one, other) = (Block::new(2, b"\x01a\x01b"), Block::new(3, b"\x01a\x02xy\x00"));
+        let mut block = one.clone();
         let spliced = block.spliced(2, 2, b"\x02xy\x00", 3);
-        assert_eq!(spliced, Block::new(3, b"\x01a\x02xy\x00"));
-        assert_eq!((block.bytes(), clone.bytes()), (&b"\x01a\x01b"[..], &b"\x01a\x01b"[..]));
-        drop(clone);
-        assert!(block.overwrite(1, b"c"));
-        assert_eq!(block.bytes(), b"\x01c\x01b");
+        assert_eq!((&block, &spliced), (&one, &other));
+        block.splice(2, 2, b"\x02xy\x00", 3);
+        assert_eq!((block.bytes(), one.bytes()), (other.bytes(), &b"\x01a\x01b"[..]));
+    }
+
+    #[test]
+    fn a_block_that_nobody_shares_is_changed_in_place_while_its_memory_fits() {
+        let mut model: Vec<u8> = (0..100).collect();
+        let mut block = Block::with_capacity(100, &model, 500);
+        let memory = block.bytes().as_ptr();
+        for (at, removed, inserted) in [(0, 0, 300), (400, 0, 100), (10, 20, 20), (7, 250, 5), (255, 0, 0)] {
+            let inserted = vec![at as u8; inserted];
+            model.splice(at..at + removed, inserted.iter().copied());
+            block.splice(at, removed, &inserted, model.len());
+            assert_eq!((block.bytes(), block.entries()), (&model[..], model.len()));
+            assert_eq!(block.bytes().as_ptr(), memory);
+        }
+        let shared = block.clone();
+        block.splice(0, 1, b"", 254);
+        assert_eq!((shared.bytes(), block.bytes()), (&model[..], &model[1..]));
+        drop(shared);
+        block.splice(0, 200, b"", 54);
+        assert_eq!((block.bytes(), block.memory_usage()), (&model[201..], 80));
     }
 }

@@ -60,20 +60,17 @@ pub fn splice<S: Shape>(
     splice: Splice<'_>,
     recorder: &mut dyn Recorder,
 ) {
-    let Splice { at, removed, inserted, entries } = splice;
-    let label = tree.get(place).0.clone();
-    let label_bytes = shape.label_bytes(&label);
-    if removed == inserted.len() && entries == 0 && tree.overwrite(place, at, inserted) {
-        return recorder.splice(&label_bytes, at, removed, inserted);
-    }
-    let (_, old) = tree.get(place);
-    let new = old.spliced(at, removed, inserted, old.entries().wrapping_add_signed(entries));
-    let len = new.bytes().len();
-    if new.entries() == 0 {
+    let Splice { at, removed, inserted, entries: more } = splice;
+    let (label, old) = tree.get(place);
+    let label_bytes = shape.label_bytes(label);
+    let len = old.bytes().len() - removed + inserted.len();
+    let entries = old.entries().wrapping_add_signed(more);
+    if entries == 0 {
         recorder.remove(&label_bytes);
         tree.replace(place, 1, smallvec![]);
-    } else if len > BLOCK_BYTES && new.entries() > 1 {
-        let old = old.clone();
+    } else if len > BLOCK_BYTES && entries > 1 {
+        let (label, old) = (label.clone(), old.clone());
+        let new = old.spliced(at, removed, inserted, entries);
         let divided = divide(tree, shape, place, (label, new), at..at + inserted.len());
         for (label, block) in &divided {
             let bytes = shape.label_bytes(label);
@@ -88,7 +85,7 @@ pub fn splice<S: Shape>(
         tree.replace(place, 1, divided);
     } else {
         recorder.splice(&label_bytes, at, removed, inserted);
-        tree.replace(place, 1, smallvec![(label, new)]);
+        tree.change(place, more, |block| block.splice(at, removed, inserted, entries));
         if len < SHORT_BYTES && removed > 0 {
             join(tree, shape, place, recorder);
         }

@@ -4,7 +4,7 @@ use super::block::{BLOCK_BYTES, Block};
 use super::blocks::LabelBytes;
 use super::value::Kind;
 
-/// The longest single block, in bytes, whatever the options allow: it is copied with every change.
+/// The longest single block, in bytes, whatever the options allow: it is searched and moved with every change.
 const PACKED_MAX_BYTES: usize = 32 * BLOCK_BYTES;
 
 /// Up to where a collection is kept in a single block.

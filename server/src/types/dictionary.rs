@@ -9,11 +9,12 @@ use std::hash::Hasher;
 use std::ops::Range;
 
 use siphasher::sip::SipHasher13;
+use smallvec::SmallVec;
 
 use super::block::{Block, Buffer, Items, entry, item};
 use super::blocks::{self, LabelBytes, Labelled, Shape, Splice};
 use super::recorder::Recorder;
-use super::tree::{Place, Tree};
+use super::tree::{Place, Tree, WARMED_AT_ONCE};
 
 /// Bits of the hash that orders the entries: cursors fit where clients keep them as floating point numbers.
 const HASH_BITS: u32 = 48;
@@ -100,17 +101,26 @@ pub fn key_at(block: &Block, at: usize) -> &[u8] {
     item(block.bytes(), at).map_or(&[], |range| &block.bytes()[range])
 }
 
+/// Whether both are the same. Keys of one collection often have the same length and the same start, so their ends are
+/// compared first.
+#[inline]
+fn is_equal(one: &[u8], other: &[u8]) -> bool {
+    let end = |bytes: &[u8]| bytes.last_chunk().map(|end| u64::from_ne_bytes(*end));
+    one.len() == other.len() && end(one) == end(other) && one == other
+}
+
 /// The bytes of the entry of a block whose first item is `key`.
 #[must_use]
 pub fn search(block: &Block, key: &[u8], items_per_entry: usize) -> Option<Range<usize>> {
     let bytes = block.bytes();
     let mut at = 0;
     while let Some(first) = item(bytes, at) {
+        let is_found = is_equal(&bytes[first.clone()], key);
         let mut end = first.end;
         for _ in 1..items_per_entry {
             end = item(bytes, end)?.end;
         }
-        if bytes[first] == *key {
+        if is_found {
             return Some(at..end);
         }
         at = end;
@@ -175,9 +185,16 @@ impl Dictionary {
     #[must_use]
     pub fn get(&self, key: &[u8]) -> Option<Items<'_>> {
         let hash = self.order.hash(key);
-        let place = self.tree.find(|label| *label <= hash)?;
+        let place = self.tree.find_label(&hash)?;
         let (_, block) = self.tree.get(&place);
         search(block, key, self.order.items_per_entry).map(|range| Items::at(block.bytes(), range.start))
+    }
+
+    /// Brings what look-ups of these first items will touch into the processor's caches.
+    pub fn warm<'a>(lookups: impl Iterator<Item = (&'a Self, &'a [u8])>) {
+        let lookups: SmallVec<[(&Tree<u64>, u64); WARMED_AT_ONCE]> =
+            lookups.map(|(dictionary, key)| (&dictionary.tree, dictionary.order.hash(key))).collect();
+        Tree::warm(&lookups);
     }
 
     /// The hash of a first item, which orders the entries.
@@ -188,7 +205,7 @@ impl Dictionary {
 
     /// The items of the entries of this hash.
     pub fn with_hash(&self, hash: u64) -> impl Iterator<Item = Items<'_>> {
-        let place = self.tree.find(|label| *label <= hash);
+        let place = self.tree.find_label(&hash);
         let block = place.map(|place| self.tree.get(&place).1);
         block.into_iter().flat_map(move |block| {
             entries(block, self.order.items_per_entry)
@@ -285,7 +302,7 @@ impl Dictionary {
     /// the cursor for the next call: 0 at the end. Entries that are there all the time between the first call with 0
     /// and the end are visited once.
     pub fn scan<'a>(&'a self, cursor: u64, count: usize, mut visit: impl FnMut(Items<'a>)) -> u64 {
-        let mut place = self.tree.find(|label| *label <= cursor);
+        let mut place = self.tree.find_label(&cursor);
         let mut visited = 0;
         while let Some(at) = place {
             let (label, block) = self.tree.get(&at);
@@ -312,7 +329,7 @@ impl Dictionary {
 
     fn find(&self, key: &[u8]) -> Slot {
         let hash = self.order.hash(key);
-        let place = self.tree.find(|label| *label <= hash);
+        let place = self.tree.find_label(&hash);
         let range = place.as_ref().and_then(|place| {
             let (_, block) = self.tree.get(place);
             search(block, key, self.order.items_per_entry)

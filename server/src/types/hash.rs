@@ -10,6 +10,7 @@ use super::allocation_size;
 use super::block::{Block, SharedItems};
 use super::blocks::LabelBytes;
 use super::collection::{Collection, PackedLimits, StoredBlocks};
+use super::dictionary::Dictionary;
 use super::pairs::Pairs;
 use super::recorder::Recorder;
 use super::value::Kind;
@@ -63,6 +64,11 @@ impl HashValue {
             Form::Plain(fields) => fields,
             Form::Expiring(expiring) => &mut Arc::make_mut(expiring).fields,
         }
+    }
+
+    /// What finds the fields, if they are many.
+    pub(super) fn dictionary(&self) -> Option<&Dictionary> {
+        self.pairs().dictionary()
     }
 
     /// The value of a field.

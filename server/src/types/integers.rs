@@ -108,7 +108,7 @@ impl Integers {
     ) {
         let at = rank * self.width();
         recorder.splice(&[], at, removed, inserted);
-        self.0 = self.0.spliced(at, removed, inserted, len);
+        self.0.splice(at, removed, inserted, len);
     }
 }
 

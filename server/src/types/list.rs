@@ -19,7 +19,7 @@ use super::recorder::Recorder;
 use super::tree::{Place, Tree};
 use super::value::Kind;
 
-/// Up to this length a list is a single block: it is copied with every change, so a longer one would be slower than two.
+/// Up to this length a list is a single block: it is moved with every change, so a longer one would be slower than two.
 const PACKED_MAX_BYTES: usize = 2 * BLOCK_BYTES;
 
 /// Entries that pushing leaves in a block at most. Blocks are searched from their start, so many tiny elements in one
@@ -178,7 +178,7 @@ impl ListValue {
                 let at = if end == End::Left { 0 } else { len };
                 let items = pushed(end, values);
                 recorder.splice(&[], at, 0, &items);
-                *block = block.spliced(at, 0, &items, block.entries() + values.len());
+                block.splice(at, 0, &items, block.entries() + values.len());
                 return;
             }
             // An empty tree has no end to push to.
@@ -236,12 +236,13 @@ impl ListValue {
 
     /// Removes the element at an end and gives it.
     pub fn pop(&mut self, end: End, recorder: &mut dyn Recorder) -> Option<Vec<u8>> {
-        let index = if end == End::Left { 0 } else { self.len().checked_sub(1)? };
+        let last = self.len().checked_sub(1)?;
+        let index = if end == End::Left { 0 } else { last };
+        record_indexes([index], recorder);
         let (block, within) = self.block_at(index)?;
         let bytes = bytes_of(block, within..within + 1);
         let value = Items::at(block.bytes(), bytes.start).next()?.to_vec();
-        record_indexes([index], recorder);
-        if self.len() == 1 {
+        if last == 0 {
             self.clear(recorder);
         } else {
             let splice = Splice { at: bytes.start, removed: bytes.len(), inserted: &[], entries: -1 };
@@ -375,7 +376,7 @@ impl ListValue {
             Self::Packed(block) => {
                 let Splice { at, removed, inserted, entries } = splice;
                 recorder.splice(&[], at, removed, inserted);
-                *block = block.spliced(at, removed, inserted, block.entries().wrapping_add_signed(entries));
+                block.splice(at, removed, inserted, block.entries().wrapping_add_signed(entries));
                 if block.bytes().len() > PACKED_MAX_BYTES {
                     *self = Self::Big(Arc::new(tree_of(block)));
                     recorder.whole();
@@ -437,9 +438,11 @@ fn push_to_tree(tree: &mut Tree<u64>, end: End, mut values: &[&[u8]], recorder: 
             relabel(tree, recorder);
             continue;
         };
-        // A new block, with one element even if that alone is too long.
+        // A new block, with one element even if that alone is too long, and with room for more of them.
         let count = self::fitting(values, BLOCK_BYTES, PUSHED_MAX_ENTRIES).max(1);
-        let new = Block::new(count, &pushed(end, &values[..count]));
+        let items = pushed(end, &values[..count]);
+        let room = BLOCK_BYTES.min(items.len() / count * PUSHED_MAX_ENTRIES);
+        let new = Block::with_capacity(count, &items, room);
         recorder.put(&beyond.to_be_bytes(), new.bytes());
         let (old, new) = ((label, block), (beyond, new));
         tree.replace(&place, 1, if end == End::Left { smallvec![new, old] } else { smallvec![old, new] });

@@ -54,6 +54,15 @@ impl Pairs {
         items.nth(1)
     }
 
+    /// What finds the keys, if they are many.
+    #[must_use]
+    pub fn dictionary(&self) -> Option<&Dictionary> {
+        match self {
+            Self::Packed(_) => None,
+            Self::Big(dictionary) => Some(dictionary),
+        }
+    }
+
     /// Sets the value of a key; says whether that is new. Asks the recorder for the whole value when the form changes.
     pub fn set(
         &mut self,
@@ -71,7 +80,7 @@ impl Pairs {
                 let new = entry(&[key, value]);
                 recorder.splice(&[], at, removed, &new);
                 let is_new = entries > block.entries();
-                *block = block.spliced(at, removed, &new, entries);
+                block.splice(at, removed, &new, entries);
                 return is_new;
             }
             *self = Self::Big(Arc::new(Dictionary::from_block(block, ITEMS)));
@@ -89,7 +98,7 @@ impl Pairs {
             Self::Packed(block) => {
                 let Some(range) = search(block, key, ITEMS) else { return false };
                 recorder.splice(&[], range.start, range.len(), &[]);
-                *block = block.spliced(range.start, range.len(), &[], block.entries() - 1);
+                block.splice(range.start, range.len(), &[], block.entries() - 1);
                 true
             }
             Self::Big(dictionary) => Arc::make_mut(dictionary).remove(key, recorder),

@@ -83,6 +83,14 @@ impl Default for SetValue {
 }
 
 impl SetValue {
+    /// What finds the members, if they are many.
+    pub(super) fn dictionary(&self) -> Option<&Dictionary> {
+        match self {
+            Self::Integers(_) | Self::Packed(_) => None,
+            Self::Big(dictionary) => Some(dictionary),
+        }
+    }
+
     /// Whether there is such a member.
     #[must_use]
     pub fn contains(&self, member: &[u8]) -> bool {
@@ -112,7 +120,7 @@ impl SetValue {
             Self::Packed(block) if limits.packed.allow(block.entries() + 1, member.len()) => {
                 let (end, new) = (block.bytes().len(), entry(&[member]));
                 recorder.splice(&[], end, 0, &new);
-                *block = block.spliced(end, 0, &new, block.entries() + 1);
+                block.splice(end, 0, &new, block.entries() + 1);
                 true
             }
             Self::Packed(_) => self.add_to_larger_form(member, limits, recorder),
@@ -156,12 +164,10 @@ impl SetValue {
             Self::Packed(block) => {
                 let Some(range) = search(block, member, ITEMS) else { return false };
                 recorder.splice(&[], range.start, range.len(), &[]);
-                *block = block.spliced(range.start, range.len(), &[], block.entries() - 1);
+                block.splice(range.start, range.len(), &[], block.entries() - 1);
                 true
             }
-            Self::Big(dictionary) => {
-                dictionary.get(member).is_some() && Arc::make_mut(dictionary).remove(member, recorder)
-            }
+            Self::Big(dictionary) => Arc::make_mut(dictionary).remove(member, recorder),
         };
         if removed {
             recorder.element(member);

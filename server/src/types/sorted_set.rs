@@ -62,6 +62,14 @@ impl SortedSetValue {
         }
     }
 
+    /// What finds the members, if they are many.
+    pub(super) fn dictionary(&self) -> Option<&Dictionary> {
+        match self {
+            Self::Packed(_) => None,
+            Self::Big(big) => Some(&big.members),
+        }
+    }
+
     /// The score of a member.
     #[must_use]
     pub fn score(&self, member: &[u8]) -> Option<f64> {
@@ -165,33 +173,62 @@ impl SortedSetValue {
         true
     }
 
-    /// Removes the members of these ranks.
-    pub fn remove_ranks(&mut self, ranks: Range<usize>, recorder: &mut dyn Recorder) {
-        let removed = self.items(ranks.clone(), false);
-        scored(&removed).for_each(|(member, _)| recorder.element(member));
-        if removed.len() == ITEMS * self.len() {
-            if !removed.is_empty() {
+    /// Removes the member of this rank, and gives it with its score.
+    pub fn take_rank(&mut self, rank: usize, recorder: &mut dyn Recorder) -> Option<(Vec<u8>, f64)> {
+        let (member, score) = match self {
+            Self::Packed(block) => entries(block).nth(rank).map(|entry| (entry.member.to_vec(), entry.score)),
+            Self::Big(big) => big.order.nth(rank).map(|(member, score)| (member.to_vec(), score)),
+        }?;
+        recorder.element(&member);
+        if self.len() == 1 {
+            *self = Self::default();
+            recorder.whole();
+            return Some((member, score));
+        }
+        match self {
+            Self::Packed(block) => remove_packed(block, &member, recorder),
+            Self::Big(big) => {
+                let big = Arc::make_mut(big);
+                big.members.remove(&member, recorder);
+                big.order.remove_ranks(rank..rank + 1);
+            }
+        }
+        Some((member, score))
+    }
+
+    /// Removes the members of these ranks, and gives them as [`Self::items`] does.
+    pub fn take_ranks(
+        &mut self,
+        ranks: Range<usize>,
+        reverse: bool,
+        recorder: &mut dyn Recorder,
+    ) -> SharedItems {
+        let taken = self.items(ranks.clone(), reverse);
+        scored(&taken).for_each(|(member, _)| recorder.element(member));
+        if taken.len() == ITEMS * self.len() {
+            if !taken.is_empty() {
                 recorder.whole();
             }
             *self = Self::default();
-            return;
+            return taken;
         }
         match self {
-            Self::Packed(block) if !removed.is_empty() => {
+            Self::Packed(block) if !taken.is_empty() => {
                 let entries = block.entries() - ranks.len();
                 let range = entry::part(block, ranks);
                 recorder.splice(&[], range.start, range.len(), &[]);
-                *block = block.spliced(range.start, range.len(), &[], entries);
+                block.splice(range.start, range.len(), &[], entries);
             }
-            Self::Big(big) if !removed.is_empty() => {
+            Self::Big(big) if !taken.is_empty() => {
                 let big = Arc::make_mut(big);
-                for (member, _) in scored(&removed) {
+                for (member, _) in scored(&taken) {
                     big.members.remove(member, recorder);
                 }
                 big.order.remove_ranks(ranks);
             }
             Self::Packed(_) | Self::Big(_) => {}
         }
+        taken
     }
 
     /// Visits members and scores from a cursor on, as `Dictionary::scan`; a small sorted set is visited at once.
@@ -245,13 +282,13 @@ fn insert_packed(block: &mut Block, member: &[u8], score: f64, recorder: &mut dy
     let at = behind.map_or(block.bytes().len(), |entry| entry.range.start);
     let new = entry::bytes(member, score);
     recorder.splice(&[], at, 0, &new);
-    *block = block.spliced(at, 0, &new, block.entries() + 1);
+    block.splice(at, 0, &new, block.entries() + 1);
 }
 
 fn remove_packed(block: &mut Block, member: &[u8], recorder: &mut dyn Recorder) {
     if let Some(range) = search(block, member, ITEMS) {
         recorder.splice(&[], range.start, range.len(), &[]);
-        *block = block.spliced(range.start, range.len(), &[], block.entries() - 1);
+        block.splice(range.start, range.len(), &[], block.entries() - 1);
     }
 }
 

@@ -4,6 +4,8 @@
 //! below them: so a block is found by label or by rank in O(log n). A clone shares everything; a change copies the
 //! inner nodes on the way to its block, where they are shared. Knows neither what entries are nor who records changes.
 
+use std::hint::black_box;
+
 use smallvec::SmallVec;
 use triomphe::Arc;
 
@@ -16,6 +18,12 @@ const MAX_CHILDREN: usize = 63;
 const MIN_CHILDREN: usize = MAX_CHILDREN / 4;
 /// More levels than 2^64 blocks need, even if every node had only [`MIN_CHILDREN`].
 const MAX_LEVELS: usize = 16;
+/// Labels that are searched together: about as many as the square root of [`MAX_CHILDREN`].
+const LABELS_AT_ONCE: usize = 8;
+/// Look-ups that are warmed at once without an allocation.
+pub const WARMED_AT_ONCE: usize = 32;
+/// What the processor fetches from memory at once.
+const CACHE_LINE_BYTES: usize = 64;
 
 /// See the module's description.
 #[derive(Clone, Debug)]
@@ -24,23 +32,27 @@ pub struct Tree<L> {
     entries: usize,
 }
 
-/// Where a block is, valid until the tree changes: the index of the child on each level from the root.
+/// Where a block is, valid until blocks come or go: the index of the child on each level from the root.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place(SmallVec<[u16; MAX_LEVELS]>);
 
 #[derive(Clone, Debug)]
 struct Node<L> {
+    /// Of each child that of the first block below. They lie side by side, because a search in a big tree waits for each
+    /// line of memory that it looks at.
+    labels: Vec<L>,
     children: Vec<Child<L>>,
 }
 
 #[derive(Clone, Debug)]
 struct Child<L> {
-    /// That of the first block below.
-    label: L,
     /// How many are below.
     entries: usize,
     below: Below<L>,
 }
+
+/// A child with its label.
+type Labelled<L> = (L, Child<L>);
 
 #[derive(Clone, Debug)]
 enum Below<L> {
@@ -51,18 +63,18 @@ enum Below<L> {
 impl<L: Clone> Tree<L> {
     /// A tree of blocks in the order of their labels; none of them is empty.
     pub fn from_blocks(blocks: impl IntoIterator<Item = (L, Block)>) -> Self {
-        let mut children: Vec<Child<L>> = blocks.into_iter().map(Child::of_block).collect();
-        let entries = children.iter().map(|child| child.entries).sum();
+        let mut children: Vec<Labelled<L>> = blocks.into_iter().map(of_block).collect();
+        let entries = children.iter().map(|(_, child)| child.entries).sum();
         while children.len() > MAX_CHILDREN {
             let nodes = children.len().div_ceil(MAX_CHILDREN);
             let size = children.len().div_ceil(nodes);
             let mut rest = children.into_iter().peekable();
             children = Vec::with_capacity(nodes);
             while rest.peek().is_some() {
-                children.push(Child::of_node(rest.by_ref().take(size).collect()));
+                children.push(above(Arc::new(rest.by_ref().take(size).collect())));
             }
         }
-        Self { root: Arc::new(Node { children }), entries }
+        Self { root: Arc::new(children.into_iter().collect()), entries }
     }
 
     /// The number of entries of all blocks.
@@ -80,9 +92,47 @@ impl<L: Clone> Tree<L> {
     /// The last block whose label satisfies `at_or_before`, which holds for a first part of the labels; else the first
     /// one. `None` if there are no blocks.
     pub fn find(&self, at_or_before: impl Fn(&L) -> bool) -> Option<Place> {
-        self.descend(|children| {
-            children.partition_point(|child| at_or_before(&child.label)).saturating_sub(1)
-        })
+        self.descend(|node| node.labels.partition_point(&at_or_before).saturating_sub(1))
+    }
+
+    /// The last block whose label is not behind this one; else the first one. `None` if there are no blocks.
+    ///
+    /// For labels that are quickly compared: where halving would wait for memory with each step, all that is looked at
+    /// here is fetched at the same time.
+    pub fn find_label(&self, label: &L) -> Option<Place>
+    where
+        L: Ord,
+    {
+        self.descend(|node| node.child_at(label))
+    }
+
+    /// Brings what look-ups of these labels will touch into the processor's caches: each is a chain of loads that miss, and
+    /// here the same link of all chains is loaded in one loop, so that the processor waits for them together.
+    pub fn warm(lookups: &[(&Self, L)])
+    where
+        L: Ord,
+    {
+        let mut nodes: SmallVec<[(&Node<L>, &L); WARMED_AT_ONCE]> =
+            lookups.iter().map(|(tree, label)| (&*tree.root, label)).collect();
+        nodes.retain(|(node, _)| !node.children.is_empty());
+        let mut blocks: SmallVec<[&Block; WARMED_AT_ONCE]> = SmallVec::new();
+        while !nodes.is_empty() {
+            let below: SmallVec<[(&Below<L>, &L); WARMED_AT_ONCE]> = nodes
+                .drain(..)
+                .map(|(node, label)| (&node.children[node.child_at(label)].below, label))
+                .collect();
+            for (below, label) in below {
+                match below {
+                    Below::Block(block) => blocks.push(block),
+                    Below::Node(node) => nodes.push((&**node, label)),
+                }
+            }
+        }
+        for block in blocks {
+            for line in block.bytes().chunks(CACHE_LINE_BYTES) {
+                black_box(line[0]);
+            }
+        }
     }
 
     /// The block that has the entry of this rank, and how many entries of the block are before it.
@@ -91,13 +141,10 @@ impl<L: Clone> Tree<L> {
         if rank >= self.entries {
             return None;
         }
-        let mut within = rank;
-        let place = self.descend(|children| {
-            let mut index = 0;
-            while within >= children[index].entries {
-                within -= children[index].entries;
-                index += 1;
-            }
+        let (mut within, mut len) = (rank, self.entries);
+        let place = self.descend(|node| {
+            let (index, before) = node.child_with(within, len);
+            (within, len) = (within - before, node.children[index].entries);
             index
         })?;
         Some((place, within))
@@ -112,14 +159,14 @@ impl<L: Clone> Tree<L> {
     /// The last block.
     #[must_use]
     pub fn last(&self) -> Option<Place> {
-        self.descend(|children| children.len() - 1)
+        self.descend(|node| node.children.len() - 1)
     }
 
-    fn descend(&self, mut choose: impl FnMut(&[Child<L>]) -> usize) -> Option<Place> {
+    fn descend(&self, mut choose: impl FnMut(&Node<L>) -> usize) -> Option<Place> {
         let mut place = SmallVec::new();
-        let mut node = &self.root;
+        let mut node = &*self.root;
         while !node.children.is_empty() {
-            let index = choose(&node.children);
+            let index = choose(node);
             place.push(index as u16);
             match &node.children[index].below {
                 Below::Block(_) => return Some(Place(place)),
@@ -134,9 +181,9 @@ impl<L: Clone> Tree<L> {
     pub fn get(&self, place: &Place) -> (&L, &Block) {
         let mut node = &self.root;
         for index in &place.0 {
-            let child = &node.children[usize::from(*index)];
-            match &child.below {
-                Below::Block(block) => return (&child.label, block),
+            let index = usize::from(*index);
+            match &node.children[index].below {
+                Below::Block(block) => return (&node.labels[index], block),
                 Below::Node(below) => node = below,
             }
         }
@@ -227,33 +274,68 @@ impl<L: Clone> Tree<L> {
         let (more, overflow) = Arc::make_mut(&mut self.root).replace(&place.0, count, with);
         self.entries = self.entries.wrapping_add_signed(more);
         if let Some(second) = overflow {
-            let empty = Arc::new(Node { children: Vec::new() });
-            let first = Child::above(std::mem::replace(&mut self.root, empty));
-            self.root = Arc::new(Node { children: vec![first, second] });
+            let first = above(Arc::clone(&self.root));
+            self.root = Arc::new([first, second].into_iter().collect());
         }
         while let [Child { below: Below::Node(only), .. }] = &self.root.children[..] {
             self.root = Arc::clone(only);
         }
     }
 
-    /// Writes over bytes of a block in place, if nobody shares it nor a node above it; says whether it did.
-    #[must_use]
-    pub fn overwrite(&mut self, place: &Place, at: usize, bytes: &[u8]) -> bool {
+    /// Changes the block at a place, which then has so many more (or less) entries, but some. All places stay valid.
+    pub fn change(&mut self, place: &Place, more: isize, change: impl FnOnce(&mut Block)) {
+        self.entries = self.entries.wrapping_add_signed(more);
         let mut node = &mut self.root;
         for index in &place.0 {
-            let Some(unique) = Arc::get_mut(node) else { return false };
-            match &mut unique.children[usize::from(*index)].below {
-                Below::Block(block) => return block.overwrite(at, bytes),
+            let child = &mut Arc::make_mut(node).children[usize::from(*index)];
+            child.entries = child.entries.wrapping_add_signed(more);
+            match &mut child.below {
+                Below::Block(block) => return change(block),
                 Below::Node(below) => node = below,
             }
         }
-        false
     }
 
     /// Bytes of memory that the tree takes; what it shares with others counts.
     #[must_use]
     pub fn memory_usage(&self) -> usize {
         self.root.memory_usage()
+    }
+}
+
+impl<L> Node<L> {
+    /// The last child whose label is not behind this one; else the first one.
+    fn child_at(&self, label: &L) -> usize
+    where
+        L: Ord,
+    {
+        let at_or_before = |other: &&L| *other <= label;
+        let heads = self.labels.iter().step_by(LABELS_AT_ONCE).filter(at_or_before).count();
+        let start = heads.saturating_sub(1) * LABELS_AT_ONCE;
+        let end = self.labels.len().min(start + LABELS_AT_ONCE);
+        (start + self.labels[start..end].iter().filter(at_or_before).count()).saturating_sub(1)
+    }
+
+    /// The child that has the entry of this rank, and how many entries are before that child; `len` is how many the node
+    /// has. The search begins at the nearer end, where lists grow and shrink.
+    fn child_with(&self, rank: usize, len: usize) -> (usize, usize) {
+        let entries = |index: usize| self.children[index].entries;
+        if rank < len / 2 {
+            let (mut index, mut before) = (0, 0);
+            while rank - before >= entries(index) {
+                before += entries(index);
+                index += 1;
+            }
+            (index, before)
+        } else {
+            let mut index = self.children.len() - 1;
+            let mut before = len - entries(index);
+            while rank < before {
+                index -= 1;
+                before -= entries(index);
+            }
+            (index, before)
+        }
     }
 }
 
@@ -264,7 +346,7 @@ impl<L: Clone> Node<L> {
         path: &[u16],
         count: usize,
         with: SmallVec<[(L, Block); 2]>,
-    ) -> (isize, Option<Child<L>>) {
+    ) -> (isize, Option<Labelled<L>>) {
         let index = usize::from(path[0]);
         let is_resized = with.len() != count;
         let child = &mut self.children[index];
@@ -272,13 +354,14 @@ impl<L: Clone> Node<L> {
             Below::Node(below) => {
                 let (more, second) = Arc::make_mut(below).replace(&path[1..], count, with);
                 // What overflowed is a part of what was counted.
-                let moved = second.as_ref().map_or(0, |second| second.entries);
+                let moved = second.as_ref().map_or(0, |(_, second)| second.entries);
                 child.entries = child.entries.wrapping_add_signed(more) - moved;
-                if let Some(first) = below.children.first() {
-                    child.label = first.label.clone();
+                if let Some(first) = below.labels.first() {
+                    self.labels[index] = first.clone();
                 }
-                if let Some(second) = second {
+                if let Some((label, second)) = second {
                     self.reserve(1);
+                    self.labels.insert(index + 1, label);
                     self.children.insert(index + 1, second);
                 }
                 // As long as no block comes or goes, all places stay valid.
@@ -297,14 +380,10 @@ impl<L: Clone> Node<L> {
         let before = entries(&self.children[index..index + count]);
         let new = with.len();
         self.reserve(new.saturating_sub(count));
-        if (new, count) == (1, 1) {
-            // The most frequent change moves no other child.
-            for block in with {
-                self.children[index] = Child::of_block(block);
-            }
-        } else {
-            self.children.splice(index..index + count, with.into_iter().map(Child::of_block));
-        }
+        let (labels, children): (SmallVec<[L; 2]>, SmallVec<[Child<L>; 2]>) =
+            with.into_iter().map(of_block).unzip();
+        self.labels.splice(index..index + count, labels);
+        self.children.splice(index..index + count, children);
         entries(&self.children[index..index + new]) as isize - before as isize
     }
 
@@ -313,6 +392,7 @@ impl<L: Clone> Node<L> {
         let needed = self.children.len() + more;
         if needed > self.children.capacity() {
             let capacity = (2 * self.children.capacity()).min(MAX_CHILDREN + 1).max(needed);
+            self.labels.reserve_exact(capacity - self.labels.len());
             self.children.reserve_exact(capacity - self.children.len());
         }
     }
@@ -325,6 +405,7 @@ impl<L: Clone> Node<L> {
         };
         let Some(own) = len(&self.children, index) else { return };
         if own == 0 {
+            self.labels.remove(index);
             self.children.remove(index);
             return;
         }
@@ -336,25 +417,32 @@ impl<L: Clone> Node<L> {
         if both.is_none_or(|(first, second)| first + second > MAX_CHILDREN) {
             return;
         }
+        self.labels.remove(left + 1);
         let second = self.children.remove(left + 1);
         let first = &mut self.children[left];
         if let (Below::Node(into), Below::Node(from)) = (&mut first.below, second.below) {
-            Arc::make_mut(into).children.extend(from.children.iter().cloned());
+            let into = Arc::make_mut(into);
+            into.labels.extend_from_slice(&from.labels);
+            into.children.extend_from_slice(&from.children);
             first.entries += second.entries;
         }
     }
 
     /// If there are too many children, moves some to a second node: half of them, or, where they were added at the
     /// end, only the last, so that what grows at its end has full nodes.
-    fn split_off(&mut self, changed_end: usize) -> Option<Child<L>> {
+    fn split_off(&mut self, changed_end: usize) -> Option<Labelled<L>> {
         if self.children.len() <= MAX_CHILDREN {
             return None;
         }
         let at_end = changed_end + 1 >= self.children.len();
         let at = if at_end { MAX_CHILDREN } else { self.children.len() / 2 };
-        let mut second = Vec::with_capacity(MAX_CHILDREN + 1);
-        second.extend(self.children.drain(at..));
-        Some(Child::of_node(second))
+        let mut second = Self {
+            labels: Vec::with_capacity(MAX_CHILDREN + 1),
+            children: Vec::with_capacity(MAX_CHILDREN + 1),
+        };
+        second.labels.extend(self.labels.drain(at..));
+        second.children.extend(self.children.drain(at..));
+        Some(above(Arc::new(second)))
     }
 
     fn memory_usage(&self) -> usize {
@@ -363,27 +451,27 @@ impl<L: Clone> Node<L> {
             Below::Node(node) => node.memory_usage(),
         };
         allocation_size(size_of::<usize>() + size_of::<Self>())
+            + allocation_size(self.labels.capacity() * size_of::<L>())
             + allocation_size(self.children.capacity() * size_of::<Child<L>>())
             + self.children.iter().map(below).sum::<usize>()
     }
 }
 
-impl<L> Child<L> {
-    fn of_block((label, block): (L, Block)) -> Self {
-        Self { label, entries: block.entries(), below: Below::Block(block) }
+impl<L> FromIterator<Labelled<L>> for Node<L> {
+    fn from_iter<I: IntoIterator<Item = Labelled<L>>>(children: I) -> Self {
+        let (labels, children) = children.into_iter().unzip();
+        Self { labels, children }
     }
 }
 
-impl<L: Clone> Child<L> {
-    /// A new node with these children, at least one.
-    fn of_node(children: Vec<Self>) -> Self {
-        Self::above(Arc::new(Node { children }))
-    }
+fn of_block<L>((label, block): (L, Block)) -> Labelled<L> {
+    (label, Child { entries: block.entries(), below: Below::Block(block) })
+}
 
-    fn above(node: Arc<Node<L>>) -> Self {
-        let entries = node.children.iter().map(|child| child.entries).sum();
-        Self { label: node.children[0].label.clone(), entries, below: Below::Node(node) }
-    }
+/// A child that is this node, which has at least one.
+fn above<L: Clone>(node: Arc<Node<L>>) -> Labelled<L> {
+    let entries = node.children.iter().map(|child| child.entries).sum();
+    (node.labels[0].clone(), Child { entries, below: Below::Node(node) })
 }
 
 /// Blocks in order, with their labels.

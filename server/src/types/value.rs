@@ -4,6 +4,7 @@
 use super::block::Block;
 use super::blocks::LabelBytes;
 use super::collection::{Collection, StoredBlocks};
+use super::dictionary::Dictionary;
 use super::{HashValue, ListValue, SetValue, SortedSetValue, StreamValue, StringValue};
 
 /// The content of a key; cloning it is O(1).
@@ -125,6 +126,20 @@ impl Value {
             let _ = value;
             0
         })
+    }
+
+    /// Brings what look-ups of these elements in big values will touch into the processor's caches.
+    pub fn warm<'a>(lookups: impl Iterator<Item = (&'a Self, &'a [u8])>) {
+        Dictionary::warm(lookups.filter_map(|(value, element)| Some((value.dictionary()?, element))));
+    }
+
+    fn dictionary(&self) -> Option<&Dictionary> {
+        match self {
+            Self::String(_) | Self::List(_) | Self::Stream(_) => None,
+            Self::Set(set) => set.dictionary(),
+            Self::SortedSet(set) => set.dictionary(),
+            Self::Hash(hash) => hash.dictionary(),
+        }
     }
 
     /// Bytes of memory that the value takes on the heap.

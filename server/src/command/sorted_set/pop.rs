@@ -88,10 +88,18 @@ fn pop(ctx: &mut Context<'_>, key: &[u8], end: End, count: usize) -> Result<Opti
     Ok(ctx.keyspace.update(database, key, end.event(), |set: &mut SortedSetValue, recorder| {
         let (len, count) = (set.len(), count.min(set.len()));
         let ranks = if end == End::Min { 0..count } else { len - count..len };
-        let items = set.items(ranks.clone(), end == End::Max);
-        set.remove_ranks(ranks, recorder);
-        items
+        set.take_ranks(ranks, end == End::Max, recorder)
     })?)
+}
+
+/// Removes the member at the end of a sorted set, and gives it, as a reply, with its score; `None` if there is no key.
+fn pop_one(ctx: &mut Context<'_>, key: &[u8], end: End) -> Result<Option<[Reply; 2]>> {
+    let database = ctx.session.database;
+    let taken = ctx.keyspace.update(database, key, end.event(), |set: &mut SortedSetValue, recorder| {
+        let rank = if end == End::Min { 0 } else { set.len().saturating_sub(1) };
+        set.take_rank(rank, recorder)
+    })?;
+    Ok(taken.flatten().map(|(member, score)| [Reply::from(member), Reply::Double(score)]))
 }
 
 /// The arguments of ZMPOP, and of BZMPOP behind its timeout.
@@ -145,16 +153,15 @@ fn zpopmax(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
 }
 
 fn pop_one_end(ctx: &mut Context<'_>, args: &[&[u8]], end: End) -> Result {
-    let count = match args[2..] {
-        [] => None,
-        [count] => Some(at_least(0, count, "ERR value is out of range, must be positive")?),
-        _ => return Err(Error::SYNTAX),
-    };
-    let items = pop(ctx, args[1], end, count.unwrap_or(1))?.unwrap_or_default();
-    if count.is_some() {
-        return Ok(Reply::Items(Shape::Scored, items));
+    match args[2..] {
+        [] => Ok(Reply::Array(pop_one(ctx, args[1], end)?.into_iter().flatten().collect())),
+        [count] => {
+            let count = at_least(0, count, "ERR value is out of range, must be positive")?;
+            let items = pop(ctx, args[1], end, count)?.unwrap_or_default();
+            Ok(Reply::Items(Shape::Scored, items))
+        }
+        _ => Err(Error::SYNTAX),
     }
-    Ok(Reply::Array(flat(&items).collect()))
 }
 
 fn zmpop(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
@@ -180,12 +187,7 @@ fn bzpopmax(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result<Outcome> {
 
 fn pop_end_or_wait(ctx: &mut Context<'_>, args: &[&[u8]], end: End) -> Result<Outcome> {
     pop_or_wait(ctx, args, Kind::SortedSet, |ctx, key| {
-        let entry = |items| Reply::Array([Reply::bytes(key)].into_iter().chain(flat(&items)).collect());
-        Ok(pop(ctx, key, end, 1)?.map(entry))
+        let entry = |popped| Reply::Array([Reply::bytes(key)].into_iter().chain(popped).collect());
+        Ok(pop_one(ctx, key, end)?.map(entry))
     })
-}
-
-/// Members and scores, in pairs in neither version of the protocol.
-fn flat(items: &SharedItems) -> impl Iterator<Item = Reply> {
-    scored(items).flat_map(|(member, score)| [Reply::bytes(member), Reply::Double(score)])
 }

@@ -243,8 +243,9 @@ fn remove(ctx: &mut Context<'_>, args: &[&[u8]], by: By, event: EventKind) -> Re
     let database = ctx.session.database;
     let removed = ctx.keyspace.update(database, args[1], event, |set: &mut SortedSetValue, recorder| {
         let ranks = interval.ranks(set, false);
-        set.remove_ranks(ranks.clone(), recorder);
-        ranks.len()
+        let count = ranks.len();
+        let _ = set.take_ranks(ranks, false, recorder);
+        count
     })?;
     Ok(removed.unwrap_or(0).into())
 }

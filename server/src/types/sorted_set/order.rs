@@ -9,7 +9,7 @@ use triomphe::ThinArc;
 
 use super::entry::{self, Entry, ITEMS, compare, entries, part};
 use crate::types::allocation_size;
-use crate::types::block::{BLOCK_BYTES, Block, SharedItems};
+use crate::types::block::{BLOCK_BYTES, Block, Items, SharedItems};
 use crate::types::blocks::{self, LabelBytes, Labelled, Shape, Splice};
 use crate::types::tree::{Place, Tree};
 
@@ -134,6 +134,13 @@ impl Order {
             self.splice(&place, Splice { at: range.start, removed: range.len(), inserted: &[], entries });
             left -= count;
         }
+    }
+
+    /// The member of this rank with its score.
+    pub fn nth(&self, rank: usize) -> Option<(&[u8], f64)> {
+        let (place, within) = self.tree.find_rank(rank)?;
+        let (_, block) = self.tree.get(&place);
+        entry::next(&mut Items::at(block.bytes(), part(block, within..within + 1).start))
     }
 
     /// How many members satisfy `before`, which holds for a first part of them.

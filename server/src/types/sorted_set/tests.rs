@@ -70,7 +70,16 @@ proptest! {
                 _ => {
                     let start = usize::from(number).min(set.len());
                     let ranks = start..(start + len).min(set.len());
-                    set.remove_ranks(ranks.clone(), &mut copy);
+                    let mut taken: Vec<_> = if ranks.len() == 1 {
+                        set.take_rank(ranks.start, &mut copy).into_iter().collect()
+                    } else {
+                        let taken = set.take_ranks(ranks.clone(), len % 2 == 1, &mut copy);
+                        scored(&taken).map(|(member, score)| (member.to_vec(), score)).collect()
+                    };
+                    if len % 2 == 1 {
+                        taken.reverse();
+                    }
+                    prop_assert_eq!(&taken[..], &model.entries()[ranks.clone()]);
                     model.remove_ranks(ranks);
                 }
             }
@@ -138,7 +147,7 @@ fn what_comes_before_the_first_label_is_found() {
         set.update(&member(number), LIMITS, &mut copy, |_| Some(f64::from(number)));
         copy.finish(&set);
     }
-    set.remove_ranks(0..1000, &mut copy);
+    let _ = set.take_ranks(0..1000, false, &mut copy);
     for number in (0..1000).rev() {
         set.update(&member(number), LIMITS, &mut copy, |_| Some(f64::from(number)));
     }

@@ -132,8 +132,8 @@ impl Entries {
             let max_bytes = if limits.bytes == 0 { BLOCK_BYTES } else { limits.bytes.min(BLOCK_BYTES) };
             if end + new.len() <= max_bytes && (limits.entries == 0 || block.entries() < limits.entries) {
                 recorder.splice(&label_bytes(label), end, 0, &new);
-                let block = block.spliced(end, 0, &new, block.entries() + 1);
-                self.tree.replace(&place, 1, smallvec![(label, block)]);
+                let entries = block.entries() + 1;
+                self.tree.change(&place, 1, |block| block.splice(end, 0, &new, entries));
                 return;
             }
         }
@@ -163,8 +163,8 @@ impl Entries {
         } else {
             let range = entry.range;
             recorder.splice(&label_bytes(label), range.start, range.len(), &[]);
-            let block = block.spliced(range.start, range.len(), &[], block.entries() - 1);
-            self.tree.replace(&place, 1, smallvec![(label, block)]);
+            let entries = block.entries() - 1;
+            self.tree.change(&place, -1, |block| block.splice(range.start, range.len(), &[], entries));
         }
         true
     }
@@ -206,8 +206,9 @@ impl Entries {
         }
         let (range, bytes) = without_front(label, block, count);
         recorder.splice(&label_bytes(label), range.start, range.len(), &bytes);
-        let block = block.spliced(range.start, range.len(), &bytes, block.entries() - count);
-        self.tree.replace(place, 1, smallvec![(label, block)]);
+        let entries = block.entries() - count;
+        let change = |block: &mut Block| block.splice(range.start, range.len(), &bytes, entries);
+        self.tree.change(place, -(count as isize), change);
     }
 }
 

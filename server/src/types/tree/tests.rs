@@ -22,6 +22,10 @@ fn check(tree: &Tree<u32>, model: &[(u32, usize)]) {
     for (index, (wanted, entries)) in model.iter().enumerate() {
         let at = place.expect("a place for each block");
         assert_eq!(tree.find(|label| label <= wanted), Some(at.clone()));
+        assert_eq!(tree.find_label(wanted), Some(at.clone()));
+        if let Some(lower) = wanted.checked_sub(1) {
+            assert_eq!(tree.find_label(&lower), tree.previous(&at).or_else(|| tree.first()));
+        }
         assert_eq!(tree.rank(&at), rank);
         assert_eq!(tree.find_rank(rank), Some((at.clone(), 0)));
         assert_eq!(tree.find_rank(rank + entries - 1), Some((at.clone(), entries - 1)));
