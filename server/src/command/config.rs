@@ -46,13 +46,7 @@ const CONFIG: &[Command] = &[
         "Writes the present options into the configuration file.",
         "",
     ),
-    Command::new("help", 2, help).flags(&[Flags::LOADING, Flags::STALE]).docs(
-        Group::Server,
-        "5.0.0",
-        "O(1)",
-        "Returns what the subcommands do.",
-        "",
-    ),
+    help(Group::Server, "5.0.0"),
 ];
 
 fn get(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {

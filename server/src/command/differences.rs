@@ -4,7 +4,8 @@
 pub(super) const GENERAL: &[&str] = &[
     "Replies, errors and events are compared with those of redis-server 7.0. Where Redis 7.2 changed them, kvasm is as \
      7.2: scores are printed in the fewest digits that read back as the same number, and small lists and sets have the \
-     encoding `listpack`. `INFO` and `HELLO` tell the version 7.2.0.",
+     encoding `listpack`. `INFO` and `HELLO` tell the version 7.4.0, because some libraries ask for it before they use \
+     what is here.",
     "Fields of hashes may end, as in Redis 8: `HEXPIRE` and its relatives, `HGETEX`, `HSETEX`, `HGETDEL`.",
     "Cursors of `SCAN`, `HSCAN`, `SSCAN` and `ZSCAN` are places in an order of the server's own. Those of `SCAN` are \
      valid across a restart.",

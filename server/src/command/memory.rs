@@ -23,13 +23,7 @@ const MEMORY: &[Command] = &[
         "Tells people what is unusual in the use of memory.",
         "",
     ),
-    Command::new("help", 2, help).flags(&[Flags::LOADING, Flags::STALE]).docs(
-        Group::Server,
-        "4.0.0",
-        "O(1)",
-        "Returns what the subcommands do.",
-        "",
-    ),
+    help(Group::Server, "4.0.0"),
     Command::new("malloc-stats", 2, malloc_stats).docs(
         Group::Server,
         "4.0.0",
