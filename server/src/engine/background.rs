@@ -94,11 +94,11 @@ async fn run_pauses(engine: &Shared) {
 }
 
 async fn run_housekeeping(engine: &Rc<std::cell::RefCell<Engine>>) {
-    let (mut rate, mut load) = (Rate::default(), Load::default());
+    let (mut rates, mut load) = (Rates::default(), Load::default());
     loop {
         tokio::time::sleep(HOUSEKEEPING_PAUSE).await;
         let mut engine = engine.borrow_mut();
-        engine.look_after_clients(&mut rate);
+        engine.look_after_clients(&mut rates);
         engine.persistence.set_busy(load.measure_percent() > BUSY_PERCENT);
     }
 }
@@ -125,7 +125,14 @@ impl Load {
     }
 }
 
-/// Commands per second, over the last second and a half or so.
+#[derive(Default)]
+struct Rates {
+    commands: Rate,
+    received_bytes: Rate,
+    sent_bytes: Rate,
+}
+
+/// How much a counter rises per second, over the last second and a half or so.
 #[derive(Default)]
 struct Rate {
     samples: std::collections::VecDeque<(Instant, u64)>,
@@ -134,15 +141,15 @@ struct Rate {
 impl Rate {
     const SAMPLES: usize = 16;
 
-    fn add(&mut self, commands: u64) -> u64 {
+    fn add(&mut self, counter: u64) -> u64 {
         let now = Instant::now();
-        self.samples.push_back((now, commands));
+        self.samples.push_back((now, counter));
         if self.samples.len() > Self::SAMPLES {
             self.samples.pop_front();
         }
-        let (then, before) = self.samples.front().copied().unwrap_or((now, commands));
+        let (then, before) = self.samples.front().copied().unwrap_or((now, counter));
         let elapsed_ms = now.duration_since(then).as_millis() as u64;
-        commands.saturating_sub(before) * 1000 / elapsed_ms.max(1)
+        counter.saturating_sub(before) * 1000 / elapsed_ms.max(1)
     }
 }
 
@@ -155,6 +162,7 @@ impl Engine {
         self.clock.restart();
         let more = self.expire_some();
         let took = self.clock.now.elapsed();
+        self.core().server.statistics.expiry_us += took.as_micros() as u64;
         self.note_latency("expire-cycle", took);
         more
     }
@@ -219,7 +227,7 @@ impl Engine {
         }
     }
 
-    fn look_after_clients(&mut self, rate: &mut Rate) {
+    fn look_after_clients(&mut self, rates: &mut Rates) {
         self.clock.restart();
         let now_s = self.clock.unix_us() / 1_000_000;
         if !self.core().server.tracking.is_idle() {
@@ -228,7 +236,10 @@ impl Engine {
         let server = &mut self.core().server;
         let used = crate::memory::used_bytes();
         server.statistics.peak_memory_bytes = server.statistics.peak_memory_bytes.max(used);
-        server.statistics.instantaneous_ops = rate.add(server.statistics.commands);
+        let counted = &mut server.statistics;
+        counted.instantaneous_ops = rates.commands.add(counted.commands);
+        counted.instantaneous_received_bytes = rates.received_bytes.add(counted.received_bytes);
+        counted.instantaneous_sent_bytes = rates.sent_bytes.add(counted.sent_bytes);
         let timeout_s = u64::from(server.options.timeout_s);
         let limit = server.options.client_output_buffer_limit[OutputClass::PubSub];
         for (_, handle) in server.clients.iter() {

@@ -160,6 +160,7 @@ impl Engine {
     pub fn end_batch(&mut self, session: Box<Session>, received: usize) {
         let server = &mut self.core().server;
         server.statistics.received_bytes += received as u64;
+        server.statistics.reads += u64::from(received > 0);
         if let Some(handle) = server.clients.get_mut(session.id) {
             handle.session = Some(session);
         }
@@ -168,7 +169,19 @@ impl Engine {
 
     /// Counts bytes sent to clients.
     pub fn count_sent(&mut self, bytes: usize) {
-        self.core().server.statistics.sent_bytes += bytes as u64;
+        let statistics = &mut self.core().server.statistics;
+        statistics.sent_bytes += bytes as u64;
+        statistics.writes += 1;
+    }
+
+    /// Counts a client that is disconnected because its requests are too large.
+    pub fn count_too_much_input(&mut self) {
+        self.core().server.statistics.query_limit_disconnections += 1;
+    }
+
+    /// Counts a client that is disconnected because its replies are too large.
+    pub fn count_too_much_output(&mut self) {
+        self.core().server.statistics.output_limit_disconnections += 1;
     }
 
     /// Brings the keys of the next requests into the processor's caches.

@@ -135,10 +135,6 @@ pub struct Session {
     pub last_command: &'static str,
     /// Bytes of requests that are not complete yet.
     pub query_buffer_bytes: usize,
-    /// Bytes received since it connected.
-    pub received_bytes: u64,
-    /// Bytes sent since it connected.
-    pub sent_bytes: u64,
 }
 
 impl Session {
@@ -176,8 +172,6 @@ impl Session {
             active_s: now_s,
             last_command: "NULL",
             query_buffer_bytes: 0,
-            received_bytes: 0,
-            sent_bytes: 0,
         }
     }
 
