@@ -68,13 +68,18 @@ async fn run_log_timer(engine: &Shared) {
 }
 
 async fn run_expiry(engine: &Shared) {
+    let signals = engine.borrow().signals();
     loop {
         let more = engine.borrow_mut().expire_due();
         if more {
             tokio::task::yield_now().await;
         } else {
             let hz = engine.borrow().options().hz;
-            tokio::time::sleep(Duration::from_millis(u64::from(1000 / hz.max(1)))).await;
+            let pause = Duration::from_millis(u64::from(1000 / hz.max(1)));
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = signals.expiry.notified() => {}
+            }
         }
     }
 }
