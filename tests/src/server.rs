@@ -36,7 +36,8 @@ pub enum Program {
 pub struct Options {
     named: Vec<(String, String)>,
     directory: Option<Arc<TempDir>>,
-    file_size_limit_kib: Option<u64>,
+    /// What bash does before it becomes the server.
+    limits: Option<String>,
 }
 
 impl Options {
@@ -63,7 +64,15 @@ impl Options {
     /// Lets no file of the server grow beyond this size: what a full disk is to it.
     #[must_use]
     pub fn with_file_size_limit_kib(mut self, limit: u64) -> Options {
-        self.file_size_limit_kib = Some(limit);
+        // With the signal ignored, a write beyond the limit fails like one to a full disk.
+        self.limits = Some(format!("trap '' XFSZ; ulimit -f {limit}"));
+        self
+    }
+
+    /// Starts with leave to open so many files only, which the server may raise.
+    #[must_use]
+    pub fn with_few_files(mut self, limit: u64) -> Options {
+        self.limits = Some(format!("ulimit -S -n {limit}"));
         self
     }
 
@@ -341,12 +350,11 @@ fn spawn(
     let data_directory = directory.path().join("data");
     let open = |name: &str| File::options().create(true).append(true).open(directory.path().join(name));
     let log = open(log).expect("open the log");
-    let mut command = match options.file_size_limit_kib {
+    let mut command = match &options.limits {
         None => Command::new(binary),
-        Some(limit) => {
-            // With the signal ignored, a write beyond the limit fails like one to a full disk.
+        Some(limits) => {
             let mut shell = Command::new("bash");
-            shell.arg("-c").arg(format!("trap '' XFSZ; ulimit -f {limit}; exec \"$0\" \"$@\"")).arg(binary);
+            shell.arg("-c").arg(format!("{limits}; exec \"$0\" \"$@\"")).arg(binary);
             shell
         }
     };

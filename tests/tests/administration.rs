@@ -99,7 +99,7 @@ fn who_exceeds_a_limit_is_counted() {
     for (request, field) in [
         (&b"GET large\r\n"[..], "client_output_buffer_limit_disconnections:1"),
         (
-            &[b"*1\r\n$3000000\r\n".as_slice(), &[b'x'; 2 << 20]].concat(),
+            &[b"*1\r\n$3000000\r\n".as_slice(), &vec![b'x'; 2 << 20]].concat(),
             "client_query_buffer_limit_disconnections:1",
         ),
     ] {

@@ -67,6 +67,17 @@ fn connections_are_at_most_maxclients() {
 }
 
 #[test]
+fn maxclients_does_not_depend_on_how_many_files_a_process_has_at_first() {
+    check(&Options::new().with("maxclients", "200").with_few_files(60), |server| {
+        let mut connections: Vec<Raw> = (0..150).map(|_| server.connect()).collect();
+        for connection in &mut connections {
+            assert_eq!(connection.run("PING").to_string(), "+PONG");
+        }
+        assert_eq!(connections[0].run("CONFIG GET maxclients").elements()[1].text(), "200");
+    });
+}
+
+#[test]
 fn a_subscriber_that_does_not_read_is_cut_off() {
     check(&Options::new().with("client-output-buffer-limit", "pubsub 1mb 0 0"), |server| {
         let mut subscriber = server.connect();

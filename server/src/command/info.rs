@@ -44,7 +44,9 @@ impl Fields {
     }
 
     fn add_all(&mut self, fields: &[(&str, &str)]) {
-        fields.iter().for_each(|(name, value)| self.add(name, value));
+        for (name, value) in fields {
+            self.add(name, value);
+        }
     }
 
     /// A number of bytes, and beside it, with `_human`, the same for people.

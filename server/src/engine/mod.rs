@@ -215,6 +215,19 @@ impl Engine {
         self.core().server.port = port;
     }
 
+    /// Tells how many clients the system has room for: there will be no more, whatever `maxclients` says.
+    pub fn limit_clients(&mut self, possible: u32) {
+        let server = &mut self.core().server;
+        server.clients_possible = possible;
+        if server.options.maxclients > possible {
+            tracing::warn!(
+                "maxclients is {possible} instead of {}: the system lets this process open no more files",
+                server.options.maxclients
+            );
+            server.options.maxclients = possible;
+        }
+    }
+
     /// How many keys there are in all databases.
     #[must_use]
     pub fn key_count(&self) -> usize {
