@@ -114,6 +114,26 @@ fn a_client_that_does_not_read_cannot_fill_the_memory() {
 }
 
 #[test]
+fn the_replies_of_one_transaction_are_limited_too() {
+    const READS: usize = 600;
+    let limit = Options::new().with("client-output-buffer-limit", "normal 2mb 0 0");
+    check(&limit, |server| {
+        let mut connection = server.connect();
+        connection.command(&["SET", "large", &"x".repeat(MEBIBYTE)]);
+        connection.command(&["RPUSH", "list", &"x".repeat(MEBIBYTE / 2), &"y".repeat(MEBIBYTE / 2)]);
+        let before = server.peak_resident_bytes();
+        connection.run("MULTI");
+        for number in 0..READS {
+            let read = ["GET large", "LRANGE list 0 -1"][number % 2];
+            assert_eq!(connection.run(read).to_string(), "+QUEUED");
+        }
+        assert_eq!(until_closed(&mut connection, b"EXEC\r\n"), "");
+        let grown = server.peak_resident_bytes() - before;
+        assert!(grown < (READS * MEBIBYTE / 4) as u64, "{grown} bytes for replies that nobody may have");
+    });
+}
+
+#[test]
 fn an_idle_client_is_closed_after_timeout() {
     check(&Options::new().with("timeout", "1"), |server| {
         let mut idle = server.connect();
