@@ -73,7 +73,11 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
          number fits; Redis does not.",
     ),
     ("XINFO STREAM", "`radix-tree-keys` and `radix-tree-nodes` tell of blocks."),
-    ("XREAD", "Announces a missing key once; Redis looks it up twice and announces it twice."),
+    (
+        "XREAD",
+        "Announces a missing key once; Redis looks it up twice and announces it twice. The id `+` means the last entry, as \
+         in Redis since 7.4.",
+    ),
 ];
 
 #[cfg(test)]

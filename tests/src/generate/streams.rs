@@ -119,7 +119,11 @@ pub fn id(random: &mut Rng, steps: u64, word: &str) -> String {
     let past = now.saturating_sub(random.u64(..6));
     let seq = random.u32(..4);
     match (word, random.u32(..40)) {
-        (_, 0) => IDS[random.usize(..IDS.len())].to_owned(),
+        // Since Redis 7.4 XREAD takes `+`, and so does kvasm.
+        (word, 0) => match IDS[random.usize(..IDS.len())] {
+            "+" if word == "read-id" => "$".to_owned(),
+            id => id.to_owned(),
+        },
         ("rising", 1..30) => format!("{now}-*"),
         ("rising", _) => format!("{now}-{seq}"),
         ("rising-id", _) => format!("{now}-9"),
