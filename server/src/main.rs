@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use kvasm::engine::{self, Imported, Shared};
-use kvasm::net::{Listener, StopRequest};
+use kvasm::net::{self, Listener, StopRequest};
 use kvasm::options::{self, AppendFsync, CommandLine, LogLevel, Options, Startup};
 use kvasm::procedure::limits::fixed::NATIVE_STACK_BYTES;
 use kvasm::rdb;
@@ -104,6 +104,8 @@ fn serve(startup: Startup) -> Result<(), String> {
         };
         let listener = listener.map_err(|error| error.to_string())?;
         engine.borrow_mut().set_port(listener.port());
+        let maxclients = engine.borrow().options().maxclients;
+        engine.borrow_mut().limit_clients(net::make_room_for(maxclients));
         announce(&engine.borrow(), listener.port(), started.elapsed());
         let (stop, stopped) = mpsc::unbounded_channel();
         listener.serve(&engine, &stop);

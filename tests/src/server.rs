@@ -36,7 +36,8 @@ pub enum Program {
 pub struct Options {
     named: Vec<(String, String)>,
     directory: Option<Arc<TempDir>>,
-    file_size_limit_kib: Option<u64>,
+    /// What bash does before it becomes the server.
+    limits: Option<String>,
 }
 
 impl Options {
@@ -63,7 +64,15 @@ impl Options {
     /// Lets no file of the server grow beyond this size: what a full disk is to it.
     #[must_use]
     pub fn with_file_size_limit_kib(mut self, limit: u64) -> Options {
-        self.file_size_limit_kib = Some(limit);
+        // With the signal ignored, a write beyond the limit fails like one to a full disk.
+        self.limits = Some(format!("trap '' XFSZ; ulimit -f {limit}"));
+        self
+    }
+
+    /// Starts with leave to open so many files only, which the server may raise.
+    #[must_use]
+    pub fn with_few_files(mut self, limit: u64) -> Options {
+        self.limits = Some(format!("ulimit -S -n {limit}"));
         self
     }
 
@@ -227,9 +236,22 @@ impl Server {
     /// When it does not run.
     #[must_use]
     pub fn resident_bytes(&self) -> u64 {
+        self.status_bytes("VmRSS:")
+    }
+
+    /// The most resident memory that it ever had, in bytes.
+    ///
+    /// # Panics
+    /// When it does not run.
+    #[must_use]
+    pub fn peak_resident_bytes(&self) -> u64 {
+        self.status_bytes("VmHWM:")
+    }
+
+    fn status_bytes(&self, name: &str) -> u64 {
         let status =
             fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("read its status");
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("the line VmRSS");
+        let line = status.lines().find(|line| line.starts_with(name)).expect("the line of that name");
         let kib: u64 = line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number");
         kib * 1024
     }
@@ -341,12 +363,11 @@ fn spawn(
     let data_directory = directory.path().join("data");
     let open = |name: &str| File::options().create(true).append(true).open(directory.path().join(name));
     let log = open(log).expect("open the log");
-    let mut command = match options.file_size_limit_kib {
+    let mut command = match &options.limits {
         None => Command::new(binary),
-        Some(limit) => {
-            // With the signal ignored, a write beyond the limit fails like one to a full disk.
+        Some(limits) => {
             let mut shell = Command::new("bash");
-            shell.arg("-c").arg(format!("trap '' XFSZ; ulimit -f {limit}; exec \"$0\" \"$@\"")).arg(binary);
+            shell.arg("-c").arg(format!("{limits}; exec \"$0\" \"$@\"")).arg(binary);
             shell
         }
     };

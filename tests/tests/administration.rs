@@ -1,6 +1,7 @@
 //! What administrators ask a server, and the tools of redis-cli that ask for them.
 
-use kvasm_tests::{Options, Server};
+use kvasm_tests::{Options, Server, Value};
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
 /// What redis-cli prints when it is run with these words.
@@ -70,4 +71,102 @@ fn memory_is_told_in_the_fields_of_redis() {
         fields.chunks(2).map(|field| field[0].text()).collect::<Vec<_>>()
     });
     assert_eq!(names[0], names[1]);
+}
+
+#[test]
+fn info_has_every_field_of_redis() {
+    let options = [Options::new(), Options::new().with("appendonly", "yes")];
+    let servers = [Server::kvasm(&options[0]), Server::redis(&options[1])];
+    let [ours, theirs] = servers.each_ref().map(|server| {
+        let mut connection = server.connect();
+        connection.run("SET k 1");
+        let report = connection.run("INFO everything").text();
+        let names = report.lines().filter_map(|line| line.split_once(':')).map(|(name, _)| name.to_owned());
+        names.collect::<BTreeSet<String>>()
+    });
+    let missing: Vec<&String> = theirs.difference(&ours).collect();
+    assert!(missing.is_empty(), "{missing:?}");
+}
+
+#[test]
+fn who_exceeds_a_limit_is_counted() {
+    let options = Options::new()
+        .with("client-query-buffer-limit", "1mb")
+        .with("client-output-buffer-limit", "normal 1mb 0 0");
+    let server = Server::kvasm(&options);
+    let mut observer = server.connect();
+    observer.run("SETRANGE large 2097151 x");
+    for (request, field) in [
+        (&b"GET large\r\n"[..], "client_output_buffer_limit_disconnections:1"),
+        (
+            &[b"*1\r\n$3000000\r\n".as_slice(), &vec![b'x'; 2 << 20]].concat(),
+            "client_query_buffer_limit_disconnections:1",
+        ),
+    ] {
+        let mut client = server.connect();
+        let _ = client.try_send(request);
+        assert!(client.read_to_end().is_empty(), "{field}");
+        let report = observer.run("INFO stats").text();
+        assert!(report.lines().any(|line| line == field), "{field}: {report}");
+    }
+}
+
+/// What is told of a command, in an order and without what is for people.
+fn facts(command: &Value) -> Vec<(&'static str, String)> {
+    let parts = command.elements();
+    let sorted = |list: &Value| {
+        let mut words: Vec<String> = list.elements().iter().map(Value::text).collect();
+        words.sort();
+        format!("{words:?}")
+    };
+    let specification = |specification: &Value| {
+        let field = |name| specification.field(name).map(|value| value.to_string());
+        let flags = specification.field("flags").map(|flags| sorted(&flags));
+        format!("{flags:?} {:?} {:?}", field("begin_search"), field("find_keys"))
+    };
+    let specifications: Vec<String> = parts[8].elements().iter().map(specification).collect();
+    vec![
+        ("arity", parts[1].to_string()),
+        ("flags", sorted(&parts[2])),
+        ("keys", format!("{:?}", parts[3..6].iter().map(Value::integer).collect::<Vec<_>>())),
+        ("categories", sorted(&parts[6])),
+        ("key specifications", specifications.join("\n")),
+    ]
+}
+
+/// All that `COMMAND` tells, by the full names of commands and subcommands.
+fn commands(server: &Server) -> BTreeMap<String, Vec<(&'static str, String)>> {
+    let mut found = BTreeMap::new();
+    for command in server.connect().run("COMMAND").elements() {
+        for subcommand in command.elements()[9].elements() {
+            found.insert(subcommand.elements()[0].text(), facts(&subcommand));
+        }
+        found.insert(command.elements()[0].text(), facts(&command));
+    }
+    found
+}
+
+#[test]
+fn commands_are_described_as_redis_describes_them() {
+    /// Where kvasm is as Redis 7.2 is.
+    const NEWER: &[(&str, &str)] = &[
+        ("command|getkeys", "arity"),
+        ("command|getkeysandflags", "arity"),
+        ("monitor", "flags"),
+        ("zrank", "arity"),
+        ("zrevrank", "arity"),
+    ];
+    let [ours, theirs] =
+        [Server::kvasm(&Options::new()), Server::redis(&Options::new())].map(|server| commands(&server));
+    assert!(ours.len() > 250, "{}", ours.len());
+    let mut differences = Vec::new();
+    for (name, facts) in &ours {
+        let Some(expected) = theirs.get(name) else { continue };
+        for ((fact, ours), (_, theirs)) in facts.iter().zip(expected) {
+            if ours != theirs && !NEWER.contains(&(name, fact)) {
+                differences.push(format!("{name}: {fact}: {ours}, in Redis {theirs}"));
+            }
+        }
+    }
+    assert!(differences.is_empty(), "{}", differences.join("\n"));
 }

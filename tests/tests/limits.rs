@@ -67,6 +67,17 @@ fn connections_are_at_most_maxclients() {
 }
 
 #[test]
+fn maxclients_does_not_depend_on_how_many_files_a_process_has_at_first() {
+    check(&Options::new().with("maxclients", "200").with_few_files(60), |server| {
+        let mut connections: Vec<Raw> = (0..150).map(|_| server.connect()).collect();
+        for connection in &mut connections {
+            assert_eq!(connection.run("PING").to_string(), "+PONG");
+        }
+        assert_eq!(connections[0].run("CONFIG GET maxclients").elements()[1].text(), "200");
+    });
+}
+
+#[test]
 fn a_subscriber_that_does_not_read_is_cut_off() {
     check(&Options::new().with("client-output-buffer-limit", "pubsub 1mb 0 0"), |server| {
         let mut subscriber = server.connect();
@@ -99,6 +110,26 @@ fn a_client_that_does_not_read_cannot_fill_the_memory() {
                 "{grown} bytes wait for a client that does not read"
             );
         }
+    });
+}
+
+#[test]
+fn the_replies_of_one_transaction_are_limited_too() {
+    const READS: usize = 600;
+    let limit = Options::new().with("client-output-buffer-limit", "normal 2mb 0 0");
+    check(&limit, |server| {
+        let mut connection = server.connect();
+        connection.command(&["SET", "large", &"x".repeat(MEBIBYTE)]);
+        connection.command(&["RPUSH", "list", &"x".repeat(MEBIBYTE / 2), &"y".repeat(MEBIBYTE / 2)]);
+        let before = server.peak_resident_bytes();
+        connection.run("MULTI");
+        for number in 0..READS {
+            let read = ["GET large", "LRANGE list 0 -1"][number % 2];
+            assert_eq!(connection.run(read).to_string(), "+QUEUED");
+        }
+        assert_eq!(until_closed(&mut connection, b"EXEC\r\n"), "");
+        let grown = server.peak_resident_bytes() - before;
+        assert!(grown < (READS * MEBIBYTE / 4) as u64, "{grown} bytes for replies that nobody may have");
     });
 }
 

@@ -7,7 +7,7 @@ use kvasm_tests::{Options, Raw, Server, Value, line};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 const DURABLE: &str = "always";
 
@@ -233,6 +233,30 @@ fn cold_keys_expire_in_time_and_are_announced() {
     let mut connection = server.connect();
     connection.run("SELECT 2");
     assert_eq!(connection.run("DBSIZE").to_string(), ":0");
+}
+
+#[test]
+fn many_cold_keys_that_end_together_are_all_gone_soon() {
+    const KEYS: usize = 20_000;
+    const LIFE: Duration = Duration::from_secs(8);
+    const SOON: Duration = Duration::from_secs(4);
+    let mut server = server();
+    let mut connection = server.connect();
+    let end = SystemTime::now() + LIFE;
+    let end_ms = end.duration_since(UNIX_EPOCH).expect("later than 1970").as_millis().to_string();
+    let request = |key| line::encode(&["SET", &format!("key:{key}"), "value", "PXAT", &end_ms]);
+    connection.send(&(0..KEYS).flat_map(request).collect::<Vec<u8>>());
+    (0..KEYS).for_each(|_| assert_eq!(connection.read().to_string(), "+OK"));
+    restart_cold(&mut server);
+    let mut connection = server.connect();
+    assert_eq!(connection.run("DBSIZE").integer(), Some(KEYS as i64));
+    std::thread::sleep(end.duration_since(SystemTime::now()).expect("it is not over yet"));
+    let ended = Instant::now();
+    wait_for("the end of all keys", || {
+        std::thread::sleep(ASKING_PAUSE);
+        connection.run("DBSIZE").integer() == Some(0)
+    });
+    assert!(ended.elapsed() < SOON, "it took {:?}", ended.elapsed());
 }
 
 #[test]

@@ -94,7 +94,14 @@ fn bitcount(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     };
     let range = match args.len() {
         2 => None,
-        4 | 5 => Some((integer(args[2])?, integer(args[3])?, unit(args.get(4))?)),
+        4 | 5 => {
+            let (start, end) = (integer(args[2])?, integer(args[3])?);
+            // As in Redis, nor does the unit matter to a part that ends before it starts, both counted from the end.
+            if end < start && start < 0 {
+                return Ok(Reply::Integer(0));
+            }
+            Some((start, end, unit(args.get(4))?))
+        }
         _ => return Err(Error::SYNTAX),
     };
     Ok(Reply::Integer(bits::count_bits(string, range) as i64))
@@ -178,6 +185,8 @@ mod tests {
             ("bitcount k 5 30 bit", ":17"),
             ("bitcount k 1", "-ERR syntax error"),
             ("bitcount k 1 2 x", "-ERR syntax error"),
+            ("bitcount k 2 1 x", "-ERR syntax error"),
+            ("bitcount k -1 -2 x", ":0"),
             ("bitcount none 1", ":0"),
             ("bitpos k 1", ":1"),
             ("bitpos k 0 0 0 bit", ":0"),

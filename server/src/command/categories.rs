@@ -35,6 +35,7 @@ const EXTRA: &[(&str, &[&str])] = &[
     ("info", &["dangerous"]),
     ("keys", &["dangerous"]),
     ("lastsave", &["admin", "dangerous"]),
+    ("restore", &["dangerous"]),
     ("role", &["admin", "dangerous"]),
     ("sort", &["set", "sortedset", "list", "dangerous"]),
     ("sort_ro", &["set", "sortedset", "list", "dangerous"]),

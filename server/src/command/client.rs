@@ -108,13 +108,7 @@ const CLIENT: &[Command] = &[
     tracking::CACHING,
     tracking::TRACKING_INFO,
     tracking::REDIRECTION,
-    Command::new("help", 2, help).flags(&[Flags::LOADING, Flags::STALE]).docs(
-        Group::Connection,
-        "5.0.0",
-        "O(1)",
-        "Returns what the subcommands do.",
-        "",
-    ),
+    help(Group::Connection, "5.0.0"),
 ];
 
 fn id(ctx: &mut Context<'_>, _: &[&[u8]]) -> Result {

@@ -46,13 +46,7 @@ const CONFIG: &[Command] = &[
         "Writes the present options into the configuration file.",
         "",
     ),
-    Command::new("help", 2, help).flags(&[Flags::LOADING, Flags::STALE]).docs(
-        Group::Server,
-        "5.0.0",
-        "O(1)",
-        "Returns what the subcommands do.",
-        "",
-    ),
+    help(Group::Server, "5.0.0"),
 ];
 
 fn get(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
@@ -68,7 +62,17 @@ fn set(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
         return Err(Error::SYNTAX);
     }
     let pairs: Vec<(&[u8], &[u8])> = pairs.iter().map(|[name, value]| (*name, *value)).collect();
-    ctx.server.options.set_all(&pairs).map_err(|error| format!("ERR {error}"))?;
+    let mut options = ctx.server.options.clone();
+    options.set_all(&pairs).map_err(|error| format!("ERR {error}"))?;
+    let possible = ctx.server.clients_possible;
+    if options.maxclients > possible {
+        return Err(format!(
+            "ERR CONFIG SET failed (possibly related to argument 'maxclients') - The operating system is not able to \
+             handle the specified number of clients, try with {possible}"
+        )
+        .into());
+    }
+    ctx.server.options = options;
     Ok(Reply::OK)
 }
 
@@ -108,6 +112,23 @@ mod tests {
             ("CONFIG SET hz 20 timeout 5", "+OK"),
             ("CONFIG GET hz timeout", "{$timeout: $5, $hz: $20}"),
             ("CONFIG REWRITE", "-ERR The server is running without a config file"),
+        ]);
+    }
+
+    #[test]
+    fn no_more_clients_are_promised_than_the_system_has_room_for() {
+        let mut fixture = Fixture::new();
+        fixture.server.clients_possible = 50;
+        fixture.server.options.maxclients = 50;
+        fixture.check(&[
+            ("CONFIG SET maxclients 40", "+OK"),
+            ("CONFIG SET maxclients 50 hz 20", "+OK"),
+            (
+                "CONFIG SET hz 30 maxclients 51",
+                "-ERR CONFIG SET failed (possibly related to argument 'maxclients') - The operating system is not \
+                 able to handle the specified number of clients, try with 50",
+            ),
+            ("CONFIG GET maxclients hz", "{$maxclients: $50, $hz: $20}"),
         ]);
     }
 

@@ -4,7 +4,8 @@
 pub(super) const GENERAL: &[&str] = &[
     "Replies, errors and events are compared with those of redis-server 7.0. Where Redis 7.2 changed them, kvasm is as \
      7.2: scores are printed in the fewest digits that read back as the same number, and small lists and sets have the \
-     encoding `listpack`. `INFO` and `HELLO` tell the version 7.2.0.",
+     encoding `listpack`. `INFO` and `HELLO` tell the version 7.4.0, because some libraries ask for it before they use \
+     what is here.",
     "Fields of hashes may end, as in Redis 8: `HEXPIRE` and its relatives, `HGETEX`, `HSETEX`, `HGETDEL`.",
     "Cursors of `SCAN`, `HSCAN`, `SSCAN` and `ZSCAN` are places in an order of the server's own. Those of `SCAN` are \
      valid across a restart.",
@@ -72,7 +73,11 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
          number fits; Redis does not.",
     ),
     ("XINFO STREAM", "`radix-tree-keys` and `radix-tree-nodes` tell of blocks."),
-    ("XREAD", "Announces a missing key once; Redis looks it up twice and announces it twice."),
+    (
+        "XREAD",
+        "Announces a missing key once; Redis looks it up twice and announces it twice. The id `+` means the last entry, as \
+         in Redis since 7.4.",
+    ),
 ];
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod running;
 use std::sync::Arc;
 
 use super::arguments::{flag, integer};
+use super::help::help;
 use super::procedure::{EVAL, EVAL_RO, outcome};
 use super::{Command, Context, Error, Flags, Group, Outcome, Result};
 use crate::procedure::Placement;
@@ -109,13 +110,7 @@ const FUNCTION: &[Command] = &[
         "Shows the last lines that procedures logged, or drops them.",
         "[count | RESET]",
     ),
-    Command::new("help", 2, help).flags(&[Flags::LOADING, Flags::STALE]).docs(
-        Group::Scripting,
-        "7.0.0",
-        "O(1)",
-        "Tells what the subcommands do.",
-        "",
-    ),
+    help(Group::Scripting, "7.0.0"),
 ];
 
 fn fcall(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result<Outcome> {
@@ -348,34 +343,4 @@ fn log(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
         ])
     };
     Ok(Reply::Array(context.server.procedure_log.iter().take(count).map(entry).collect()))
-}
-
-fn help(_: &mut Context<'_>, _: &[&[u8]]) -> Result {
-    Ok(Reply::Array(
-        [
-            "FUNCTION <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-            "DELETE <LIBRARY NAME>",
-            "    Delete the given library, its functions and its triggers.",
-            "DUMP",
-            "    Return all the libraries as one string of bytes, for RESTORE.",
-            "FLUSH [ASYNC|SYNC]",
-            "    Delete all the libraries.",
-            "KILL [<function>]",
-            "    Stop the functions that run in the background, or those of that name.",
-            "LIST [LIBRARYNAME PATTERN] [WITHCODE]",
-            "    Return general information on all the libraries, or on those that match the pattern.",
-            "LOAD [REPLACE] <FUNCTION CODE>",
-            "    Create a new library: the line \"#!wasm name=LIB\" and a WebAssembly module, binary or text.",
-            "LOG [<count>|RESET]",
-            "    Return the last lines that procedures logged, or drop them.",
-            "RESTORE <PAYLOAD> [FLUSH|APPEND|REPLACE]",
-            "    Create the libraries of a dump, in place of all or of those of the same names, or beside them.",
-            "STATS",
-            "    Return which functions run in the background, and how many libraries and functions there are.",
-            "HELP",
-            "    Print this help.",
-        ]
-        .map(Reply::simple)
-        .to_vec(),
-    ))
 }

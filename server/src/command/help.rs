@@ -1,10 +1,21 @@
 //! What every container of subcommands answers to `HELP` and to wrong arguments.
 
-use super::{Context, Error, Result, lookup};
+use super::{Command, Context, Error, Flags, Group, Result, lookup};
 use crate::protocol::Reply;
 
-/// `HELP` of any container, made from the rows of its subcommands.
-pub(super) fn help(_: &mut Context<'_>, args: &[&[u8]]) -> Result {
+/// The row of `HELP` in a container.
+pub(super) const fn help(group: Group, since: &'static str) -> Command {
+    Command::new("help", 2, describe).flags(&[Flags::LOADING, Flags::STALE]).docs(
+        group,
+        since,
+        "O(1)",
+        "Returns what the subcommands do.",
+        "",
+    )
+}
+
+/// The reply is made from the rows of the subcommands.
+fn describe(_: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let name = String::from_utf8_lossy(args[0]).to_uppercase();
     let title = format!("{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
     let subcommands = lookup(args[0]).map_or(&[][..], |(container, _)| container.subcommands);

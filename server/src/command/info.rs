@@ -43,6 +43,12 @@ impl Fields {
         let _ = write!(self.0, "{name}:{value}\r\n");
     }
 
+    fn add_all(&mut self, fields: &[(&str, &str)]) {
+        for (name, value) in fields {
+            self.add(name, value);
+        }
+    }
+
     /// A number of bytes, and beside it, with `_human`, the same for people.
     fn add_bytes(&mut self, name: &str, bytes: u64) {
         self.add(name, bytes);

@@ -59,13 +59,7 @@ const COMMAND: &[Command] = &[
         "Returns the names of commands.",
         "[FILTERBY <MODULE module-name | ACLCAT category | PATTERN pattern>]",
     ),
-    Command::new("help", 2, help).flags(ANY_TIME).docs(
-        Group::Server,
-        "5.0.0",
-        "O(1)",
-        "Returns what the subcommands do.",
-        "",
-    ),
+    help(Group::Server, "5.0.0"),
 ];
 
 /// A command or subcommand.

@@ -71,6 +71,7 @@ const EXCEPTIONS: &[(&str, &[&str])] = &[
     ("sadd", &["RW insert"]),
     ("scard", &["RO"]),
     ("sdiffstore", &["OW update", "RO access"]),
+    ("restore", &["OW update"]),
     ("rpop", &["RW access delete"]),
     ("rpoplpush", &["RW access delete", "RW insert"]),
     ("rpush", &["RW insert"]),

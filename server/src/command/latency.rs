@@ -35,13 +35,7 @@ const LATENCY: &[Command] = &[
         "Draws how long an event took.",
         "event",
     ),
-    Command::new("help", 2, help).flags(&[Flags::LOADING, Flags::STALE]).docs(
-        Group::Server,
-        "2.8.13",
-        "O(1)",
-        "Returns what the subcommands do.",
-        "",
-    ),
+    help(Group::Server, "2.8.13"),
     Command::new("histogram", -2, histogram).flags(ADMIN).docs(
         Group::Server,
         "7.0.0",

@@ -23,13 +23,7 @@ const MEMORY: &[Command] = &[
         "Tells people what is unusual in the use of memory.",
         "",
     ),
-    Command::new("help", 2, help).flags(&[Flags::LOADING, Flags::STALE]).docs(
-        Group::Server,
-        "4.0.0",
-        "O(1)",
-        "Returns what the subcommands do.",
-        "",
-    ),
+    help(Group::Server, "4.0.0"),
     Command::new("malloc-stats", 2, malloc_stats).docs(
         Group::Server,
         "4.0.0",
@@ -75,23 +69,23 @@ fn usage(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
 }
 
 /// What is known of the use of memory, in bytes.
-struct Report {
-    used: u64,
-    active: u64,
-    allocator_resident: u64,
-    resident: u64,
-    peak: u64,
-    startup: u64,
-    clients: u64,
-    modules: u64,
-    libraries: u64,
-    pending: u64,
+pub(super) struct Report {
+    pub used: u64,
+    pub active: u64,
+    pub allocator_resident: u64,
+    pub resident: u64,
+    pub peak: u64,
+    pub startup: u64,
+    pub clients: u64,
+    pub modules: u64,
+    pub libraries: u64,
+    pub pending: u64,
     tables: u64,
     keys: u64,
 }
 
 impl Report {
-    fn of(ctx: &Context<'_>) -> Self {
+    pub fn of(ctx: &Context<'_>) -> Self {
         let server = &*ctx.server;
         let used = memory::used_bytes();
         // The session of the client that asks is not in the registry.
@@ -117,21 +111,21 @@ impl Report {
     }
 
     /// What does not grow with the data, and what keeps it in order.
-    fn overhead(&self) -> u64 {
+    pub fn overhead(&self) -> u64 {
         self.startup + self.clients + self.modules + self.libraries + self.pending + self.tables
     }
 
-    fn dataset(&self) -> u64 {
+    pub fn dataset(&self) -> u64 {
         self.used.saturating_sub(self.overhead())
     }
 
     /// Bytes that the data has added since the start.
-    fn net(&self) -> u64 {
+    pub fn net(&self) -> u64 {
         self.used.saturating_sub(self.startup)
     }
 }
 
-fn ratio(part: u64, whole: u64) -> f64 {
+pub(super) fn ratio(part: u64, whole: u64) -> f64 {
     if whole == 0 { 0.0 } else { part as f64 / whole as f64 }
 }
 

@@ -29,13 +29,7 @@ const SUBCOMMANDS: &[Command] = &[
         "Would return how often a key is used, which is not counted.",
         "key",
     ),
-    Command::new("help", 2, super::help::help).flags(&[Flags::LOADING, Flags::STALE]).docs(
-        Group::Generic,
-        "6.2.0",
-        "O(1)",
-        "Returns what subcommands there are.",
-        "",
-    ),
+    super::help::help(Group::Generic, "6.2.0"),
     Command::new("idletime", 3, idletime).flags(&[Flags::READONLY]).keys(2, 2, 1).docs(
         Group::Generic,
         "2.2.3",

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use sha1::{Digest as _, Sha1};
 
 use super::arguments::{flag, integer};
+use super::help::help;
 use super::{Call, Command, Context, Error, Flags, Group, Outcome, Result};
 use crate::procedure::{EVAL_EXPORT, Module};
 use crate::protocol::Reply;
@@ -86,13 +87,7 @@ const WASM: &[Command] = &[
         "Empties the cache.",
         "[ASYNC | SYNC]",
     ),
-    Command::new("help", 2, wasm_help).flags(&[Flags::LOADING, Flags::STALE]).docs(
-        Group::Scripting,
-        "kvasm 0.1",
-        "O(1)",
-        "Tells what the subcommands do.",
-        "",
-    ),
+    help(Group::Scripting, "kvasm 0.1"),
 ];
 
 fn evalwasm(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result<Outcome> {
@@ -148,26 +143,6 @@ fn wasm_flush(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
     }
     context.server.modules.clear();
     Ok(Reply::OK)
-}
-
-fn wasm_help(_: &mut Context<'_>, _: &[&[u8]]) -> Result {
-    Ok(Reply::Array(
-        [
-            "WASM <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-            "EXISTS <sha1> [<sha1> ...]",
-            "    Return whether modules are in the cache.",
-            "FLUSH [ASYNC|SYNC]",
-            "    Empty the cache of modules.",
-            "LIST",
-            "    Return the modules of the cache, the most recently used first.",
-            "LOAD <module>",
-            "    Put a module into the cache without running it; return its SHA-1.",
-            "HELP",
-            "    Print this help.",
-        ]
-        .map(Reply::simple)
-        .to_vec(),
-    ))
 }
 
 /// The compiled form of an upload, from the cache or by way of the gate.

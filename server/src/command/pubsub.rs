@@ -93,13 +93,7 @@ const PUBSUB: &[Command] = &[
         "Returns 0 for each channel, because there are no shard channels without a cluster.",
         "[shardchannel [shardchannel ...]]",
     ),
-    Command::new("help", 2, help).flags(&[Flags::LOADING, Flags::STALE]).docs(
-        Group::PubSub,
-        "6.2.0",
-        "O(1)",
-        "Returns what the subcommands do.",
-        "",
-    ),
+    help(Group::PubSub, "6.2.0"),
 ];
 
 fn subscribe(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {

@@ -8,7 +8,6 @@ use super::{Command, Context, Error, Flags, Group, Outcome, Result, flag, intege
 use crate::protocol::Reply;
 use crate::types::parse_float;
 
-const HELP: &[Flags] = &[Flags::LOADING, Flags::STALE];
 const ADMIN: &[Flags] = &[Flags::ADMIN, Flags::LOADING, Flags::STALE];
 const ADMIN_ONLY: &[Flags] = &[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE];
 
@@ -114,13 +113,7 @@ const SLOWLOG: &[Command] = &[
         "Empties the slow log.",
         "",
     ),
-    Command::new("help", 2, help).flags(HELP).docs(
-        Group::Server,
-        "6.2.0",
-        "O(1)",
-        "Returns what the subcommands do.",
-        "",
-    ),
+    help(Group::Server, "6.2.0"),
 ];
 
 const DEBUG: &[Command] = &[
@@ -131,13 +124,7 @@ const DEBUG: &[Command] = &[
         "Stops the server for a time, an hour at most.",
         "seconds",
     ),
-    Command::new("help", 2, help).flags(HELP).docs(
-        Group::Server,
-        "6.2.0",
-        "O(1)",
-        "Returns what the subcommands do.",
-        "",
-    ),
+    help(Group::Server, "6.2.0"),
 ];
 
 fn dbsize(ctx: &mut Context<'_>, _: &[&[u8]]) -> Result {

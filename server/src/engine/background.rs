@@ -72,13 +72,18 @@ async fn run_log_timer(engine: &Shared) {
 }
 
 async fn run_expiry(engine: &Shared) {
+    let signals = engine.borrow().signals();
     loop {
         let more = engine.borrow_mut().expire_due();
         if more {
             tokio::task::yield_now().await;
         } else {
             let hz = engine.borrow().options().hz;
-            tokio::time::sleep(Duration::from_millis(u64::from(1000 / hz.max(1)))).await;
+            let pause = Duration::from_millis(u64::from(1000 / hz.max(1)));
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = signals.expiry.notified() => {}
+            }
         }
     }
 }
@@ -98,11 +103,11 @@ async fn run_pauses(engine: &Shared) {
 }
 
 async fn run_housekeeping(engine: &Rc<std::cell::RefCell<Engine>>) {
-    let (mut rate, mut load) = (Rate::default(), Load::default());
+    let (mut rates, mut load) = (Rates::default(), Load::default());
     loop {
         tokio::time::sleep(HOUSEKEEPING_PAUSE).await;
         let mut engine = engine.borrow_mut();
-        engine.look_after_clients(&mut rate);
+        engine.look_after_clients(&mut rates);
         engine.persistence.set_busy(load.measure_percent() > BUSY_PERCENT);
     }
 }
@@ -129,7 +134,14 @@ impl Load {
     }
 }
 
-/// Commands per second, over the last second and a half or so.
+#[derive(Default)]
+struct Rates {
+    commands: Rate,
+    received_bytes: Rate,
+    sent_bytes: Rate,
+}
+
+/// How much a counter rises per second, over the last second and a half or so.
 #[derive(Default)]
 struct Rate {
     samples: std::collections::VecDeque<(Instant, u64)>,
@@ -138,15 +150,15 @@ struct Rate {
 impl Rate {
     const SAMPLES: usize = 16;
 
-    fn add(&mut self, commands: u64) -> u64 {
+    fn add(&mut self, counter: u64) -> u64 {
         let now = Instant::now();
-        self.samples.push_back((now, commands));
+        self.samples.push_back((now, counter));
         if self.samples.len() > Self::SAMPLES {
             self.samples.pop_front();
         }
-        let (then, before) = self.samples.front().copied().unwrap_or((now, commands));
+        let (then, before) = self.samples.front().copied().unwrap_or((now, counter));
         let elapsed_ms = now.duration_since(then).as_millis() as u64;
-        commands.saturating_sub(before) * 1000 / elapsed_ms.max(1)
+        counter.saturating_sub(before) * 1000 / elapsed_ms.max(1)
     }
 }
 
@@ -159,6 +171,7 @@ impl Engine {
         self.clock.restart();
         let more = self.expire_some();
         let took = self.clock.now.elapsed();
+        self.core().server.statistics.expiry_us += took.as_micros() as u64;
         self.note_latency("expire-cycle", took);
         more
     }
@@ -223,7 +236,7 @@ impl Engine {
         }
     }
 
-    fn look_after_clients(&mut self, rate: &mut Rate) {
+    fn look_after_clients(&mut self, rates: &mut Rates) {
         self.clock.restart();
         let now_s = self.clock.unix_us() / 1_000_000;
         if !self.core().server.tracking.is_idle() {
@@ -232,7 +245,10 @@ impl Engine {
         let server = &mut self.core().server;
         let used = crate::memory::used_bytes();
         server.statistics.peak_memory_bytes = server.statistics.peak_memory_bytes.max(used);
-        server.statistics.instantaneous_ops = rate.add(server.statistics.commands);
+        let counted = &mut server.statistics;
+        counted.instantaneous_ops = rates.commands.add(counted.commands);
+        counted.instantaneous_received_bytes = rates.received_bytes.add(counted.received_bytes);
+        counted.instantaneous_sent_bytes = rates.sent_bytes.add(counted.sent_bytes);
         let timeout_s = u64::from(server.options.timeout_s);
         let limit = server.options.client_output_buffer_limit[OutputClass::PubSub];
         for (_, handle) in server.clients.iter() {

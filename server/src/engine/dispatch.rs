@@ -8,6 +8,7 @@ use super::persistence::Wait;
 use super::{Engine, core};
 use crate::command::{self, Command, Error, Flags, Outcome};
 use crate::keyspace::Need;
+use crate::options::OutputClass;
 use crate::protocol::{ErrorReply, Reply, Version, encode};
 use crate::state::{Mailbox, Queued, ReplyMode, Retry, Session, Transaction};
 
@@ -65,8 +66,7 @@ impl Engine {
         output: &mut Vec<u8>,
     ) -> Step {
         if let Some(reply) = mailbox.take_answer() {
-            send(session, &reply, output);
-            return Step::Done;
+            return self.send(session, &reply, output, Step::Done);
         }
         if session.reply_mode == ReplyMode::SkipNext {
             session.reply_mode = ReplyMode::Skip;
@@ -128,10 +128,33 @@ impl Engine {
             self.core().server.tracking.end_caching(session.id);
         }
         self.finish_transaction(Some(session));
-        if matches!(step, Step::Block(_)) {
-            self.dispatch_jobs();
-        } else {
-            send(session, &reply, output);
+        match step {
+            Step::Block(_) => {
+                self.dispatch_jobs();
+                step
+            }
+            step => self.send(session, &reply, output, step),
+        }
+    }
+
+    /// Appends a reply to the output if the client wants it; gives `step`, or the end of a client whose replies are
+    /// larger than it may have. The values in a reply are shared, so it may be much larger encoded.
+    fn send(&mut self, session: &mut Session, reply: &Reply, output: &mut Vec<u8>, step: Step) -> Step {
+        match session.reply_mode {
+            ReplyMode::On | ReplyMode::SkipNext => {
+                let limit = self.options().client_output_buffer_limit[OutputClass::Normal].hard_bytes;
+                if limit > 0 && (output.len() + reply.value_bytes()) as u64 > limit {
+                    tracing::warn!(
+                        client = session.id,
+                        "closed: its replies exceed client-output-buffer-limit"
+                    );
+                    self.count_too_much_output();
+                    return Step::Close;
+                }
+                encode(reply, session.version, output);
+            }
+            ReplyMode::Off => {}
+            ReplyMode::Skip => session.reply_mode = ReplyMode::On,
         }
         step
     }
@@ -376,14 +399,6 @@ fn may_write(row: &Command) -> bool {
 /// Whether a command does nothing but call a procedure.
 fn calls_procedure(row: &Command) -> bool {
     row.is(Flags::NO_MANDATORY_KEYS)
-}
-
-fn send(session: &mut Session, reply: &Reply, output: &mut Vec<u8>) {
-    match session.reply_mode {
-        ReplyMode::On | ReplyMode::SkipNext => encode(reply, session.version, output),
-        ReplyMode::Off => {}
-        ReplyMode::Skip => session.reply_mode = ReplyMode::On,
-    }
 }
 
 /// Whether a request is a line of an HTTP request. As in Redis such a client is not listened to any longer: a browser

@@ -20,8 +20,8 @@ pub const BUSY_PERCENT: u128 = 10;
 /// Keys, or small portions of fields of one key, that expire in one go before other work gets its turn.
 pub const MAX_EXPIRIES_PER_TURN: usize = 200;
 
-/// Keys on disk that are looked up in one go because their time has come.
-pub const MAX_COLD_EXPIRIES_PER_TURN: usize = 1000;
+/// Keys on disk that are looked up in one go because their time has come: what others need is read in between.
+pub const MAX_COLD_EXPIRIES_PER_TURN: usize = 200;
 
 /// Pause between two looks for keys on disk whose time has come, when none is near, in milliseconds.
 pub const COLD_EXPIRY_PAUSE_MS: u64 = 1000;

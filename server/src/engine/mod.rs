@@ -172,6 +172,7 @@ impl Engine {
     pub fn end_batch(&mut self, session: Box<Session>, received: usize) {
         let server = &mut self.core().server;
         server.statistics.received_bytes += received as u64;
+        server.statistics.reads += u64::from(received > 0);
         if let Some(handle) = server.clients.get_mut(session.id) {
             handle.session = Some(session);
         }
@@ -180,7 +181,19 @@ impl Engine {
 
     /// Counts bytes sent to clients.
     pub fn count_sent(&mut self, bytes: usize) {
-        self.core().server.statistics.sent_bytes += bytes as u64;
+        let statistics = &mut self.core().server.statistics;
+        statistics.sent_bytes += bytes as u64;
+        statistics.writes += 1;
+    }
+
+    /// Counts a client that is disconnected because its requests are too large.
+    pub fn count_too_much_input(&mut self) {
+        self.core().server.statistics.query_limit_disconnections += 1;
+    }
+
+    /// Counts a client that is disconnected because its replies are too large.
+    pub fn count_too_much_output(&mut self) {
+        self.core().server.statistics.output_limit_disconnections += 1;
     }
 
     /// Brings the keys of the next requests, each with the element that is perhaps looked for there, into the processor's
@@ -221,6 +234,19 @@ impl Engine {
     /// Tells commands which port the server listens on.
     pub fn set_port(&mut self, port: u16) {
         self.core().server.port = port;
+    }
+
+    /// Tells how many clients the system has room for: there will be no more, whatever `maxclients` says.
+    pub fn limit_clients(&mut self, possible: u32) {
+        let server = &mut self.core().server;
+        server.clients_possible = possible;
+        if server.options.maxclients > possible {
+            tracing::warn!(
+                "maxclients is {possible} instead of {}: the system lets this process open no more files",
+                server.options.maxclients
+            );
+            server.options.maxclients = possible;
+        }
     }
 
     /// How many keys there are in all databases.

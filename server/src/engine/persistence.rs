@@ -13,7 +13,9 @@ use super::workers::FromWorker;
 use crate::keyspace::{ColdKey, ColdPage, Key, Keyspace, Loaded, Need};
 use crate::options::AppendFsync;
 use crate::state::Load;
-use crate::store::{DuePage, KeyAt, Position, ScanPage, StorageId, Store, StoreError, StoreEvent};
+use crate::store::{
+    DuePage, ExpiryCursor, KeyAt, Position, ScanPage, StorageId, Store, StoreError, StoreEvent,
+};
 use crate::types::Kind;
 
 /// What tasks wait on. Whoever waits looks at the engine again when it is told.
@@ -31,6 +33,8 @@ pub struct Signals {
     pub unpaused: Notify,
     /// Keys that were held for a call in the background are not any more.
     pub released: Notify,
+    /// Keys have come to memory whose time has come, or it is known that there are more on disk.
+    pub expiry: Notify,
 }
 
 /// What the store tells the engine, with values ready to be taken in: making a big one takes long, so the thread that
@@ -105,6 +109,8 @@ pub(super) struct Persistence {
     /// The group up to which it was forgotten what the disk says by itself.
     forgotten: u64,
     pub next_cold_expiry_ms: u64,
+    /// Where the next look for them goes on. Those before it may be on disk still when they have gone from memory.
+    cold_expiry_from: Option<ExpiryCursor>,
 }
 
 impl Persistence {
@@ -124,6 +130,7 @@ impl Persistence {
             applied,
             forgotten: 0,
             next_cold_expiry_ms: 0,
+            cold_expiry_from: None,
         }
     }
 
@@ -192,7 +199,7 @@ impl Persistence {
         let asked = self.questions.values().any(|(question, _)| matches!(question, Question::Due));
         if let (Some(store), false) = (&self.store, asked) {
             let token = ask(&mut self.questions, &mut self.last_token, Question::Due, self.applied);
-            store.due_expiries(token, now_ms, None, limit);
+            store.due_expiries(token, now_ms, self.cold_expiry_from.clone(), limit);
         }
     }
 
@@ -389,6 +396,9 @@ impl Engine {
                 for (at, loaded) in keys.iter().zip(values) {
                     self.core().keyspace.install(at.storage, &at.key, loaded);
                 }
+                if self.core_ref().keyspace.next_due().is_some() {
+                    self.persistence.signals.expiry.notify_one();
+                }
                 self.answered(&needs, None);
             }
             Err(error) => self.answered(&needs, Some(&error)),
@@ -432,8 +442,13 @@ impl Engine {
                     }
                 }
                 let next = page.next_at_ms.unwrap_or(u64::MAX);
-                let next = if page.more.is_some() || !needs.is_empty() { now_ms } else { next };
+                let next = if page.more.is_some() { now_ms } else { next };
                 self.persistence.next_cold_expiry_ms = next.min(now_ms + pause_ms);
+                self.persistence.cold_expiry_from = page.more;
+                // Otherwise it goes on when these have been loaded.
+                if needs.is_empty() && self.persistence.cold_expiry_from.is_some() {
+                    self.persistence.signals.expiry.notify_one();
+                }
                 let Self { core, persistence, .. } = self;
                 if let Some(core) = core {
                     persistence.request(&core.keyspace, &needs, None);
@@ -442,6 +457,7 @@ impl Engine {
             Err(error) => {
                 tracing::error!("expiries cannot be read: {error}");
                 self.persistence.next_cold_expiry_ms = now_ms + pause_ms;
+                self.persistence.cold_expiry_from = None;
             }
         }
         self.forget_absent();

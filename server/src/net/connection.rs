@@ -152,6 +152,7 @@ impl Connection {
         }
         if too_much && matches!(pause, Pause::NeedInput) {
             tracing::warn!(client = self.id, "closed: its requests exceed client-query-buffer-limit");
+            engine.count_too_much_input();
             return Pause::Close;
         }
         pause
@@ -253,6 +254,7 @@ impl Connection {
         }
         let limit = self.engine.borrow().options().client_output_buffer_limit[OutputClass::Normal].hard_bytes;
         if limit > 0 && self.output.len() as u64 > limit {
+            self.engine.borrow_mut().count_too_much_output();
             return Err(io::Error::other("its replies exceed client-output-buffer-limit"));
         }
         tokio::select! {
@@ -290,7 +292,11 @@ impl Connection {
     /// Waits until the answer to a command that waits is there; `false` when the connection is to be closed instead.
     async fn wait_until_answered(&mut self, deadline: Option<Instant>) -> io::Result<bool> {
         while !self.mailbox.is_answered() {
-            if self.mailbox.closing().is_some() || self.has_too_much_input(&self.engine.borrow()) {
+            if self.mailbox.closing().is_some() {
+                return Ok(false);
+            }
+            if self.has_too_much_input(&self.engine.borrow()) {
+                self.engine.borrow_mut().count_too_much_input();
                 return Ok(false);
             }
             self.collect_mail();

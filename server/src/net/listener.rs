@@ -3,9 +3,10 @@
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::net::sockopt;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::connection::{Connection, StopSender};
@@ -13,6 +14,34 @@ use crate::engine::Shared;
 
 /// When the system has no file descriptor left, accepting pauses for this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// That is in the log at most this often.
+const ACCEPT_WARNING_PAUSE: Duration = Duration::from_secs(10);
+
+/// Files that the server may have open beside its connections; as many as Redis keeps free.
+const OTHER_FILES: u32 = 32;
+
+/// Lets the process have enough files open for so many clients, if the system permits it, and gives for how many there is
+/// room.
+#[must_use]
+pub fn make_room_for(clients: u32) -> u32 {
+    let wanted = u64::from(clients) + u64::from(OTHER_FILES);
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    // What is there already stays; later `maxclients` may be raised to it.
+    let permitted = Rlimit { current: maximum, maximum };
+    // A privileged process may do more than it was given.
+    let raised = Rlimit { current: Some(wanted), maximum: Some(wanted) };
+    let files =
+        if maximum.is_some_and(|maximum| maximum < wanted) && setrlimit(Resource::Nofile, raised).is_ok() {
+            Some(wanted)
+        } else if setrlimit(Resource::Nofile, permitted).is_ok() {
+            maximum
+        } else {
+            current
+        };
+    let files = files.map_or(u32::MAX, |files| u32::try_from(files).unwrap_or(u32::MAX));
+    files.saturating_sub(OTHER_FILES).max(1)
+}
 
 /// Why an address cannot be listened on.
 #[derive(Debug)]
@@ -72,6 +101,7 @@ fn listen(address: SocketAddr, backlog: u32) -> std::io::Result<TcpListener> {
 }
 
 async fn accept_all(socket: TcpListener, engine: Shared, stop: StopSender) {
+    let mut warned: Option<Instant> = None;
     loop {
         match socket.accept().await {
             Ok((stream, peer)) => {
@@ -88,7 +118,10 @@ async fn accept_all(socket: TcpListener, engine: Shared, stop: StopSender) {
                 }
             }
             Err(error) => {
-                tracing::warn!("cannot accept a connection: {error}");
+                if warned.is_none_or(|warned| warned.elapsed() >= ACCEPT_WARNING_PAUSE) {
+                    warned = Some(Instant::now());
+                    tracing::warn!("cannot accept a connection: {error}");
+                }
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }

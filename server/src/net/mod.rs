@@ -7,4 +7,4 @@ mod connection;
 mod listener;
 
 pub use connection::{StopRequest, StopSender};
-pub use listener::{ListenError, Listener};
+pub use listener::{ListenError, Listener, make_room_for};

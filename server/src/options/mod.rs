@@ -142,7 +142,7 @@ options! {
     "tcp-keepalive" => tcp_keepalive_s: u32 = 300, Integer::new(0, MAX_INT), AtRunTime;
     /// Seconds after which an idle client is disconnected; 0 never.
     "timeout" => timeout_s: u32 = 0, Integer::new(0, MAX_INT), AtRunTime;
-    /// Clients that may be connected at the same time.
+    /// Clients that may be connected at the same time; fewer where the system lets the process open fewer files.
     "maxclients" => maxclients: u32 = 10_000, Integer::new(1, u32::MAX), AtRunTime;
     /// Password that clients must give with AUTH; empty asks for none.
     "requirepass" => requirepass: String = String::new(), Text, AtRunTime;

@@ -29,8 +29,8 @@ const MAX_KEPT_GROWTH_PAGES: u32 = 32;
 pub struct CallOutcome<E> {
     /// The reply, or why there is none.
     pub result: Result<ProcedureReply, CallError<E>>,
-    /// Fuel used. It is exact but after a trap other than `unreachable`, or one below a small function without loops
-    /// that was called from a loop: then it is wrong by less than a slice, which is 2^18.
+    /// Fuel used. After a trap it is at most that: what the guest had spent of its last slice, which is 2^18 or less, is
+    /// not always known then, and counts whole.
     pub fuel_used: u64,
     /// The guest's memory at the end, which is its peak, in bytes.
     pub memory_bytes: u64,
@@ -242,10 +242,14 @@ impl<H: Host> Warm<H> {
             Err(error) => Err(self.explain(&error)),
         };
         let context = self.store.data_mut();
-        let left = left + context.reserve_fuel();
+        let reserve = context.reserve_fuel();
         let fuel_used = match &result {
             Err(CallError::OutOfFuel) => input.fuel,
-            _ => input.fuel.saturating_sub(left.max(0) as u64),
+            // A loop counts in a local, which the trap has taken along.
+            Err(CallError::Trap(_) | CallError::StackOverflow | CallError::MemoryLimit) => {
+                input.fuel.saturating_sub(reserve.max(0) as u64)
+            }
+            _ => input.fuel.saturating_sub((left + reserve).max(0) as u64),
         };
         let wrote = context.wrote;
         let result = result.map(|()| std::mem::take(&mut context.reply));

@@ -106,6 +106,25 @@ impl Reply {
         Self::Array(items.into_iter().map(|item| Self::bytes(item.as_ref())).collect())
     }
 
+    /// How many bytes of values it consists of: it takes more when it is encoded, but not much less.
+    #[must_use]
+    pub fn value_bytes(&self) -> usize {
+        match self {
+            Self::Bulk(value) => value.len(),
+            Self::Bytes(bytes) => bytes.len(),
+            Self::Text(text) => text.len(),
+            Self::Items(_, items) => items.iter().map(<[u8]>::len).sum(),
+            Self::Array(parts) | Self::Set(parts) | Self::Push(parts) | Self::Sequence(parts) => {
+                parts.iter().map(Self::value_bytes).sum()
+            }
+            Self::Map(pairs) => {
+                pairs.iter().map(|(key, value)| key.value_bytes() + value.value_bytes()).sum()
+            }
+            Self::BigNumber(text) | Self::Decimal(text) | Self::Verbatim(text) => text.len(),
+            _ => 0,
+        }
+    }
+
     /// Whether this is an error reply.
     #[must_use]
     pub fn is_error(&self) -> bool {

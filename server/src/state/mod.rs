@@ -115,6 +115,8 @@ pub struct Server {
     pub store: StoreStatus,
     /// The port the server listens on.
     pub port: u16,
+    /// How many clients the system has room for.
+    pub clients_possible: u32,
     /// Random, new at each start: `run_id` in INFO.
     pub run_id: String,
     /// Bytes of memory in use when the server started, before any data was loaded.
@@ -148,6 +150,7 @@ impl Server {
             procedure_log: std::collections::VecDeque::new(),
             store: StoreStatus::default(),
             port: 0,
+            clients_possible: u32::MAX,
             run_id,
             started: Instant::now(),
         }

@@ -47,10 +47,10 @@ impl Queued {
         starts.zip(&self.ends).map(|(start, end)| &self.bytes[start..*end]).collect()
     }
 
-    /// Bytes held.
+    /// Bytes held, its own included: of short commands they are the most.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.bytes.len() + self.ends.len() * size_of::<usize>()
+        size_of::<Self>() + self.bytes.capacity() + self.ends.capacity() * size_of::<usize>()
     }
 }
 
@@ -135,10 +135,6 @@ pub struct Session {
     pub last_command: &'static str,
     /// Bytes of requests that are not complete yet.
     pub query_buffer_bytes: usize,
-    /// Bytes received since it connected.
-    pub received_bytes: u64,
-    /// Bytes sent since it connected.
-    pub sent_bytes: u64,
 }
 
 impl Session {
@@ -176,8 +172,6 @@ impl Session {
             active_s: now_s,
             last_command: "NULL",
             query_buffer_bytes: 0,
-            received_bytes: 0,
-            sent_bytes: 0,
         }
     }
 
@@ -204,5 +198,21 @@ impl Session {
     #[must_use]
     pub fn is_subscriber(&self) -> bool {
         self.channels + self.patterns > 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_queued_command_counts_what_it_takes_however_short_it_is() {
+        let parts = size_of::<Queued>() + size_of::<usize>();
+        for (arguments, least) in
+            [(&[b"PING".as_slice()][..], parts + 4), (&[b"", b""], parts), (&[&[0; 9000]], parts + 9000)]
+        {
+            let bytes = Queued::new(arguments).bytes();
+            assert!((least..2 * least + 64).contains(&bytes), "{bytes}, at least {least}");
+        }
     }
 }

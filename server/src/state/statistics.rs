@@ -32,6 +32,10 @@ pub struct Statistics {
     pub received_bytes: u64,
     /// Bytes sent.
     pub sent_bytes: u64,
+    /// How often requests were taken in, one or many at once.
+    pub reads: u64,
+    /// How often replies were sent, one or many at once.
+    pub writes: u64,
     /// Error replies sent.
     pub error_replies: u64,
     /// Error replies by their first word; bounded, as in Redis.
@@ -54,6 +58,12 @@ pub struct Statistics {
     pub trigger_failures: u64,
     /// Commands per second over the last seconds.
     pub instantaneous_ops: u64,
+    /// Bytes received per second over the last seconds.
+    pub instantaneous_received_bytes: u64,
+    /// Bytes sent per second over the last seconds.
+    pub instantaneous_sent_bytes: u64,
+    /// How long keys were looked for whose time has come, in microseconds.
+    pub expiry_us: u64,
     /// The most memory that was ever in use, in bytes.
     pub peak_memory_bytes: u64,
 }

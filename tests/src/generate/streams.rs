@@ -43,8 +43,9 @@ pub const STREAMS: &[&str] = &[
     "XREADGROUP GROUP group consumer COUNT small STREAMS stream >",
     "XREADGROUP GROUP group consumer COUNT small STREAMS any-stream stream > >",
     "XREADGROUP GROUP group consumer COUNT small NOACK STREAMS stream >",
-    "XREADGROUP GROUP group consumer COUNT small STREAMS stream stream entry-id >",
-    "XREADGROUP GROUP group consumer STREAMS stream read-id",
+    // Of a consumer that only looks at what is pending, Redis' log does not know that it came to be, but with NOACK.
+    "XREADGROUP GROUP group consumer COUNT small NOACK STREAMS stream stream entry-id >",
+    "XREADGROUP GROUP group consumer NOACK STREAMS stream read-id",
     "XACK any-stream group entry-id entry-id",
     "XACK stream group entry-id entry-id entry-id",
     "XPENDING any-stream group",
@@ -109,7 +110,6 @@ const IDS: &[&str] = &[
     "(5",
     "(0-0",
     "(18446744073709551615-18446744073709551615",
-    "18446744073709551616-0",
 ];
 
 /// An id of the kind that `word` names; new ones rise with the number of steps, the others are near them.
@@ -119,7 +119,11 @@ pub fn id(random: &mut Rng, steps: u64, word: &str) -> String {
     let past = now.saturating_sub(random.u64(..6));
     let seq = random.u32(..4);
     match (word, random.u32(..40)) {
-        (_, 0) => IDS[random.usize(..IDS.len())].to_owned(),
+        // Since Redis 7.4 XREAD takes `+`, and so does kvasm.
+        (word, 0) => match IDS[random.usize(..IDS.len())] {
+            "+" if word == "read-id" => "$".to_owned(),
+            id => id.to_owned(),
+        },
         ("rising", 1..30) => format!("{now}-*"),
         ("rising", _) => format!("{now}-{seq}"),
         ("rising-id", _) => format!("{now}-9"),

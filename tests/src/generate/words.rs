@@ -472,7 +472,8 @@ impl<'a> Words<'a> {
             "pattern" => PATTERNS,
             "channel" => CHANNELS,
             "channel-pattern" => CHANNEL_PATTERNS,
-            "cursor" => &["0", "abc", "-1", "18446744073709551616", ""],
+            // None that is out of range: Redis' next SORT would take its own numbers to be so.
+            "cursor" => &["0", "abc", "-1", "18446744073709551615", ""],
             "kind" => &["string", "list", "set", "HASH", "STRING", "nonsense"],
             // More than any value has, or the same one again and again; -2^63 and the like would need all memory.
             "count" => &["1000", "0", "-1", "-7", "9223372036854775807", "abc", "4611686018427387904"],

@@ -4,8 +4,10 @@
 use std::fs;
 
 use super::super::full_name;
+use super::super::memory::{Report, ratio};
 use super::{Context, Fields, REDIS_VERSION, Section};
 use crate::memory;
+use crate::state::Handle;
 
 /// Every section, in the order of the report.
 pub(super) const SECTIONS: &[Section] = &[
@@ -26,6 +28,84 @@ pub(super) const SECTIONS: &[Section] = &[
 ];
 
 const SECONDS_PER_DAY: u64 = 86_400;
+/// Redis' clock of uses has 24 bits.
+const LRU_CLOCK_SECONDS: u64 = 1 << 24;
+
+/// What Redis tells of replicas, the cluster, and values that are moved or freed later.
+const UNUSED_MEMORY: &[(&str, &str)] = &[
+    ("mem_not_counted_for_evict", "0"),
+    ("mem_replication_backlog", "0"),
+    ("mem_total_replication_buffers", "0"),
+    ("mem_clients_slaves", "0"),
+    ("mem_cluster_links", "0"),
+    ("active_defrag_running", "0"),
+    ("lazyfree_pending_objects", "0"),
+    ("lazyfreed_objects", "0"),
+];
+
+/// What Redis tells of its snapshots and of rewriting its log.
+const UNUSED_PERSISTENCE: &[(&str, &str)] = &[
+    ("current_cow_peak", "0"),
+    ("current_cow_size", "0"),
+    ("current_cow_size_age", "0"),
+    ("current_fork_perc", "0.00"),
+    ("current_save_keys_processed", "0"),
+    ("current_save_keys_total", "0"),
+    ("rdb_bgsave_in_progress", "0"),
+    ("rdb_last_bgsave_time_sec", "-1"),
+    ("rdb_current_bgsave_time_sec", "-1"),
+    ("rdb_saves", "0"),
+    ("rdb_last_cow_size", "0"),
+    ("rdb_last_load_keys_expired", "0"),
+    ("rdb_last_load_keys_loaded", "0"),
+    ("aof_rewrite_in_progress", "0"),
+    ("aof_rewrite_scheduled", "0"),
+    ("aof_last_rewrite_time_sec", "-1"),
+    ("aof_current_rewrite_time_sec", "-1"),
+    ("aof_rewrites", "0"),
+    ("aof_rewrites_consecutive_failures", "0"),
+    ("aof_last_cow_size", "0"),
+    ("aof_base_size", "0"),
+    ("aof_pending_rewrite", "0"),
+    ("aof_pending_bio_fsync", "0"),
+    ("aof_delayed_fsync", "0"),
+    ("module_fork_in_progress", "0"),
+    ("module_fork_last_cow_size", "0"),
+];
+
+/// What Redis counts of replicas, evictions, forks, moved values, and threads for reading and writing.
+const UNUSED_STATS: &[(&str, &str)] = &[
+    ("total_net_repl_input_bytes", "0"),
+    ("total_net_repl_output_bytes", "0"),
+    ("instantaneous_input_repl_kbps", "0.00"),
+    ("instantaneous_output_repl_kbps", "0.00"),
+    ("sync_full", "0"),
+    ("sync_partial_ok", "0"),
+    ("sync_partial_err", "0"),
+    ("expired_stale_perc", "0.00"),
+    ("expired_time_cap_reached_count", "0"),
+    ("evicted_keys", "0"),
+    ("evicted_clients", "0"),
+    ("total_eviction_exceeded_time", "0"),
+    ("current_eviction_exceeded_time", "0"),
+    ("pubsubshard_channels", "0"),
+    ("latest_fork_usec", "0"),
+    ("total_forks", "0"),
+    ("migrate_cached_sockets", "0"),
+    ("slave_expires_tracked_keys", "0"),
+    ("active_defrag_hits", "0"),
+    ("active_defrag_misses", "0"),
+    ("active_defrag_key_hits", "0"),
+    ("active_defrag_key_misses", "0"),
+    ("total_active_defrag_time", "0"),
+    ("current_active_defrag_time", "0"),
+    ("unexpected_error_replies", "0"),
+    ("dump_payload_sanitizations", "0"),
+    ("io_threaded_reads_processed", "0"),
+    ("io_threaded_writes_processed", "0"),
+    ("reply_buffer_shrinks", "0"),
+    ("reply_buffer_expands", "0"),
+];
 
 fn server(ctx: &Context<'_>, fields: &mut Fields) {
     let server = &*ctx.server;
@@ -38,6 +118,10 @@ fn server(ctx: &Context<'_>, fields: &mut Fields) {
     fields.add("redis_mode", "standalone");
     fields.add("os", operating_system());
     fields.add("arch_bits", usize::BITS);
+    fields.add("monotonic_clock", "POSIX clock_gettime");
+    fields.add("multiplexing_api", "epoll");
+    fields.add("atomicvar_api", "c11-builtin");
+    fields.add("gcc_version", "0.0.0");
     fields.add("process_id", std::process::id());
     fields.add("process_supervised", "no");
     fields.add("run_id", &server.run_id);
@@ -47,6 +131,7 @@ fn server(ctx: &Context<'_>, fields: &mut Fields) {
     fields.add("uptime_in_days", uptime_s / SECONDS_PER_DAY);
     fields.add("hz", server.options.hz);
     fields.add("configured_hz", server.options.hz);
+    fields.add("lru_clock", ctx.keyspace.now_us() / 1_000_000 % LRU_CLOCK_SECONDS);
     fields.add("executable", path(std::env::current_exe().ok().as_deref()));
     fields.add("config_file", path(server.config_file.as_deref()));
     fields.add("io_threads_active", 0);
@@ -64,9 +149,16 @@ fn operating_system() -> String {
 }
 
 fn clients(ctx: &Context<'_>, fields: &mut Fields) {
+    let most = |bytes: fn(&Handle) -> usize| {
+        ctx.server.clients.iter().map(|(_, handle)| bytes(handle)).max().unwrap_or(0)
+    };
+    let query_bytes =
+        |handle: &Handle| handle.session.as_ref().map_or(0, |session| session.query_buffer_bytes);
     fields.add("connected_clients", ctx.server.clients.len());
     fields.add("cluster_connections", 0);
     fields.add("maxclients", ctx.server.options.maxclients);
+    fields.add("client_recent_max_input_buffer", most(query_bytes));
+    fields.add("client_recent_max_output_buffer", most(|handle| handle.mailbox.bytes()));
     fields.add("blocked_clients", ctx.server.waiting.len());
     fields.add("tracking_clients", ctx.server.tracking.client_count());
     fields.add("clients_in_timeout_table", ctx.server.waiting.timed());
@@ -74,31 +166,50 @@ fn clients(ctx: &Context<'_>, fields: &mut Fields) {
 
 fn memory(ctx: &Context<'_>, fields: &mut Fields) {
     let server = &*ctx.server;
-    let used = memory::used_bytes();
-    let active = memory::active_bytes();
-    let resident = memory::resident_bytes();
-    let peak = server.statistics.peak_memory_bytes.max(used);
-    let ratio = |part: u64, whole: u64| if whole == 0 { 0.0 } else { part as f64 / whole as f64 };
-    fields.add_bytes("used_memory", used);
-    fields.add_bytes("used_memory_rss", resident);
-    fields.add_bytes("used_memory_peak", peak);
-    fields.add("used_memory_peak_perc", format_args!("{:.2}%", 100.0 * ratio(used, peak)));
-    fields.add("used_memory_overhead", ctx.keyspace.table_bytes());
-    fields.add("allocator_allocated", used);
-    fields.add("allocator_active", active);
+    let report = Report::of(ctx);
+    let percent = |part: u64, whole: u64| format!("{:.2}%", 100.0 * ratio(part, whole));
+    fields.add_bytes("used_memory", report.used);
+    fields.add_bytes("used_memory_rss", report.resident);
+    fields.add_bytes("used_memory_peak", report.peak);
+    fields.add("used_memory_peak_perc", percent(report.used, report.peak));
+    fields.add("used_memory_overhead", report.overhead());
+    fields.add("used_memory_startup", report.startup);
+    fields.add("used_memory_dataset", report.dataset());
+    fields.add("used_memory_dataset_perc", percent(report.dataset(), report.net()));
     fields.add_bytes("total_system_memory", memory::total_bytes());
-    fields.add("used_memory_lua", 0);
+    for name in ["used_memory_lua", "used_memory_vm_total"] {
+        fields.add_bytes(name, 0);
+    }
+    fields.add("used_memory_vm_eval", 0);
+    fields.add("used_memory_vm_functions", 0);
+    fields.add("used_memory_scripts_eval", report.modules);
+    fields.add("used_memory_functions", report.libraries);
+    fields.add_bytes("used_memory_scripts", report.modules + report.libraries);
     fields.add("number_of_cached_scripts", server.modules.list().len());
     fields.add("number_of_functions", server.libraries.function_count());
     fields.add("number_of_libraries", server.libraries.iter().count());
     fields.add_bytes("maxmemory", server.options.maxmemory);
     fields.add("maxmemory_policy", "noeviction");
-    fields.add("allocator_frag_ratio", format_args!("{:.2}", ratio(active, used)));
-    fields.add("mem_fragmentation_ratio", format_args!("{:.2}", ratio(resident, used)));
-    fields.add("mem_fragmentation_bytes", resident as i64 - used as i64);
+    allocator(&report, fields);
+    fields.add("mem_clients_normal", report.clients);
+    fields.add("mem_aof_buffer", report.pending);
     fields.add("mem_allocator", "jemalloc");
-    fields.add("active_defrag_running", 0);
-    fields.add("lazyfree_pending_objects", 0);
+    fields.add_all(UNUSED_MEMORY);
+}
+
+fn allocator(report: &Report, fields: &mut Fields) {
+    fields.add("allocator_allocated", report.used);
+    fields.add("allocator_active", report.active);
+    fields.add("allocator_resident", report.allocator_resident);
+    for (names, part, whole) in [
+        (["allocator_frag_ratio", "allocator_frag_bytes"], report.active, report.used),
+        (["allocator_rss_ratio", "allocator_rss_bytes"], report.allocator_resident, report.active),
+        (["rss_overhead_ratio", "rss_overhead_bytes"], report.resident, report.allocator_resident),
+        (["mem_fragmentation_ratio", "mem_fragmentation_bytes"], report.resident, report.used),
+    ] {
+        fields.add(names[0], format_args!("{:.2}", ratio(part, whole)));
+        fields.add(names[1], part as i64 - whole as i64);
+    }
 }
 
 fn persistence(ctx: &Context<'_>, fields: &mut Fields) {
@@ -109,14 +220,14 @@ fn persistence(ctx: &Context<'_>, fields: &mut Fields) {
     fields.add("async_loading", 0);
     // Groups of changes that a crash could still take back.
     fields.add("rdb_changes_since_last_save", last_group.saturating_sub(store.durable));
-    fields.add("rdb_bgsave_in_progress", 0);
     fields.add("rdb_last_save_time", store.last_commit_s);
     fields.add("rdb_last_bgsave_status", status);
     fields.add("aof_enabled", 1);
-    fields.add("aof_rewrite_in_progress", 0);
-    fields.add("aof_rewrite_scheduled", 0);
     fields.add("aof_last_bgrewrite_status", "ok");
     fields.add("aof_last_write_status", status);
+    fields.add("aof_current_size", store.log_bytes);
+    fields.add("aof_buffer_length", ctx.keyspace.journal().pending_bytes());
+    fields.add_all(UNUSED_PERSISTENCE);
     fields.add("kvasm_last_error", store.failure.as_deref().unwrap_or_default());
     fields.add("kvasm_last_group", last_group);
     fields.add("kvasm_durable_group", store.durable);
@@ -137,28 +248,29 @@ fn stats(ctx: &Context<'_>, fields: &mut Fields) {
     fields.add("instantaneous_ops_per_sec", counted.instantaneous_ops);
     fields.add("total_net_input_bytes", counted.received_bytes);
     fields.add("total_net_output_bytes", counted.sent_bytes);
+    fields.add("instantaneous_input_kbps", kilobytes(counted.instantaneous_received_bytes));
+    fields.add("instantaneous_output_kbps", kilobytes(counted.instantaneous_sent_bytes));
+    fields.add("total_reads_processed", counted.reads);
+    fields.add("total_writes_processed", counted.writes);
     fields.add("rejected_connections", counted.rejected_connections);
-    fields.add("sync_full", 0);
-    fields.add("sync_partial_ok", 0);
-    fields.add("sync_partial_err", 0);
     fields.add("expired_keys", keys.expired);
     fields.add("expired_subkeys", keys.expired_fields);
-    fields.add("evicted_keys", 0);
-    fields.add("evicted_clients", 0);
+    fields.add("expire_cycle_cpu_milliseconds", counted.expiry_us / 1000);
     fields.add("keyspace_hits", keys.hits);
     fields.add("keyspace_misses", keys.misses);
     fields.add("pubsub_channels", ctx.server.pubsub.channels().count());
     fields.add("pubsub_patterns", ctx.server.pubsub.pattern_count());
-    fields.add("pubsubshard_channels", 0);
-    fields.add("latest_fork_usec", 0);
-    fields.add("total_forks", 0);
     fields.add("tracking_total_keys", tracked_keys);
     fields.add("tracking_total_items", tracked_items);
     fields.add("tracking_total_prefixes", prefixes);
-    fields.add("unexpected_error_replies", 0);
     fields.add("total_error_replies", counted.error_replies);
     fields.add("client_query_buffer_limit_disconnections", counted.query_limit_disconnections);
     fields.add("client_output_buffer_limit_disconnections", counted.output_limit_disconnections);
+    fields.add_all(UNUSED_STATS);
+}
+
+fn kilobytes(bytes: u64) -> String {
+    format!("{:.2}", bytes as f64 / 1024.0)
 }
 
 fn replication(ctx: &Context<'_>, fields: &mut Fields) {
@@ -176,9 +288,12 @@ fn replication(ctx: &Context<'_>, fields: &mut Fields) {
 }
 
 fn cpu(_: &Context<'_>, fields: &mut Fields) {
-    let (user_s, system_s) = processor_seconds(&fs::read_to_string("/proc/self/stat").unwrap_or_default());
-    fields.add("used_cpu_sys", format_args!("{system_s:.6}"));
-    fields.add("used_cpu_user", format_args!("{user_s:.6}"));
+    // The thread that answers is the main one: the engine's.
+    for (path, thread) in [("/proc/self/stat", ""), ("/proc/thread-self/stat", "_main_thread")] {
+        let (user_s, system_s) = processor_seconds(&fs::read_to_string(path).unwrap_or_default());
+        fields.add(format_args!("used_cpu_sys{thread}"), format_args!("{system_s:.6}"));
+        fields.add(format_args!("used_cpu_user{thread}"), format_args!("{user_s:.6}"));
+    }
     fields.add("used_cpu_sys_children", "0.000000");
     fields.add("used_cpu_user_children", "0.000000");
 }

@@ -43,13 +43,7 @@ const SUBCOMMANDS: &[Command] = &[
         "Removes a consumer group.",
         "key group",
     ),
-    Command::new("help", 2, help).flags(&[Flags::LOADING, Flags::STALE]).docs(
-        Group::Stream,
-        "5.0.0",
-        "O(1)",
-        "Returns what subcommands there are.",
-        "",
-    ),
+    help(Group::Stream, "5.0.0"),
     Command::new("setid", -5, set_id).flags(&[Flags::WRITE]).keys(2, 2, 1).docs(
         Group::Stream,
         "5.0.0",

@@ -33,13 +33,7 @@ const SUBCOMMANDS: &[Command] = &[
         "Returns the consumer groups of a stream.",
         "key",
     ),
-    Command::new("help", 2, help).flags(&[Flags::LOADING, Flags::STALE]).docs(
-        Group::Stream,
-        "5.0.0",
-        "O(1)",
-        "Returns what subcommands there are.",
-        "",
-    ),
+    help(Group::Stream, "5.0.0"),
     Command::new("stream", -3, stream).flags(&[Flags::READONLY]).keys(2, 2, 1).docs(
         Group::Stream,
         "5.0.0",

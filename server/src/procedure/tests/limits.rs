@@ -152,7 +152,8 @@ fn little_fuel_is_not_much_overspent() {
 }
 
 #[test]
-fn the_fuel_of_a_call_that_failed_is_known() {
+fn the_fuel_of_a_call_that_failed_is_known_and_a_trap_is_never_cheaper_than_it_was() {
+    const SLICE: u64 = 1 << 18;
     on_large_stack(|| {
         let spin = "(local $i i32) (loop
             (br_if 0 (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 20000))))";
@@ -160,8 +161,16 @@ fn the_fuel_of_a_call_that_failed_is_known() {
             |end: &str| call_once(&run_text(&format!("{spin} {end}")), &Limits::default(), |_| {}).fuel_used;
         let whole = used("");
         assert!(whole > 100_000, "{whole}");
-        for end in ["(unreachable)", "(call $abort (i32.const 0) (i32.const 1))"] {
-            assert!(used(end).abs_diff(whole) < 20, "{end}: {} instead of {whole}", used(end));
+        let aborted = used("(call $abort (i32.const 0) (i32.const 1))");
+        assert!(aborted.abs_diff(whole) < 20, "{aborted} instead of {whole}");
+        for trap in [
+            "(unreachable)",
+            "(drop (i32.load (i32.const -1)))",
+            "(drop (i32.div_u (i32.const 1) (i32.const 0)))",
+            "(loop (drop (i32.load (local.get $i))) (br_if 0 (local.tee $i (i32.add (local.get $i) (i32.const 8)))))",
+        ] {
+            let trapped = used(trap);
+            assert!((whole..whole + SLICE).contains(&trapped), "{trap}: {trapped}, without the trap {whole}");
         }
     });
 }
