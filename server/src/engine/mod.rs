@@ -6,7 +6,8 @@
 //!
 //! - `dispatch`: the checks and one command, `transaction`: EXEC, `pause`: what has to wait for a client's sake,
 //! - `waiting`: commands that wait for a key,
-//! - `call`: procedures, `core`: what they may reach, `cascade`: triggers,
+//! - `call`: procedures, `core`: what they may reach, `cascade`: triggers, `queueing` and `delivery`: those
+//!   that run later,
 //! - `commit`: what happens when a transaction ends, `account`: what is counted, `monitor` and `tracking`: who is shown
 //!   what ran, or told what it changed,
 //! - `import`: keys from a file of Redis, `persistence`: the store's side, `background`: timers.
@@ -17,12 +18,14 @@ mod call;
 mod cascade;
 mod commit;
 mod core;
+mod delivery;
 mod dispatch;
 mod import;
 pub mod limits;
 mod monitor;
 mod pause;
 mod persistence;
+mod queueing;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -31,6 +34,7 @@ mod transaction;
 mod waiting;
 
 pub use background::{run_store_events, run_timers, settle};
+pub use delivery::run_deliveries;
 pub use dispatch::Step;
 pub use import::{Imported, import};
 pub use persistence::{Signals, Wait};
@@ -42,6 +46,7 @@ use std::rc::Rc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use self::core::Core;
+use self::delivery::Deliveries;
 use self::persistence::Persistence;
 use crate::keyspace::Key;
 use crate::options::Options;
@@ -73,6 +78,9 @@ pub struct Engine {
     clock: Clock,
     /// Keys that were written, and whose waiting clients need something from disk first.
     unserved: Vec<((u8, Key), Rc<Load>)>,
+    /// Keys that were written, and whose waiting clients need room in the queue of a trigger first.
+    stalled: Vec<(u8, Key)>,
+    deliveries: Deliveries,
 }
 
 /// Time: read once for each command, monotonic within a run of commands.

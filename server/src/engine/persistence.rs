@@ -13,6 +13,7 @@ use crate::keyspace::{ColdKey, ColdPage, Key, Keyspace, Loaded, Need};
 use crate::options::AppendFsync;
 use crate::state::Load;
 use crate::store::{DuePage, KeyAt, Position, ScanPage, StorageId, Store, StoreError, StoreEvent};
+use crate::trigger::queue::Shortage;
 use crate::types::Kind;
 
 /// What tasks wait on. Whoever waits looks at the engine again when it is told.
@@ -28,6 +29,10 @@ pub struct Signals {
     pub paused: Notify,
     /// The pause is over.
     pub unpaused: Notify,
+    /// There may be something to deliver.
+    pub deliveries: Notify,
+    /// The queue of a trigger may have room again.
+    pub room: Notify,
 }
 
 /// What the store tells the engine, with values ready to be taken in: making a big one takes long, so the thread that
@@ -65,6 +70,8 @@ pub enum Wait {
     Writable,
     /// For the end of a pause.
     Unpaused,
+    /// For room in the queue of a trigger.
+    Room(Shortage),
 }
 
 /// A question to the reader thread that is not answered yet.
@@ -282,6 +289,7 @@ impl Engine {
         match wait {
             Wait::Loaded(load) => load.is_over(),
             Wait::Unpaused => self.pause_left().is_none(),
+            Wait::Room(shortage) => self.is_room_for(shortage),
             Wait::Writable => self.persistence.back_pressure(self.core_ref()).is_none(),
         }
     }
@@ -452,6 +460,9 @@ impl Engine {
         }
         self.forget_absent();
         self.resume_serving();
+        if self.deliveries.are_waiting() {
+            self.persistence.signals.deliveries.notify_one();
+        }
     }
 
     /// Tidies up what the disk says by itself. A read that is under way may have seen it as it was when it was asked.

@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::core::{Core, Running};
+use super::delivery::Deliveries;
 use super::monitor::Shown;
 use super::persistence::{Arrival, Persistence};
 use super::{Clock, Engine, Shared};
@@ -83,6 +84,8 @@ pub fn open(
         persistence: Persistence::new(store, last_group, applied),
         clock: Clock::new(),
         unserved: Vec::new(),
+        stalled: Vec::new(),
+        deliveries: Deliveries::default(),
     };
     engine.update_listeners();
     Ok((Rc::new(RefCell::new(engine)), events))

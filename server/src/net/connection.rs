@@ -290,6 +290,11 @@ impl Connection {
                         self.signals.unpaused.notified().await;
                     }
                 }
+                Wait::Room(_) => {
+                    while !self.engine.borrow().is_over(wait) {
+                        self.signals.room.notified().await;
+                    }
+                }
             }
         };
         tokio::select! {

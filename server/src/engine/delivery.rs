@@ -1,0 +1,347 @@
+//! The deliveries of asynchronous triggers. Their events were queued in the transactions that raised them (`queueing`).
+//!
+//! A delivery is started ([`Engine::start_delivery`]), and it is ended, perhaps much later: [`Engine::succeed`] is called
+//! in the transaction that holds what its procedure did, and removes it from its queue, so that both become durable
+//! together or not at all; [`Engine::fail`] is a transaction of its own, which lets it be tried again or gives it up. A
+//! delivery that was started and not ended when the server stops was never started for the next one.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use super::call::Invocation;
+use super::dispatch::{TOO_MANY_RETRIES, unreadable};
+use super::limits::{
+    DELIVERY_TURN_US, HELD_DELIVERY_PAUSE_MS, MAX_DELIVERY_PAUSE_MS, MAX_RETRIES, NO_ROOM_PAUSE_MS,
+};
+use super::{EndOnPanic, Engine, Shared, cascade};
+use crate::command::{self, Error};
+use crate::keyspace::Need;
+use crate::state::Load;
+use crate::trigger::Asynchronous;
+use crate::trigger::queue::{Entry, Fate, Ticket};
+
+/// A delivery that has been started.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    /// Its place in its queue.
+    pub ticket: Ticket,
+    /// What it is about.
+    pub entry: Entry,
+    /// The function that it calls.
+    pub function: String,
+    /// Fuel, at most.
+    pub fuel: u64,
+    /// Its time and its random numbers: the same when it is run again because it needed something from disk.
+    pub time_us: u64,
+    pub random_seed: u64,
+    /// How often it has been.
+    pub loads: u32,
+}
+
+/// A delivery that waits for something from disk.
+struct Parked {
+    delivery: Delivery,
+    need: Need,
+    load: Rc<Load>,
+    /// How it has failed, if it is to be ended when that is loaded; otherwise it is to be run.
+    failure: Option<String>,
+}
+
+/// What the engine knows of deliveries, beside the queues.
+#[derive(Default)]
+pub(super) struct Deliveries {
+    parked: Vec<Parked>,
+    /// What is loaded for opening queues.
+    opening: Option<Rc<Load>>,
+    /// Whether the queues of all triggers have been opened.
+    opened: bool,
+    /// Whether definitions or options have changed, so that who waits for room may not have to any longer.
+    changed: bool,
+}
+
+impl Deliveries {
+    /// Whether something is to be loaded for a delivery or a queue.
+    pub fn are_waiting(&self) -> bool {
+        self.opening.is_some() || !self.parked.is_empty()
+    }
+
+    /// Has all queues looked at again, because there may be other triggers.
+    pub fn look_again(&mut self) {
+        (self.opened, self.changed) = (false, true);
+    }
+}
+
+/// Delivers for as long as the server runs.
+pub async fn run_deliveries(engine: Shared) {
+    let _guard = EndOnPanic(Rc::clone(&engine));
+    let signals = engine.borrow().signals();
+    loop {
+        let pause = engine.borrow_mut().deliver();
+        match pause {
+            None => tokio::task::yield_now().await,
+            Some(pause) => drop(tokio::time::timeout(pause, signals.deliveries.notified()).await),
+        }
+    }
+}
+
+impl Engine {
+    /// Makes some deliveries; gives how long to wait before the next turn, or `None` if there is more to do at once.
+    fn deliver(&mut self) -> Option<Duration> {
+        if self.are_deliveries_held() {
+            return Some(Duration::from_millis(HELD_DELIVERY_PAUSE_MS));
+        }
+        self.clock.restart();
+        let mut more = self.open_queues();
+        self.resume_deliveries();
+        let began = Instant::now();
+        while self.start_deliveries() {
+            if began.elapsed() >= Duration::from_micros(DELIVERY_TURN_US) {
+                more = true;
+                break;
+            }
+        }
+        let has_changed = std::mem::take(&mut self.deliveries.changed);
+        if self.core().server.queues.take_has_shrunk() || has_changed {
+            self.persistence.signals().room.notify_waiters();
+            self.resume_stalled();
+        }
+        self.request_flush();
+        (!more).then(|| self.delivery_pause())
+    }
+
+    fn are_deliveries_held(&mut self) -> bool {
+        self.fatal().is_some()
+            || self.paused().is_some()
+            || self.core_ref().write_failure().is_some()
+            || self.persistence.back_pressure(self.core_ref()).is_some()
+    }
+
+    /// After a start: opens the queues that there were, and makes their indexes, in slices. `true` if there is more to
+    /// do at once.
+    fn open_queues(&mut self) -> bool {
+        if self.deliveries.opened {
+            return false;
+        }
+        if self.deliveries.opening.as_ref().is_some_and(|load| !load.is_over()) {
+            return false;
+        }
+        let core = self.core();
+        let names: Vec<String> =
+            core.server.triggers.iter().map(|trigger| trigger.definition.name.clone()).collect();
+        let now_us = core.keyspace.now_us();
+        core.keyspace.begin(now_us);
+        for name in names {
+            let (queues, keyspace) = (&mut core.server.queues, &mut core.keyspace);
+            match queues.open(keyspace, &name).and_then(|()| queues.read_on(keyspace, &name)) {
+                Ok(false) => {}
+                Ok(true) => return true,
+                Err(crate::keyspace::Error::NotResident(need)) => {
+                    self.deliveries.opening = Some(self.load(&[need]));
+                    return false;
+                }
+                Err(crate::keyspace::Error::WrongType) => {
+                    tracing::error!(trigger = name, "its queue cannot be read");
+                }
+            }
+        }
+        self.deliveries.opening = None;
+        self.deliveries.opened = true;
+        false
+    }
+
+    /// Goes on with the deliveries that waited for something from disk.
+    fn resume_deliveries(&mut self) {
+        let loaded: Vec<Parked> =
+            self.deliveries.parked.extract_if(.., |parked| parked.load.is_over()).collect();
+        for Parked { delivery, need, load, failure } in loaded {
+            let unread = load.failure_of(&[need]).map(|reason| unreadable(&reason).into_owned());
+            match failure {
+                Some(error) => self.fail_delivery(delivery, &error),
+                None if unread.is_some() => self.fail_delivery(delivery, &unread.unwrap_or_default()),
+                None => self.run_delivery(delivery),
+            }
+        }
+    }
+
+    /// Starts one delivery of each trigger that can have one more; `false` when none can.
+    fn start_deliveries(&mut self) -> bool {
+        let triggers = self.core_ref().server.triggers.clone();
+        let mut any = false;
+        for trigger in triggers.iter().filter(|trigger| trigger.definition.enabled) {
+            // What was queued before a trigger became synchronous is delivered all the same.
+            let options = trigger.definition.asynchronous.clone().unwrap_or_default();
+            let now_ms = self.clock.unix_us() / 1000;
+            let name = &trigger.definition.name;
+            let Some(ticket) = self.core().server.queues.start(name, options.concurrency, now_ms) else {
+                continue;
+            };
+            any = true;
+            self.start_delivery(ticket, &trigger.definition.function, &options);
+        }
+        any
+    }
+
+    /// Starts a delivery.
+    fn start_delivery(&mut self, ticket: Ticket, function: &str, options: &Asynchronous) {
+        let time_us = self.clock.unix_us();
+        let core = self.core();
+        core.keyspace.begin(time_us);
+        let most = core.server.options.wasm_fuel;
+        let Ok(Some((entry, _))) = core.server.queues.look(&mut core.keyspace, &ticket) else {
+            // An open queue is in memory and has all that its index has.
+            tracing::error!(trigger = &*ticket.trigger, id = %ticket.id, "a queued event cannot be found");
+            return;
+        };
+        self.run_delivery(Delivery {
+            ticket,
+            entry,
+            function: function.to_owned(),
+            fuel: options.fuel.map_or(most, |fuel| fuel.min(most)),
+            time_us,
+            random_seed: fastrand::u64(..),
+            loads: 0,
+        });
+    }
+
+    /// Runs a delivery here and now, and ends it.
+    fn run_delivery(&mut self, delivery: Delivery) {
+        self.core().keyspace.begin(delivery.time_us);
+        let result = self.undoable(|engine| {
+            engine.succeed_delivery(&delivery)?;
+            engine.call_for_delivery(&delivery)
+        });
+        let failure = match result {
+            Ok(()) => {
+                let server = &mut self.core().server;
+                server.statistics.trigger_runs += 1;
+                server.triggers.count(&delivery.ticket.trigger, None);
+                self.finish_transaction(None);
+                self.clock.now = Instant::now();
+                return;
+            }
+            Err(Error::NotResident(need)) if delivery.loads < MAX_RETRIES => {
+                self.suspend_transaction(None);
+                self.park(delivery, need, None);
+                return;
+            }
+            Err(Error::NotResident(_)) => TOO_MANY_RETRIES.to_owned(),
+            // Others will make room there; here its own try made what room there was.
+            Err(Error::QueueFull(shortage)) if shortage.trigger != *delivery.ticket.trigger => {
+                self.suspend_transaction(None);
+                let due_ms = self.clock.unix_us() / 1000 + NO_ROOM_PAUSE_MS;
+                self.core().server.queues.rest(&delivery.ticket, due_ms);
+                return;
+            }
+            Err(Error::QueueFull(shortage)) => message(Error::queue_full(&shortage)),
+            Err(Error::Reply(text)) => text.into_owned(),
+        };
+        self.suspend_transaction(None);
+        self.fail_delivery(delivery, &failure);
+    }
+
+    fn call_for_delivery(&mut self, delivery: &Delivery) -> command::Result<()> {
+        let Entry { event, database, key, before, after, elements } = &delivery.entry;
+        let call = cascade::call_of(&self.core().server.libraries, &delivery.function)?;
+        let number = database.to_string();
+        let mut arguments =
+            vec![Some(event.as_bytes()), before.as_deref(), after.as_deref(), Some(number.as_bytes())];
+        arguments.extend(elements.iter().map(|element| Some(&element[..])));
+        let invocation = Invocation {
+            call: &call,
+            database: *database,
+            caller: None,
+            keys: &[key],
+            arguments: &arguments,
+            fuel: delivery.fuel,
+            random_seed: delivery.random_seed,
+        };
+        self.invoke(&invocation).0.map(|_| ())
+    }
+
+    /// Removes a delivery from its queue, in the transaction that holds what its procedure did. An error undoes that: the
+    /// delivery is not in the queue any more, because its trigger was dropped.
+    pub(super) fn succeed_delivery(&mut self, delivery: &Delivery) -> command::Result<()> {
+        let core = self.core();
+        let is_there = core.server.queues.succeed(&mut core.keyspace, &delivery.ticket)?;
+        is_there.then_some(()).ok_or(Error::text("ERR the trigger was dropped"))
+    }
+
+    /// Lets a delivery that failed be tried again or gives it up, as a transaction of its own.
+    pub(super) fn fail_delivery(&mut self, delivery: Delivery, error: &str) {
+        self.clock.now = Instant::now();
+        let now_us = self.clock.unix_us();
+        let savepoint = self.open();
+        let core = self.core();
+        core.keyspace.begin(now_us);
+        let (ticket, limits) = (&delivery.ticket, core.server.queue_limits());
+        let definition = core.server.triggers.get(&ticket.trigger).map(|trigger| trigger.definition.clone());
+        let options = definition.and_then(|definition| definition.asynchronous).unwrap_or_default();
+        let (queues, keyspace) = (&mut core.server.queues, &mut core.keyspace);
+        match queues.fail(keyspace, ticket, &options, error, limits) {
+            Ok(fate) => {
+                self.core().keyspace.release(savepoint.keyspace);
+                self.count_failed_delivery(&delivery, error, fate);
+                self.finish_transaction(None);
+            }
+            Err(crate::keyspace::Error::NotResident(need)) => {
+                self.take_back(savepoint);
+                self.suspend_transaction(None);
+                self.park(delivery, need, Some(error.to_owned()));
+            }
+            Err(crate::keyspace::Error::WrongType) => {
+                self.take_back(savepoint);
+                self.suspend_transaction(None);
+                tracing::error!(trigger = &*delivery.ticket.trigger, "its queue cannot be read");
+            }
+        }
+    }
+
+    fn count_failed_delivery(&mut self, delivery: &Delivery, error: &str, fate: Fate) {
+        let server = &mut self.core().server;
+        let Delivery { ticket, entry, .. } = delivery;
+        server.statistics.trigger_runs += 1;
+        server.statistics.trigger_failures += 1;
+        server.triggers.count(&ticket.trigger, Some(error));
+        if matches!(fate, Fate::Retried(_) | Fate::Kept(_)) {
+            server.triggers.count_retry(&ticket.trigger);
+            server.statistics.trigger_retries += 1;
+        }
+        let fate = match fate {
+            Fate::Retried(_) => "it will be tried again",
+            Fate::Dead => "it is a dead letter now",
+            Fate::Kept(_) => "there is no room for it among the dead letters: it will be tried again",
+            Fate::Gone => "its trigger was dropped",
+        };
+        tracing::warn!(
+            trigger = &*ticket.trigger, key = ?entry.key, event = entry.event, "delivery failed, {fate}: {error}"
+        );
+    }
+
+    fn park(&mut self, mut delivery: Delivery, need: Need, failure: Option<String>) {
+        delivery.loads += 1;
+        let load = self.load(std::slice::from_ref(&need));
+        self.deliveries.parked.push(Parked { delivery, need, load, failure });
+    }
+
+    /// How long there is nothing to do, unless a signal comes.
+    fn delivery_pause(&self) -> Duration {
+        let server = &self.core_ref().server;
+        let enabled = server.triggers.iter().filter(|trigger| trigger.definition.enabled);
+        let due_ms = enabled.filter_map(|trigger| {
+            let concurrency =
+                trigger.definition.asynchronous.as_ref().map_or(1, |options| options.concurrency);
+            server.queues.next_due_ms(&trigger.definition.name, concurrency)
+        });
+        let now_ms = self.clock.unix_us() / 1000;
+        let left_ms =
+            due_ms.min().map_or(MAX_DELIVERY_PAUSE_MS, |due_ms| due_ms.saturating_sub(now_ms).max(1));
+        Duration::from_millis(left_ms.min(MAX_DELIVERY_PAUSE_MS))
+    }
+}
+
+fn message(error: Error) -> String {
+    match error {
+        Error::Reply(text) => text.into_owned(),
+        other => format!("{other:?}"),
+    }
+}
