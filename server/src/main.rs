@@ -111,6 +111,7 @@ fn serve(startup: Startup) -> Result<(), String> {
         listener.serve(&engine, &stop);
         tokio::task::spawn_local(engine::run_store_events(Rc::clone(&engine), events));
         tokio::task::spawn_local(engine::run_timers(Rc::clone(&engine)));
+        tokio::task::spawn_local(engine::run_deliveries(Rc::clone(&engine)));
         wait_for_the_end(&engine, stopped).await?;
         tracing::info!("stopping");
         engine

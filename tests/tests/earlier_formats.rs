@@ -1,6 +1,7 @@
 //! Directories that earlier versions wrote open, and hold what was written. `tests/fixtures/README.md` tells how they
 //! were made.
 
+use kvasm_tests::server::wait_for;
 use kvasm_tests::{Options, Raw, Server};
 use std::fs;
 use std::path::Path;
@@ -28,8 +29,8 @@ fn check(connection: &mut Raw, session: &[(&str, &str)]) {
     }
 }
 
-/// What format 1 holds, apart from what the questions themselves change.
-const FORMAT_1: &[(&str, &str)] = &[
+/// What both hold, apart from what the questions themselves change.
+const STRINGS: &[(&str, &str)] = &[
     ("GET text", r#""hello world""#),
     ("GET number", r#""43""#),
     ("GET negative", r#""-9223372036854775808""#),
@@ -46,7 +47,6 @@ const FORMAT_1: &[(&str, &str)] = &[
     ("GET number-later", r#""5""#),
     ("EXISTS going flushed flushed-later", ":0"),
     ("MGET seen seen-again fresh user:1 user:2", r#"["2", $-1, "1", "x", "x"]"#),
-    ("DBSIZE", ":14"),
     ("SELECT 3", "+OK"),
     ("GET drei", r#""3""#),
     ("DBSIZE", ":1"),
@@ -58,9 +58,19 @@ const FORMAT_1: &[(&str, &str)] = &[
     ("TRIGGER LIST", r#"["later-rule", "rule"]"#),
 ];
 
-#[test]
-fn a_directory_of_format_1_opens_with_all_that_was_written() {
-    let mut server = open("format-1.tar.gz");
+/// What format 2 holds beside that.
+const COLLECTIONS: &[(&str, &str)] = &[
+    ("LRANGE list 0 -1", r#"["z", "a", "b", "c"]"#),
+    ("SMEMBERS numbers", r#"["1", "2", "3"]"#),
+    ("SMEMBERS words", r#"["two"]"#),
+    ("ZRANGE scores 0 -1 WITHSCORES", r#"["a", "1.5", "b", "2", "c", "3"]"#),
+    ("HGETALL hash", r#"["field", "value"]"#),
+    ("XRANGE stream - +", r#"[["5-1", ["field", "value"]], ["5-2", ["field", "again"]]]"#),
+];
+
+/// Opens a directory, and goes on with it as with a new one: what came with later formats works in it.
+fn check_format(archive: &str, content: &[&[(&str, &str)]], keys: &str) {
+    let mut server = open(archive);
     let mut connection = server.connect();
     let groups = |info: &str, name: &str| {
         let line = info.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{info}"));
@@ -68,11 +78,14 @@ fn a_directory_of_format_1_opens_with_all_that_was_written() {
     };
     let info = connection.run("INFO persistence").text();
     assert!(groups(&info, "kvasm_last_group:") >= 32, "the log was replayed: {info}");
-    check(&mut connection, FORMAT_1);
-    server.terminate();
-    server.restart();
+    for _ in 0..2 {
+        let mut connection = server.connect();
+        check(&mut connection, &[("DBSIZE", keys)]);
+        content.iter().for_each(|session| check(&mut connection, session));
+        server.terminate();
+        server.restart();
+    }
     let mut connection = server.connect();
-    check(&mut connection, FORMAT_1);
     check(
         &mut connection,
         &[
@@ -83,6 +96,25 @@ fn a_directory_of_format_1_opens_with_all_that_was_written() {
             ("TRIGGER ENABLE later-rule", "+OK"),
             ("DEL user:3", ":1"),
             ("GET seen-again", r#""1""#),
+            ("TRIGGER CREATE queued ASYNC ON del KEYS user:* CALL count", "+OK"),
+            ("DEL user:2", ":1"),
         ],
     );
+    wait_for("the delivery", || connection.run("GET seen").to_string() == r#""5""#);
+    check(&mut connection, &[("TRIGGER DISABLE queued", "+OK"), ("TRIGGER ENABLE queued", "+OK")]);
+    server.kill_nine();
+    server.restart();
+    let mut connection = server.connect();
+    check(&mut connection, &[("DEL user:1", ":1")]);
+    wait_for("the delivery", || connection.run("GET seen").to_string() == r#""6""#);
+}
+
+#[test]
+fn a_directory_of_format_1_opens_with_all_that_was_written() {
+    check_format("format-1.tar.gz", &[STRINGS], ":14");
+}
+
+#[test]
+fn a_directory_of_format_2_opens_with_all_that_was_written() {
+    check_format("format-2.tar.gz", &[STRINGS, COLLECTIONS], ":20");
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::arguments::{flag, integer};
 use super::help::help;
 use super::procedure::{EVAL, EVAL_RO, outcome};
+use super::trigger::refuse_loss;
 use super::{Command, Context, Error, Flags, Group, Outcome, Result};
 use crate::procedure::Placement;
 use crate::protocol::Reply;
@@ -151,7 +152,8 @@ fn load(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
     let declared = declared_triggers(libraries, triggers, context.keyspace.databases(), &library)?;
     check_users(context, &library.name, Some(&library))?;
     let name = library.name.clone();
-    drop_triggers_of(context, &name);
+    refuse_losses(context, &name, &declared)?;
+    drop_triggers_of(context, &name, &declared)?;
     context.keyspace.define(SystemTable::Library, name.as_bytes(), Some(code));
     context.server.libraries.insert(library);
     for definition in declared {
@@ -230,13 +232,32 @@ fn of_library(definition: &Definition, library: &str) -> bool {
     definition.library.as_deref() == Some(library)
 }
 
-fn drop_triggers_of(context: &mut Context<'_>, library: &str) {
-    let triggers = context.server.triggers.iter().filter(|trigger| of_library(&trigger.definition, library));
-    let names: Vec<String> = triggers.map(|trigger| trigger.definition.name.clone()).collect();
-    for name in names {
-        context.keyspace.define(SystemTable::Trigger, name.as_bytes(), None);
-        context.server.triggers.remove(&name);
+/// Refuses to take triggers of a library away that still have something to deliver. Those that are `declared` again keep
+/// it.
+fn refuse_losses(context: &mut Context<'_>, library: &str, declared: &[Definition]) -> Result<()> {
+    let triggers = context.server.triggers.clone();
+    for trigger in triggers.iter().filter(|trigger| of_library(&trigger.definition, library)) {
+        let name = &trigger.definition.name;
+        if !declared.iter().any(|definition| definition.name == *name) {
+            refuse_loss(context, name)?;
+        }
     }
+    Ok(())
+}
+
+/// Removes the triggers of a library, with their queues unless they are `declared` again.
+fn drop_triggers_of(context: &mut Context<'_>, library: &str, declared: &[Definition]) -> Result<()> {
+    let triggers = context.server.triggers.clone();
+    for trigger in triggers.iter().filter(|trigger| of_library(&trigger.definition, library)) {
+        let name = &trigger.definition.name;
+        let Context { keyspace, server, .. } = context;
+        if !declared.iter().any(|definition| definition.name == *name) {
+            server.queues.drop_queue(keyspace, name)?;
+        }
+        keyspace.define(SystemTable::Trigger, name.as_bytes(), None);
+        server.triggers.remove(name);
+    }
+    Ok(())
 }
 
 fn delete(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
@@ -246,14 +267,16 @@ fn delete(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
         return Err(Error::text("ERR Library not found"));
     }
     check_users(context, &name, None)?;
-    remove(context, &name);
+    refuse_losses(context, &name, &[])?;
+    remove(context, &name)?;
     Ok(Reply::OK)
 }
 
-fn remove(context: &mut Context<'_>, name: &str) {
-    drop_triggers_of(context, name);
+fn remove(context: &mut Context<'_>, name: &str) -> Result<()> {
+    drop_triggers_of(context, name, &[])?;
     context.keyspace.define(SystemTable::Library, name.as_bytes(), None);
     context.server.libraries.remove(name);
+    Ok(())
 }
 
 fn flush(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
@@ -267,8 +290,11 @@ fn flush(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
         return Err(format!("ERR Libraries are in use: trigger '{name}' calls one of their functions").into());
     }
     let names: Vec<String> = context.server.libraries.iter().map(|library| library.name.clone()).collect();
+    for name in &names {
+        refuse_losses(context, name, &[])?;
+    }
     for name in names {
-        remove(context, &name);
+        remove(context, &name)?;
     }
     Ok(Reply::OK)
 }

@@ -32,7 +32,7 @@ fn snapshot(keyspace: &mut Keyspace) -> Snapshot {
 
 /// A keyspace made of nothing but a group of the journal.
 fn replayed(group: &[u8]) -> Keyspace {
-    let mut replay = Replay::new(Keyspace::new(Seed::new(1), Databases::new(), &[0; 16], 0));
+    let mut replay = Replay::new(Keyspace::new(Seed::new(1), Databases::new(), &[0; 17], 0));
     for transaction in decode(group).expect("a group") {
         for change in transaction.expect("a transaction") {
             let change = change.expect("a change");

@@ -76,6 +76,7 @@ use crate::keyspace::{self, Keyspace, Need};
 use crate::procedure::Module;
 use crate::protocol::{ErrorReply, Reply};
 use crate::state::{Mailbox, Message, Server, Session};
+use crate::trigger::queue::Shortage;
 
 /// What a handler works with.
 pub struct Context<'a> {
@@ -135,6 +136,8 @@ pub enum Error {
     Reply(ErrorReply),
     /// Something must be loaded from disk; then it is to be run again.
     NotResident(Need),
+    /// The queue of an asynchronous trigger is full; it is to be run again when there is room.
+    QueueFull(Shortage),
 }
 
 /// What a handler gives.
@@ -145,6 +148,16 @@ impl Error {
     #[must_use]
     pub const fn text(text: &'static str) -> Self {
         Self::Reply(Cow::Borrowed(text))
+    }
+
+    /// The error of a write whose event finds the queue full and may not wait.
+    #[must_use]
+    pub fn queue_full(shortage: &Shortage) -> Self {
+        format!(
+            "QUEUEFULL the queue of trigger '{}' is full (trigger-queue-max-len, trigger-queue-max-bytes)",
+            shortage.trigger
+        )
+        .into()
     }
 
     /// `ERR syntax error`.

@@ -27,7 +27,7 @@ const NOW_US: u64 = 1_704_067_200_000_000;
 impl Fixture {
     /// Empty databases.
     pub fn new() -> Self {
-        let mut keyspace = Keyspace::new(Seed::new(1), Databases::new(), &[0; 16], 0);
+        let mut keyspace = Keyspace::new(Seed::new(1), Databases::new(), &[0; 17], 0);
         let classes = EventClasses::ALL.with(EventClasses::NEW).with(EventClasses::KEY_MISS);
         keyspace.journal_mut().listen(classes, false);
         Self {
@@ -106,7 +106,7 @@ impl Fixture {
         match result {
             Ok(reply) => reply,
             Err(Error::Reply(text)) => Reply::Error(text),
-            Err(Error::NotResident(need)) => panic!("{request}: {need:?} in a server without a disk"),
+            Err(again) => panic!("{request}: {again:?} in a server without a disk and triggers"),
         }
     }
 }

@@ -1,9 +1,11 @@
 //! Triggers: `TRIGGER CREATE` and its relatives.
 
-use super::{Command, Context, Error, Flags, Group, Result};
+mod dead_letters;
+
+use super::{Command, Context, Error, Flags, Group, Result, flag};
 use crate::protocol::Reply;
 use crate::store::SystemTable;
-use crate::trigger::{Definition, Trigger};
+use crate::trigger::{Asynchronous, Definition, Trigger};
 
 pub(super) const COMMANDS: &[Command] = &[Command::container("trigger", TRIGGER).docs(
     Group::Scripting,
@@ -22,14 +24,22 @@ const TRIGGER: &[Command] = &[
         "kvasm 0.1",
         "O(1)",
         "Creates a rule: when one of these events happens on keys like this, call that function.",
-        "name ON event[,event ...] KEYS pattern [DB index] CALL function [ENABLED | DISABLED]",
+        "name [ASYNC | SYNC] ON event[,event ...] KEYS pattern [DB index] CALL function [CONCURRENCY count] \
+         [TRIES count] [BACKOFF milliseconds] [FUEL count] [COALESCE] [ONFULL <DELAY | REFUSE>] [ENABLED | DISABLED]",
     ),
-    Command::new("drop", 3, drop_one).flags(CHANGE).docs(
+    Command::new("deadletter", -4, dead_letters::dead_letter).flags(CHANGE).docs(
         Group::Scripting,
         "kvasm 0.1",
-        "O(1)",
-        "Removes a trigger.",
-        "name",
+        "O(N) with N being the number of dead letters shown, put into the queue again or dropped.",
+        "Shows the deliveries that were given up, the oldest first, puts them into the queue again, or drops them.",
+        "<LIST name [COUNT count] | RETRY name [id | ALL] | DROP name [id | ALL]>",
+    ),
+    Command::new("drop", -3, drop_one).flags(CHANGE).docs(
+        Group::Scripting,
+        "kvasm 0.1",
+        "O(N) with N being the number of its queued events.",
+        "Removes a trigger; one that has queued events or dead letters only with FORCE.",
+        "name [FORCE]",
     ),
     Command::new("enable", 3, enable).flags(CHANGE).docs(
         Group::Scripting,
@@ -84,9 +94,34 @@ fn create(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
 
 fn drop_one(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
     let name = find(context, arguments[2])?.definition.name.clone();
-    context.keyspace.define(SystemTable::Trigger, name.as_bytes(), None);
-    context.server.triggers.remove(&name);
+    let is_forced = match &arguments[3..] {
+        [] => false,
+        [word] if flag(word, "FORCE") => true,
+        _ => return Err(Error::SYNTAX),
+    };
+    if !is_forced {
+        refuse_loss(context, &name)?;
+    }
+    let Context { keyspace, server, .. } = context;
+    server.queues.drop_queue(keyspace, &name)?;
+    keyspace.define(SystemTable::Trigger, name.as_bytes(), None);
+    server.triggers.remove(&name);
     Ok(Reply::OK)
+}
+
+/// Refuses to remove a trigger with which events would be lost that nobody has seen to.
+pub(super) fn refuse_loss(context: &mut Context<'_>, name: &str) -> Result<()> {
+    let Context { keyspace, server, .. } = context;
+    let (totals, _) = server.queues.totals_of(keyspace, name)?;
+    if totals.queued == 0 && totals.dead_letters == 0 {
+        return Ok(());
+    }
+    let (queued, dead) = (totals.queued, totals.dead_letters);
+    Err(format!(
+        "ERR trigger '{name}' has {queued} queued events and {dead} dead letters; \
+         TRIGGER DROP {name} FORCE drops it with them"
+    )
+    .into())
 }
 
 fn enable(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
@@ -119,11 +154,12 @@ fn list(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
 }
 
 fn info(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
-    let trigger = find(context, arguments[2])?;
+    let trigger = find(context, arguments[2])?.clone();
     let (definition, counts) = (&trigger.definition, trigger.counts());
-    let field = |name: &'static str, value: Reply| (Reply::text(name), value);
-    Ok(Reply::Map(vec![
+    let mode = if definition.asynchronous.is_some() { "async" } else { "sync" };
+    let mut fields = vec![
         field("name", definition.name.clone().into()),
+        field("mode", Reply::text(mode)),
         field("on", Reply::list(&definition.events)),
         field("keys", Reply::bytes(&definition.pattern)),
         field("db", definition.database.map(i64::from).into()),
@@ -132,20 +168,62 @@ fn info(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
         field("library", definition.library.clone().into()),
         field("runs", Reply::Integer(counts.runs as i64)),
         field("failures", Reply::Integer(counts.failures as i64)),
-        field("last_error", counts.last_error.into()),
-    ]))
+        field("last_error", counts.last_error.clone().into()),
+    ];
+    if let Some(options) = &definition.asynchronous {
+        fields.extend(options_of(options));
+        let Context { keyspace, server, .. } = context;
+        let (totals, oldest_ms) = server.queues.totals_of(keyspace, &definition.name)?;
+        let age_ms = oldest_ms.map(|oldest_ms| keyspace.now_ms().saturating_sub(oldest_ms) as i64);
+        fields.extend([
+            field("queued", totals.queued.into()),
+            field("queued_bytes", Reply::Integer(totals.bytes as i64)),
+            field("running", totals.running.into()),
+            field("done", Reply::Integer((counts.runs - counts.failures) as i64)),
+            field("failed", Reply::Integer(counts.failures as i64)),
+            field("retried", Reply::Integer(counts.retries as i64)),
+            field("dead_letters", totals.dead_letters.into()),
+            field("oldest_age_ms", age_ms.into()),
+        ]);
+    }
+    Ok(Reply::Map(fields))
+}
+
+fn field(name: &'static str, value: Reply) -> (Reply, Reply) {
+    (Reply::text(name), value)
+}
+
+fn options_of(options: &Asynchronous) -> [(Reply, Reply); 6] {
+    [
+        field("concurrency", Reply::Integer(options.concurrency.into())),
+        field("tries", Reply::Integer(options.tries.into())),
+        field("backoff_ms", Reply::Integer(options.backoff_ms as i64)),
+        field("fuel", options.fuel.map(|fuel| fuel as i64).into()),
+        field("coalesce", Reply::Boolean(options.coalesce)),
+        field("on_full", Reply::text(options.when_full.name())),
+    ]
 }
 
 fn help(_: &mut Context<'_>, _: &[&[u8]]) -> Result {
     Ok(Reply::Array(
         [
             "TRIGGER <subcommand> [<arg> [value] [opt] ...]. Subcommands are:",
-            "CREATE <name> ON <event>[,<event> ...] KEYS <pattern> [DB <index>] CALL <function> [ENABLED|DISABLED]",
-            "    Create a rule that calls a library function when such an event happens on such a key.",
+            "CREATE <name> [ASYNC|SYNC] ON <event>[,<event> ...] KEYS <pattern> [DB <index>] CALL <function> [<opt> ...]",
+            "    Create a rule that calls a library function when such an event happens on such a key. Options are:",
+            "    * ENABLED|DISABLED",
+            "      Whether it is in force.",
+            "    * CONCURRENCY <count>, TRIES <count>, BACKOFF <milliseconds>, FUEL <count>, COALESCE, ONFULL DELAY|REFUSE",
+            "      How the events of an ASYNC trigger are queued and delivered.",
+            "DEADLETTER LIST <name> [COUNT <count>]",
+            "    Return the deliveries that were given up, the oldest first.",
+            "DEADLETTER RETRY <name> [<id>|ALL]",
+            "    Put deliveries that were given up into the queue again.",
+            "DEADLETTER DROP <name> [<id>|ALL]",
+            "    Forget deliveries that were given up.",
             "DISABLE <name>",
             "    Put a trigger out of force.",
-            "DROP <name>",
-            "    Remove a trigger.",
+            "DROP <name> [FORCE]",
+            "    Remove a trigger. One that has queued events or dead letters is removed only with FORCE.",
             "ENABLE <name>",
             "    Put a trigger in force.",
             "INFO <name>",

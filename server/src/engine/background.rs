@@ -8,12 +8,14 @@ use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::limits::{BUSY_PERCENT, MAX_COLD_EXPIRIES_PER_TURN, MAX_EXPIRIES_PER_TURN};
 use super::persistence::Arrival;
+use super::queueing::Admission;
 use super::worker_events::on_worker;
 use super::{EndOnPanic, Engine, Shared};
-use crate::command::Error;
-use crate::keyspace::Key;
+use crate::command::{self, Error};
+use crate::keyspace::{Key, Need};
 use crate::options::{AppendFsync, OutputClass};
 use crate::state::Closing;
+use crate::store::limits::SYSTEM_DATABASE;
 
 /// How often clients and statistics are looked after.
 const HOUSEKEEPING_PAUSE: Duration = Duration::from_millis(100);
@@ -162,6 +164,12 @@ impl Rate {
     }
 }
 
+/// Whether it is the server itself that needs this.
+fn is_of_system(need: &Need) -> bool {
+    let (Need::Key { database, .. } | Need::Keys { database, .. } | Need::Page { database, .. }) = need;
+    *database == SYSTEM_DATABASE
+}
+
 impl Engine {
     /// Lets some keys and fields expire whose time has come; `true` when there may be more.
     fn expire_due(&mut self) -> bool {
@@ -206,27 +214,43 @@ impl Engine {
         }
         let whole = self.open();
         self.core().keyspace.let_expire(database, key);
-        let triggers = self.open();
-        match self.run_triggers(from) {
-            Ok(()) => self.core().keyspace.release(triggers.keyspace),
-            Err(Error::Reply(_)) => self.take_back(triggers),
-            Err(Error::NotResident(need)) => {
-                self.take_back(triggers);
-                let needs = [need];
-                let load = self.persistence.expiry_load.take();
-                if load.is_some_and(|(of, load)| of[..] == *key && load.failure_of(&needs).is_some()) {
-                    let [need] = needs;
-                    tracing::warn!(?need, "a trigger on an expired key needed a key that cannot be read");
-                    self.core().keyspace.release(whole.keyspace);
-                    return true;
-                }
-                self.take_back(whole);
-                self.persistence.expiry_load = Some((Key::new(key), self.load(&needs)));
-                return false;
+        let done = self.run_triggers_of_expiry(from).and_then(|()| self.queue_events(from, Admission::Free));
+        let Err(Error::NotResident(need)) = done else {
+            self.core().keyspace.release(whole.keyspace);
+            return true;
+        };
+        let needs = [need];
+        let load = self.persistence.expiry_load.take();
+        let is_unreadable =
+            load.is_some_and(|(of, load)| of[..] == *key && load.failure_of(&needs).is_some());
+        if is_unreadable && !is_of_system(&needs[0]) {
+            let [need] = needs;
+            tracing::warn!(?need, "a trigger on an expired key needed a key that cannot be read");
+            // What triggers did has been undone already.
+            let queued = self.queue_events(from, Admission::Free);
+            self.core().keyspace.release(whole.keyspace);
+            if let Err(error) = queued {
+                tracing::warn!(?error, "the event of an expired key could not be queued");
             }
+            return true;
         }
-        self.core().keyspace.release(whole.keyspace);
-        true
+        self.take_back(whole);
+        self.persistence.expiry_load = Some((Key::new(key), self.load(&needs)));
+        false
+    }
+
+    /// Runs the triggers of an expiry; what they did is undone when one fails, which is no error here.
+    fn run_triggers_of_expiry(&mut self, from: usize) -> command::Result<()> {
+        let triggers = self.open();
+        let done = self.run_triggers(from);
+        match done {
+            Ok(()) => self.core().keyspace.release(triggers.keyspace),
+            Err(_) => self.take_back(triggers),
+        }
+        match done {
+            Err(missing @ Error::NotResident(_)) => Err(missing),
+            _ => Ok(()),
+        }
     }
 
     fn look_for_cold_expiries(&mut self) {

@@ -9,6 +9,7 @@ use std::borrow::Cow;
 use super::Engine;
 use super::call::{Budget, IN_TRIGGER, Invocation, Invoked};
 use super::limits::MAX_CASCADE_RUNS;
+use super::queueing::Admission;
 use crate::command::{self, Call, Error};
 use crate::keyspace::{self, Event, events};
 use crate::state::Libraries;
@@ -19,6 +20,7 @@ use crate::types::Value;
 pub(super) struct Savepoint {
     pub keyspace: keyspace::Savepoint,
     messages: usize,
+    queues: usize,
     events: usize,
     libraries: Libraries,
     triggers: Triggers,
@@ -31,6 +33,7 @@ impl Engine {
         Savepoint {
             keyspace: core.keyspace.savepoint(),
             messages: core.messages.len(),
+            queues: core.server.queues.mark(),
             events: core.keyspace.journal().events().len(),
             libraries: core.server.libraries.clone(),
             triggers: core.server.triggers.clone(),
@@ -44,15 +47,21 @@ impl Engine {
         core.keyspace.rollback(savepoint.keyspace);
         core.server.libraries = savepoint.libraries;
         core.server.triggers = savepoint.triggers;
+        core.server.queues.rollback(savepoint.queues);
     }
 
-    /// Runs something and the triggers of what it did, and undoes it all when either fails.
+    /// Runs something and the triggers of what it did, and queues its events for those that run later; undoes it all when
+    /// any of this fails.
     pub(super) fn undoable<T>(
         &mut self,
         run: impl FnOnce(&mut Self) -> command::Result<T>,
     ) -> command::Result<T> {
         let savepoint = self.open();
-        let done = run(self).and_then(|done| self.run_triggers(savepoint.events).map(|()| done));
+        let done = run(self).and_then(|done| {
+            self.run_triggers(savepoint.events)?;
+            self.queue_events(savepoint.events, Admission::Limited)?;
+            Ok(done)
+        });
         match done {
             Ok(_) => self.core().keyspace.release(savepoint.keyspace),
             Err(_) => self.take_back(savepoint),
@@ -120,7 +129,7 @@ impl Engine {
                 Err(failed(trigger, &text))
             }
             // It will run again.
-            missing @ Err(Error::NotResident(_)) => missing,
+            missing @ Err(Error::NotResident(_) | Error::QueueFull(_)) => missing,
         }
     }
 
@@ -156,17 +165,7 @@ impl Engine {
 
     fn run_trigger(&mut self, event: &Event, function: &str, cascade: &mut Cascade) -> command::Result<()> {
         let server = &mut self.core().server;
-        let Some((library, procedure)) = server.libraries.function(function.as_bytes()) else {
-            return Err(Error::text("ERR Function not found"));
-        };
-        let call = Call {
-            module: library.module.clone(),
-            procedure,
-            name: function.to_owned(),
-            keys: 0..0,
-            arguments: 0..0,
-            read_only: false,
-        };
+        let call = call_of(&server.libraries, function)?;
         let inline_fuel = server.options.wasm_inline_fuel.min(server.options.wasm_fuel);
         let fuel = cascade.fuel.min(inline_fuel);
         if fuel == 0 {
@@ -206,6 +205,20 @@ impl Engine {
             other => other.map(|_| ()),
         }
     }
+}
+
+/// The call of a trigger's function.
+pub(super) fn call_of(libraries: &Libraries, function: &str) -> command::Result<Call> {
+    let found = libraries.function(function.as_bytes());
+    let (library, procedure) = found.ok_or(Error::text("ERR Function not found"))?;
+    Ok(Call {
+        module: library.module.clone(),
+        procedure,
+        name: function.to_owned(),
+        keys: 0..0,
+        arguments: 0..0,
+        read_only: false,
+    })
 }
 
 const OUT_OF_SHARED_FUEL: Error =

@@ -34,6 +34,7 @@ impl Engine {
     pub(super) fn commit_transaction(&mut self, by: Author<'_>) {
         let core = self.core();
         let events = core.keyspace.commit();
+        let has_queued = core.server.queues.commit();
         if core.server.is_observed() {
             core.send_shown();
             core.invalidate(by);
@@ -43,6 +44,9 @@ impl Engine {
         }
         if core.keyspace.journal().pending_bytes() >= GROUP_BYTES {
             self.flush_when_large();
+        }
+        if has_queued {
+            self.persistence.signals().deliveries.notify_one();
         }
     }
 
@@ -75,6 +79,8 @@ impl Engine {
         }
         let wants_values = !core.server.triggers.is_idle();
         core.keyspace.journal_mut().listen(classes, wants_values);
+        self.deliveries.look_again();
+        self.persistence.signals().deliveries.notify_one();
         self.update_procedure_limits();
     }
 }

@@ -90,6 +90,11 @@ impl Engine {
         };
         let answer = match answer {
             Err(Error::NotResident(need)) => self.wait_for(session, &[need]),
+            Err(Error::QueueFull(shortage)) => {
+                // That may take long: when there is room it is run as if it came then.
+                session.retry = None;
+                Ok(Answer::Wait(Wait::Room(shortage)))
+            }
             other => other,
         };
         if answer.is_err() && matches!(&found, Ok(found) if found.parent.name == "exec") {
@@ -119,7 +124,7 @@ impl Engine {
             Ok(Answer::Close(reply)) => (reply, Step::Close),
             Ok(Answer::Shutdown { force }) => (Reply::Sequence(Vec::new()), Step::Shutdown { force }),
             Err(Error::Reply(text)) => (Reply::Error(text), Step::Done),
-            Err(Error::NotResident(_)) => (Reply::error(TOO_MANY_RETRIES), Step::Done),
+            Err(Error::NotResident(_) | Error::QueueFull(_)) => (Reply::error(TOO_MANY_RETRIES), Step::Done),
         };
         session.retry = None;
         session.seed = None;
@@ -192,7 +197,7 @@ impl Engine {
             self.core().server.statistics.command(found.place).rejected_calls += 1;
             return match self.reject(session, arguments, Error::Reply(text)) {
                 Error::Reply(text) => Ok(Answer::Rejected(text)),
-                other @ Error::NotResident(_) => Err(other),
+                other => Err(other),
             };
         }
         if let Some(wait) = self.pause_for(session, found) {
@@ -384,7 +389,8 @@ pub(super) fn unreadable(reason: &str) -> ErrorReply {
     format!("ERR the data cannot be read from disk: {reason}").into()
 }
 
-const TOO_MANY_RETRIES: &str = "ERR the request needed too many keys from disk that it did not name";
+pub(super) const TOO_MANY_RETRIES: &str =
+    "ERR the request needed too many keys from disk that it did not name";
 
 /// What a RESP2 client may do while it is subscribed to something.
 const SUBSCRIBER_COMMANDS: [&str; 7] =

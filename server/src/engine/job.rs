@@ -1,4 +1,5 @@
-//! Calls in the background: optimistic transactions, tried on workers until nobody comes in between.
+//! Calls in the background, of clients and of asynchronous triggers: optimistic transactions, tried on workers until
+//! nobody comes in between.
 //!
 //! A call is given a snapshot: it reads the data as it was at one moment, whatever happens meanwhile. When it ends, the
 //! engine looks whether anything that it read has changed since that moment. If not, its changes are taken in as one
@@ -12,15 +13,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Engine;
+use super::delivery::Delivery;
 use super::limits::{FIRST_CONFLICT_PAUSE_US, MAX_CONFLICT_PAUSE_US, MAX_HABITS};
 use super::persistence::Wait;
 use super::workers::{Answer, Failed, Finished, JobId, Pool, Question, Request, Task};
 use crate::command::{self, Call, Error};
 use crate::keyspace::{self, EventClasses, Key, Keyspace, Need, Outside};
 use crate::options::Options;
-use crate::procedure::Control;
 use crate::protocol::{ErrorReply, Reply};
 use crate::state::{ClientId, Load, Message, RunningCall, Session, SlowLog};
+use crate::trigger::queue::Entry;
 
 /// All calls in the background.
 pub(super) struct Jobs {
@@ -40,12 +42,29 @@ pub(super) struct Jobs {
 /// A call in the background.
 struct Job {
     request: Arc<Request>,
-    client: ClientId,
+    origin: Origin,
     tries: u32,
     /// Of the try that runs.
     running: Option<Running>,
     /// Nobody waits for it any more.
     is_abandoned: bool,
+}
+
+/// Who wants a call.
+enum Origin {
+    /// A client that waits for the answer.
+    Client(ClientId),
+    /// An event that was queued for a trigger: its removal from the queue is part of the call's transaction.
+    Delivery(Box<Delivery>),
+}
+
+impl Origin {
+    fn client(&self) -> Option<ClientId> {
+        match self {
+            Self::Client(client) => Some(*client),
+            Self::Delivery(_) => None,
+        }
+    }
 }
 
 /// What a try was given that its end needs.
@@ -134,7 +153,6 @@ impl Engine {
         if self.jobs.jobs.len() >= options.wasm_max_background as usize {
             return Err(Error::text("BUSY too many procedures run in the background (wasm-max-background)"));
         }
-        let control: Arc<Control> = Arc::default();
         let request = Request {
             module: Arc::clone(&call.module),
             procedure: call.procedure,
@@ -146,29 +164,53 @@ impl Engine {
             random_seed,
             fuel: options.wasm_fuel,
             deadline: Instant::now() + Duration::from_millis(options.wasm_deadline_ms),
-            control: Arc::clone(&control),
+            control: Arc::default(),
         };
+        let command = SlowLog::shorten(&command::redact(arguments));
+        self.queue_job(request, Origin::Client(session.id), command);
+        Ok(())
+    }
+
+    /// Has the procedure of a delivery run in the background.
+    pub(super) fn start_delivery_job(&mut self, delivery: Box<Delivery>, call: &Call) {
+        let Entry { event, database, key, before, after, elements } = &delivery.entry;
+        let number = database.to_string().into_bytes();
+        let mut arguments =
+            vec![Some(event.clone().into_bytes()), before.clone(), after.clone(), Some(number)];
+        arguments.extend(elements.iter().cloned().map(Some));
+        let request = Request {
+            module: Arc::clone(&call.module),
+            procedure: call.procedure,
+            name: call.name.clone(),
+            read_only: false,
+            database: *database,
+            keys: vec![key.to_vec()],
+            arguments,
+            random_seed: fastrand::u64(..),
+            fuel: delivery.fuel,
+            deadline: Instant::now() + Duration::from_millis(self.options().wasm_deadline_ms),
+            control: Arc::default(),
+        };
+        let words: [&[u8]; 3] = [delivery.ticket.trigger.as_bytes(), event.as_bytes(), key];
+        let command = SlowLog::shorten(&words);
+        self.queue_job(request, Origin::Delivery(delivery), command);
+    }
+
+    fn queue_job(&mut self, request: Request, origin: Origin, command: Vec<Vec<u8>>) {
         self.jobs.last += 1;
         let id = self.jobs.last;
         let running = RunningCall {
-            name: call.name.clone(),
-            command: SlowLog::shorten(&command::redact(arguments)),
-            client: Some(session.id),
+            name: request.name.clone(),
+            command,
+            client: origin.client(),
             started: Instant::now(),
             tries: 0,
-            control,
+            control: Arc::clone(&request.control),
         };
         self.core().server.running.insert(id, running);
-        let job = Job {
-            request: Arc::new(request),
-            client: session.id,
-            tries: 0,
-            running: None,
-            is_abandoned: false,
-        };
+        let job = Job { request: Arc::new(request), origin, tries: 0, running: None, is_abandoned: false };
         self.jobs.jobs.insert(id, job);
         self.jobs.queue.push_back(id);
-        Ok(())
     }
 
     /// Gives calls that wait to workers that have nothing to do. Between two transactions.
@@ -188,7 +230,7 @@ impl Engine {
                 }
                 Err(error) => {
                     self.jobs.queue.pop_front();
-                    self.end_job(id, Reply::Error(format!("ERR no thread for it: {error}").into()));
+                    self.end_job(id, Err(format!("ERR no thread for it: {error}").into()));
                 }
             }
         }
@@ -199,7 +241,7 @@ impl Engine {
         let Some(job) = self.jobs.jobs.get(&id) else { return false };
         let request = Arc::clone(&job.request);
         if request.control.is_stopped() {
-            self.end_job(id, killed(&request.name));
+            self.end_job(id, Err(killed(&request.name)));
             return false;
         }
         self.clock.restart();
@@ -298,22 +340,23 @@ impl Engine {
     /// Ends a try: takes in what it did, if it holds, and answers.
     pub(super) fn settle(&mut self, id: JobId, mut finished: Box<Finished>) -> Next {
         let Some(job) = self.jobs.jobs.get(&id) else { return Next::Done };
-        let (request, tries) = (Arc::clone(&job.request), job.tries);
+        let (request, tries, is_delivery) =
+            (Arc::clone(&job.request), job.tries, job.origin.client().is_none());
         if job.is_abandoned {
-            self.forget_job(id);
+            drop(self.forget_job(id));
             return Next::Done;
         }
         self.clock.restart();
         let now_us = self.clock.unix_us();
         self.core().keyspace.begin(now_us);
         let result = std::mem::replace(&mut finished.result, Err(Failed::Lost));
-        let reply = match result {
+        let result = match result {
             Err(Failed::Lost) => return self.try_again(id, tries, &finished),
-            Err(Failed::Error(text)) => Reply::Error(text),
-            Ok(reply) if finished.effects.is_empty() && finished.messages.is_empty() => reply,
+            Err(Failed::Error(text)) => Err(text),
+            Ok(reply) if finished.changes_nothing() && !is_delivery => Ok(reply),
             Ok(reply) => match self.take_in(id, &request, &mut finished) {
-                TakenIn::Yes => reply,
-                TakenIn::Refused(text) => Reply::Error(text),
+                TakenIn::Yes => Ok(reply),
+                TakenIn::Refused(text) => Err(text),
                 TakenIn::Conflict => return self.try_again(id, tries, &finished),
                 TakenIn::Wait(wait) => {
                     finished.result = Ok(reply);
@@ -326,7 +369,7 @@ impl Engine {
         let was_long = finished.fuel_used > inline_fuel;
         self.jobs.note((request.module.id(), request.procedure), was_long);
         self.keep_traces(id, &request, &mut finished);
-        self.end_job(id, reply);
+        self.end_job(id, result);
         Next::Done
     }
 
@@ -354,6 +397,8 @@ impl Engine {
         }
         match core.keyspace.still_holds(snapshot, &finished.reads) {
             Ok(true) => {}
+            // What has changed nothing happened at the moment that it saw.
+            Ok(false) if finished.changes_nothing() => {}
             Ok(false) => return TakenIn::Conflict,
             Err(keyspace::Error::NotResident(need)) => {
                 return TakenIn::Wait(Wait::Loaded(self.load(&[need])));
@@ -365,7 +410,14 @@ impl Engine {
             (!core.server.triggers.is_idle()).then(|| (finished.effects.clone(), finished.messages.clone()));
         let effects = std::mem::take(&mut finished.effects);
         let messages = std::mem::take(&mut finished.messages);
+        let delivery = self.jobs.jobs.get_mut(&id).and_then(|job| match &mut job.origin {
+            Origin::Client(_) => None,
+            Origin::Delivery(delivery) => Some(delivery.ticket.clone()),
+        });
         let done = self.undoable(|engine| {
+            if let Some(ticket) = &delivery {
+                engine.succeed_delivery(ticket)?;
+            }
             let core = engine.core();
             let raised = core.keyspace.journal().events().len();
             core.messages.extend(
@@ -386,12 +438,24 @@ impl Engine {
                 }
                 TakenIn::Wait(Wait::Loaded(self.load(&[need])))
             }
+            // A delivery must not wait for its own queue, which it may be what keeps it full.
+            Err(Error::QueueFull(shortage))
+                if delivery.is_some_and(|own| *own.trigger == *shortage.trigger) =>
+            {
+                TakenIn::Refused(message(Error::queue_full(&shortage)))
+            }
+            Err(Error::QueueFull(shortage)) => {
+                if let Some((effects, messages)) = kept {
+                    (finished.effects, finished.messages) = (effects, messages);
+                }
+                TakenIn::Wait(Wait::Room(shortage))
+            }
         }
     }
 
     /// What is left of a call whatever it answered: lines for the log and monitors, keys that its client has read.
     fn keep_traces(&mut self, id: JobId, request: &Request, finished: &mut Finished) {
-        let client = self.jobs.jobs.get(&id).map(|job| job.client);
+        let client = self.jobs.jobs.get(&id).and_then(|job| job.origin.client());
         let core = self.core();
         core.running = super::core::Running::new(request.name.clone(), request.database, client);
         core.running.lines = std::mem::take(&mut finished.lines);
@@ -418,7 +482,7 @@ impl Engine {
                 "WASMCONFLICT procedure '{name}': others changed what it read during all its {tries} tries \
                  (wasm-max-tries)"
             );
-            self.end_job(id, Reply::Error(text.into()));
+            self.end_job(id, Err(text.into()));
             return Next::Done;
         }
         if tries + 1 >= max_tries && self.jobs.held.is_none() {
@@ -436,15 +500,22 @@ impl Engine {
                 self.jobs.queue.push_back(id);
                 self.dispatch_jobs();
             }
-            Some(_) => self.forget_job(id),
+            Some(_) => drop(self.forget_job(id)),
             None => {}
         }
     }
 
-    /// Answers a call's client, in a transaction of its own or at the end of the one that took the call in.
-    fn end_job(&mut self, id: JobId, reply: Reply) {
-        let Some(client) = self.jobs.jobs.get(&id).map(|job| job.client) else { return };
-        self.forget_job(id);
+    /// Tells who wanted a call how it ended, in a transaction of its own or at the end of the one that took it in.
+    fn end_job(&mut self, id: JobId, result: Result<Reply, ErrorReply>) {
+        let Some(job) = self.forget_job(id) else { return };
+        match job.origin {
+            Origin::Client(client) => self.answer_client(client, result.unwrap_or_else(Reply::Error)),
+            Origin::Delivery(delivery) => self.end_delivery(*delivery, result.map(|_| ())),
+        }
+        self.request_flush();
+    }
+
+    fn answer_client(&mut self, client: ClientId, reply: Reply) {
         let server = &mut self.core().server;
         if let Reply::Error(text) = &reply {
             server.statistics.count_error(text);
@@ -457,7 +528,6 @@ impl Engine {
         if let Some(handle) = self.core().server.clients.get_mut(client) {
             handle.session = session;
         }
-        self.request_flush();
     }
 
     fn close_snapshot_of(&mut self, id: JobId) {
@@ -467,19 +537,23 @@ impl Engine {
         }
     }
 
-    fn forget_job(&mut self, id: JobId) {
+    fn forget_job(&mut self, id: JobId) -> Option<Job> {
         self.close_snapshot_of(id);
-        self.jobs.jobs.remove(&id);
+        let job = self.jobs.jobs.remove(&id);
         self.core().server.running.remove(&id);
         if self.jobs.held.as_ref().is_some_and(|held| held.job == id) {
             self.jobs.held = None;
             self.signals().released.notify_waiters();
         }
+        job
     }
 
     /// Stops the call of a client that has gone, with nothing left of it.
     pub(super) fn abandon_job(&mut self, client: ClientId) {
-        let Some((id, job)) = self.jobs.jobs.iter_mut().find(|(_, job)| job.client == client) else { return };
+        let Some((id, job)) = self.jobs.jobs.iter_mut().find(|(_, job)| job.origin.client() == Some(client))
+        else {
+            return;
+        };
         let id = *id;
         job.request.control.stop();
         job.is_abandoned = true;
@@ -526,7 +600,14 @@ fn entries_at(
     keys.iter().map(|(database, key)| keyspace.entry_at(snapshot, *database, key)).collect()
 }
 
-fn killed(name: &str) -> Reply {
+fn killed(name: &str) -> ErrorReply {
     let error = crate::procedure::CallError::<Error>::Stopped;
-    Reply::Error(format!("{} {}", error.code().unwrap_or("ERR"), error.describe(name)).into())
+    format!("{} {}", error.code().unwrap_or("ERR"), error.describe(name)).into()
+}
+
+fn message(error: Error) -> ErrorReply {
+    match error {
+        Error::Reply(text) => text,
+        other => format!("ERR {other:?}").into(),
+    }
 }

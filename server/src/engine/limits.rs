@@ -59,3 +59,12 @@ pub const MAX_SHOWN_BYTES: usize = 32 << 20;
 
 /// Triggers that run in one transaction.
 pub const MAX_CASCADE_RUNS: usize = 1_000_000;
+
+/// Deliveries are made for about this long in one go before other work gets its turn, in microseconds.
+pub const DELIVERY_TURN_US: u64 = 1000;
+
+/// Pause between two looks whether deliveries, which a pause or the disk holds up, may go on, in milliseconds.
+pub const HELD_DELIVERY_PAUSE_MS: u64 = 50;
+
+/// The longest time without a look for deliveries, in milliseconds.
+pub const MAX_DELIVERY_PAUSE_MS: u64 = 1000;

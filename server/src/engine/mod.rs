@@ -6,7 +6,8 @@
 //!
 //! - `dispatch`: the checks and one command, `transaction`: EXEC, `pause`: what has to wait for a client's sake,
 //! - `waiting`: commands that wait for a key,
-//! - `call`: procedures, `core`: what they may reach, `cascade`: triggers,
+//! - `call`: procedures, `core`: what they may reach, `cascade`: triggers, `queueing` and `delivery`: those
+//!   that run later,
 //! - `job`: procedures in the background, `workers`: the threads on which these run,
 //!   `worker_events`: what those tell,
 //! - `commit`: what happens when a transaction ends, `account`: what is counted, `monitor` and `tracking`: who is shown
@@ -19,6 +20,7 @@ mod call;
 mod cascade;
 mod commit;
 mod core;
+mod delivery;
 mod dispatch;
 mod import;
 mod job;
@@ -26,6 +28,7 @@ pub mod limits;
 mod monitor;
 mod pause;
 mod persistence;
+mod queueing;
 mod start;
 #[cfg(test)]
 mod tests;
@@ -36,6 +39,7 @@ mod worker_events;
 mod workers;
 
 pub use background::{run_store_events, run_timers, settle};
+pub use delivery::run_deliveries;
 pub use dispatch::Step;
 pub use import::{Imported, import};
 pub use persistence::{Signals, Wait};
@@ -48,6 +52,7 @@ use std::rc::Rc;
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use self::core::Core;
+use self::delivery::Deliveries;
 use self::job::Jobs;
 use self::persistence::Persistence;
 use crate::keyspace::Key;
@@ -84,6 +89,9 @@ pub struct Engine {
     clock: Clock,
     /// Keys that were written, and whose waiting clients need something from disk first.
     unserved: Vec<((u8, Key), Rc<Load>)>,
+    /// Keys that were written, and whose waiting clients need room in the queue of a trigger first.
+    stalled: Vec<(u8, Key)>,
+    deliveries: Deliveries,
 }
 
 /// Time: read once for each command, monotonic within a run of commands.

@@ -16,6 +16,7 @@ use crate::state::Load;
 use crate::store::{
     DuePage, ExpiryCursor, KeyAt, Position, ScanPage, StorageId, Store, StoreError, StoreEvent,
 };
+use crate::trigger::queue::Shortage;
 use crate::types::Kind;
 
 /// What tasks wait on. Whoever waits looks at the engine again when it is told.
@@ -35,6 +36,10 @@ pub struct Signals {
     pub released: Notify,
     /// Keys have come to memory whose time has come, or it is known that there are more on disk.
     pub expiry: Notify,
+    /// There may be something to deliver.
+    pub deliveries: Notify,
+    /// The queue of a trigger may have room again.
+    pub room: Notify,
 }
 
 /// What the store tells the engine, with values ready to be taken in: making a big one takes long, so the thread that
@@ -75,6 +80,8 @@ pub enum Wait {
     Unpaused,
     /// For the end of a call in the background that keys are held for.
     Released,
+    /// For room in the queue of a trigger.
+    Room(Shortage),
 }
 
 /// A question to the reader thread that is not answered yet.
@@ -296,6 +303,7 @@ impl Engine {
             Wait::Loaded(load) => load.is_over(),
             Wait::Unpaused => self.pause_left().is_none(),
             Wait::Released => self.is_nothing_held(),
+            Wait::Room(shortage) => self.is_room_for(shortage),
             Wait::Writable => self.persistence.back_pressure(self.core_ref()).is_none(),
         }
     }
@@ -476,6 +484,9 @@ impl Engine {
         }
         self.forget_absent();
         self.resume_serving();
+        if self.deliveries.are_waiting() {
+            self.persistence.signals.deliveries.notify_one();
+        }
     }
 
     /// Tidies up what the disk says by itself. A read that is under way may have seen it as it was when it was asked.

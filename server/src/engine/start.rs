@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::core::{Core, Running};
+use super::delivery::Deliveries;
 use super::job::Jobs;
 use super::monitor::Shown;
 use super::persistence::{Arrival, Persistence};
@@ -87,6 +88,8 @@ pub fn open(
         jobs,
         clock: Clock::new(),
         unserved: Vec::new(),
+        stalled: Vec::new(),
+        deliveries: Deliveries::default(),
     };
     engine.update_listeners();
     Ok((Rc::new(RefCell::new(engine)), events))

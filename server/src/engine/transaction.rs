@@ -4,7 +4,6 @@ use std::rc::Rc;
 
 use super::Engine;
 use crate::command::{self, Command, Error, Flags, Group, Outcome};
-use crate::keyspace::Need;
 use crate::protocol::Reply;
 use crate::state::{Mailbox, Session, Transaction};
 
@@ -30,10 +29,10 @@ impl Engine {
             };
         }
         match self.run_queue(session, mailbox, &mut transaction) {
-            Err(Error::NotResident(need)) => {
+            Err(again @ (Error::NotResident(_) | Error::QueueFull(_))) => {
                 // It will be run again from the start.
                 session.transaction = Some(transaction);
-                Err(Error::NotResident(need))
+                Err(again)
             }
             done => {
                 self.leave_transaction(session);
@@ -66,14 +65,14 @@ impl Engine {
             session.seed = Some(seed.wrapping_add(index as u64));
             match self.run_queued(session, mailbox, transaction, index) {
                 Ok(reply) => replies.push(reply),
-                Err(need) => {
-                    missing = Some(need);
+                Err(again) => {
+                    missing = Some(again);
                     break;
                 }
             }
         }
         session.seed = Some(seed);
-        let Some(need) = missing else {
+        let Some(again) = missing else {
             self.core().keyspace.release(savepoint.keyspace);
             return Ok(Reply::Array(replies));
         };
@@ -85,17 +84,17 @@ impl Engine {
             let lasting = row.is_ok_and(has_lasting_effect);
             transaction.attempted.push(lasting.then_some(reply));
         }
-        Err(Error::NotResident(need))
+        Err(again)
     }
 
-    /// Runs one command of the queue; an error is what has to be loaded first.
+    /// Runs one command of the queue; an error is why all of them have to be run again.
     fn run_queued(
         &mut self,
         session: &mut Session,
         mailbox: &Rc<Mailbox>,
         transaction: &Transaction,
         index: usize,
-    ) -> Result<Reply, Need> {
+    ) -> command::Result<Reply> {
         let attempted = transaction.attempted.get(index);
         if let Some(Some(reply)) = attempted {
             return Ok(reply.clone());
@@ -104,17 +103,17 @@ impl Engine {
         let found = match super::dispatch::find(&arguments) {
             Ok(found) => found,
             Err(Error::Reply(text)) => return Ok(Reply::Error(text)),
-            Err(Error::NotResident(need)) => return Err(need),
+            Err(again) => return Err(again),
         };
         if let Some(need) = self.needs_of(session.database, found.row, &arguments).into_iter().next() {
-            return Err(need);
+            return Err(Error::NotResident(need));
         }
         let reply = match self.perform(session, Some(mailbox), found.row, &arguments, false) {
             Ok(Outcome::Reply(reply) | Outcome::Close(reply)) => reply,
             Ok(Outcome::Block(block)) => block.refused,
             Ok(_) => Reply::error("ERR Command not allowed inside a transaction"),
             Err(Error::Reply(text)) => Reply::Error(text),
-            Err(Error::NotResident(need)) => return Err(need),
+            Err(again) => return Err(again),
         };
         if attempted.is_none() {
             self.account(session, Some(found), &arguments, &reply);

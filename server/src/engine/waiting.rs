@@ -17,8 +17,14 @@ use crate::keyspace::{self, Key, Need};
 use crate::protocol::Reply;
 use crate::state::{ClientId, Load, Session, Waiter};
 
-/// What serving has to wait for, if anything: it goes on there, with all who come later, when that has been loaded.
-type Missing = Option<Need>;
+/// Why serving has to stop, if it has to: it goes on there, with all who come later, when something has been loaded or
+/// there is room.
+type Missing = Option<Lack>;
+
+enum Lack {
+    Load(Need),
+    Room,
+}
 
 impl Engine {
     /// Lets a client's command wait; gives the end of the wait.
@@ -67,10 +73,26 @@ impl Engine {
     }
 
     fn serve_or_load(&mut self, name: (u8, Key), loaded: Option<&Load>, cause: Option<&Session>) {
-        if let Some(need) = self.serve_key(&name, loaded, cause) {
-            let load = self.load(&[need]);
-            self.unserved.push((name, load));
+        match self.serve_key(&name, loaded, cause) {
+            None => {}
+            Some(Lack::Load(need)) => {
+                let load = self.load(&[need]);
+                self.unserved.push((name, load));
+            }
+            Some(Lack::Room) => self.stalled.push(name),
         }
+    }
+
+    /// Goes on with those who had to wait for room in the queue of a trigger.
+    pub(super) fn resume_stalled(&mut self) {
+        if self.stalled.is_empty() {
+            return;
+        }
+        for name in std::mem::take(&mut self.stalled) {
+            self.serve_or_load(name, None, None);
+        }
+        self.serve_waiting(None);
+        self.request_flush();
     }
 
     /// Runs the commands that wait for a key, in the order of their coming, as long as it is there. `loaded` is what was
@@ -86,7 +108,7 @@ impl Engine {
                 Ok(entry) => entry.map(|entry| entry.value.kind()),
                 Err(keyspace::Error::NotResident(need)) => {
                     let is_unreadable = loaded.is_some_and(|load| failure(load, &need).is_some());
-                    return (!is_unreadable).then_some(need);
+                    return (!is_unreadable).then_some(Lack::Load(need));
                 }
                 Err(keyspace::Error::WrongType) => None,
             };
@@ -95,9 +117,9 @@ impl Engine {
             }
             let waiter = server.waiting.get(client);
             if waiter.is_some_and(|waiter| waiter.wakes_when_gone || found == Some(waiter.kind))
-                && let Some(need) = self.serve(client, &name.1, loaded, cause)
+                && let Some(lack) = self.serve(client, &name.1, loaded, cause)
             {
-                return Some(need);
+                return Some(lack);
             }
         }
         // A look may have found that the key's time has come.
@@ -129,8 +151,12 @@ impl Engine {
             Err(Error::Reply(text)) => Some(Reply::Error(text)),
             Err(Error::NotResident(need)) => {
                 let failure = loaded.and_then(|load| failure(load, &need));
-                missing = failure.is_none().then_some(need);
+                missing = failure.is_none().then_some(Lack::Load(need));
                 failure.map(|reason| Reply::Error(unreadable(&reason)))
+            }
+            Err(Error::QueueFull(_)) => {
+                missing = Some(Lack::Room);
+                None
             }
         };
         let Core { keyspace, server, .. } = self.core();

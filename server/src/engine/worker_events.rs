@@ -74,6 +74,7 @@ pub async fn over(engine: &Shared, wait: &Wait) {
         Wait::Writable => &signals.writable,
         Wait::Unpaused => &signals.unpaused,
         Wait::Released => &signals.released,
+        Wait::Room(_) => &signals.room,
     };
     while !engine.borrow().is_over(wait) {
         signal.notified().await;

@@ -8,6 +8,7 @@ use super::entry::NEVER;
 use super::event::{Event, events};
 use super::table::{Place, WARMED_AT_ONCE};
 use super::{Entry, Error, Key, Keyspace, Need};
+use crate::store::limits::{DATABASES, SYSTEM_DATABASE};
 use crate::store::{Position, StorageId};
 use crate::types::{StringValue, Typed, Value};
 
@@ -79,10 +80,10 @@ impl Keyspace {
         (database.len(), database.expiries.len())
     }
 
-    /// How many keys of all databases are only on disk.
+    /// How many keys of all numbered databases are only on disk.
     #[must_use]
     pub fn cold_keys(&self) -> usize {
-        self.databases.iter().map(|database| database.cold.len()).sum()
+        self.databases[..DATABASES].iter().map(|database| database.cold.len()).sum()
     }
 
     /// Where a database's rows are on disk.
@@ -195,7 +196,7 @@ impl Keyspace {
         after: Option<Value>,
         elements: Vec<Box<[u8]>>,
     ) {
-        if self.journal.wants(kind.class) {
+        if self.journal.wants(kind.class) && database != SYSTEM_DATABASE {
             self.journal.raise(Event { kind, database, key: Key::new(key), before, after, elements });
         }
     }

@@ -13,6 +13,7 @@ use super::history::Snapshot;
 use super::table::Table;
 use super::undo::Step;
 use super::{Entry, Event, Key, Keyspace, Need};
+use crate::store::limits::ALL_DATABASES;
 use crate::store::{Databases, Position, Seed};
 
 /// What a detached keyspace is made of: plain data of the engine's, as a snapshot sees it.
@@ -73,7 +74,7 @@ impl Keyspace {
     /// A detached keyspace, without anything fetched.
     #[must_use]
     pub fn detached(outside: &Outside, now_us: u64) -> Self {
-        let mut keyspace = Self::new(outside.seed, Databases::new(), &[], 0);
+        let mut keyspace = Self::new(outside.seed, Databases::new(), &[0; ALL_DATABASES], 0);
         let databases = outside.counts.iter().enumerate().map(|(number, count)| Database {
             cold: Cold::remote(number as u8, *count),
             table: Table::small(),

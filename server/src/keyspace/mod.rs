@@ -55,6 +55,7 @@ use journal::JournalMark;
 use undo::{Step, UndoLog};
 use watch::Watchers;
 
+use crate::store::limits::SYSTEM_DATABASE;
 use crate::store::{Databases, Position, Seed, SystemTable};
 
 /// Why the keyspace could not do what it was asked.
@@ -141,10 +142,10 @@ impl Keyspace {
         self.now_ms
     }
 
-    /// How many databases there are.
+    /// How many databases commands can select.
     #[must_use]
     pub fn databases(&self) -> u8 {
-        self.databases.len() as u8
+        SYSTEM_DATABASE
     }
 
     /// The change journal.

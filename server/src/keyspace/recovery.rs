@@ -7,6 +7,7 @@ use super::database::Database;
 use super::entry::{NEVER, Stamp};
 use super::undo::Step;
 use super::{Entry, Key, Keyspace};
+use crate::store::limits::ALL_DATABASES;
 use crate::store::record::Change;
 use crate::store::{Databases, Filter, Position, Seed, StorageId, StoredKey, StoredValue, SystemTable};
 use crate::types::{Kind, StoredBlocks, StringValue, Value};
@@ -49,7 +50,7 @@ impl Keyspace {
     /// `counts` says how many there are in each database, whose rows are where `storages` says; `sequence` is the
     /// number of the last group in the log.
     #[must_use]
-    pub fn new(seed: Seed, storages: Databases, counts: &[u64], sequence: u64) -> Self {
+    pub fn new(seed: Seed, storages: Databases, counts: &[u64; ALL_DATABASES], sequence: u64) -> Self {
         let databases = counts
             .iter()
             .map(|count| Database { cold: super::cold::Cold::new(*count as usize), ..Database::default() });

@@ -9,7 +9,7 @@ use crate::types::{CHUNK_LEN, Collection, HashValue, Kind, PackedLimits, StringV
 const SEED: Seed = Seed::new(7);
 
 fn keyspace(cold: u64) -> Keyspace {
-    let mut keyspace = Keyspace::new(SEED, Databases::new(), &[cold; 16], 0);
+    let mut keyspace = Keyspace::new(SEED, Databases::new(), &[cold; 17], 0);
     keyspace.begin(1_000_000_000);
     keyspace
 }

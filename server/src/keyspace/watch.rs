@@ -6,6 +6,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::Key;
 use super::observe::Observer;
+use crate::store::limits::SYSTEM_DATABASE;
 
 /// A connection, as the keyspace knows it.
 pub type WatcherId = u64;
@@ -87,6 +88,10 @@ impl Watchers {
     }
 
     pub fn touch(&mut self, database: u8, key: &[u8]) {
+        // No client knows these keys.
+        if database == SYSTEM_DATABASE {
+            return;
+        }
         self.observer.touch(database, key);
         if !self.keys.is_empty() {
             let key = (database, Key::new(key));

@@ -273,6 +273,12 @@ options! {
     "trigger-max-depth" => trigger_max_depth: u32 = 16, Integer::new(1, 1000), AtRunTime;
     /// Fuel of all the triggers that one command or procedure fires.
     "trigger-max-fuel" => trigger_max_fuel: u64 = 10_000_000, Integer::new(1, MAX), AtRunTime;
+    /// Entries that the queue of one asynchronous trigger holds; writes that would add more wait or are refused.
+    "trigger-queue-max-len" => trigger_queue_max_len: u64 = 1_000_000, Integer::new(1, MAX), AtRunTime;
+    /// Bytes of the entries that the queue of one asynchronous trigger holds.
+    "trigger-queue-max-bytes" => trigger_queue_max_bytes: u64 = 256 * MIB, Size::new(KIB, MAX), AtRunTime;
+    /// Dead letters that are kept of one asynchronous trigger; beyond that deliveries are tried again and again.
+    "trigger-max-dead-letters" => trigger_max_dead_letters: u64 = 10_000, Integer::new(0, 1_000_000), AtRunTime;
 
     // What tools of Redis ask for.
 

@@ -41,7 +41,8 @@ use crate::keyspace::Keyspace;
 use crate::options::Options;
 use crate::procedure::LogLevel;
 use crate::protocol::Reply;
-use crate::trigger::Triggers;
+use crate::trigger::queue::Limits;
+use crate::trigger::{Queues, Triggers};
 
 /// What the store tells of itself, for INFO.
 #[derive(Clone, Debug, Default)]
@@ -109,6 +110,8 @@ pub struct Server {
     pub modules: ModuleCache,
     /// Rules that call procedures on events.
     pub triggers: Triggers,
+    /// What is queued for asynchronous triggers.
+    pub queues: Queues,
     /// The last lines that procedures logged.
     pub procedure_log: std::collections::VecDeque<ProcedureLogEntry>,
     /// The store's state, as it last told it.
@@ -147,6 +150,7 @@ impl Server {
             libraries: Libraries::default(),
             modules: ModuleCache::default(),
             triggers: Triggers::default(),
+            queues: Queues::default(),
             procedure_log: std::collections::VecDeque::new(),
             store: StoreStatus::default(),
             port: 0,
@@ -165,6 +169,16 @@ impl Server {
             handle.mailbox.answer(reply);
         }
         true
+    }
+
+    /// How much the queue of an asynchronous trigger may hold.
+    #[must_use]
+    pub fn queue_limits(&self) -> Limits {
+        Limits {
+            max_len: self.options.trigger_queue_max_len,
+            max_bytes: self.options.trigger_queue_max_bytes,
+            max_dead_letters: self.options.trigger_max_dead_letters,
+        }
     }
 
     /// Whether anybody wants to know what commands do.

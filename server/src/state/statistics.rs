@@ -56,6 +56,8 @@ pub struct Statistics {
     pub trigger_runs: u64,
     /// Triggers that failed.
     pub trigger_failures: u64,
+    /// Deliveries of asynchronous triggers that are tried again.
+    pub trigger_retries: u64,
     /// Commands per second over the last seconds.
     pub instantaneous_ops: u64,
     /// Bytes received per second over the last seconds.

@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn each_key_has_its_waiters_in_the_order_of_coming() {
-        let mut keyspace = Keyspace::new(Seed::new(1), Databases::new(), &[0; 16], 0);
+        let mut keyspace = Keyspace::new(Seed::new(1), Databases::new(), &[0; 17], 0);
         let mut waiting = Waiting::default();
         waiting.add(&mut keyspace, 7, waiter(&["a", "b", "a"], false));
         waiting.add(&mut keyspace, 3, waiter(&["a"], true));

@@ -4,7 +4,7 @@
 //! number of keys. The engine and the apply thread replay the same journal through this one state machine,
 //! which is why they agree on the storages without telling each other.
 
-use super::limits::DATABASES;
+use super::limits::{ALL_DATABASES, DATABASES, SYSTEM_DATABASE};
 
 /// Names the rows of one database between two flushes. Never used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -13,6 +13,9 @@ pub struct StorageId(u64);
 impl StorageId {
     /// How many bytes it takes in a row's key: more flushes than can ever happen.
     pub const BYTES: usize = 6;
+
+    /// The storage of the system database: the last one of all, so that directories which were made without it have it.
+    pub(super) const SYSTEM: Self = Self((1 << (Self::BYTES * 8)) - 1);
 
     pub(super) const fn from_number(number: u64) -> Self {
         Self(number)
@@ -38,7 +41,7 @@ impl StorageId {
 /// The storage of every database, as of one point of the journal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Databases {
-    storages: [StorageId; DATABASES],
+    storages: [StorageId; ALL_DATABASES],
     next: u64,
 }
 
@@ -46,10 +49,13 @@ impl Databases {
     /// The databases of a new directory: all empty.
     #[must_use]
     pub fn new() -> Self {
-        Self { storages: std::array::from_fn(|index| StorageId(index as u64)), next: DATABASES as u64 }
+        let first = |index| {
+            if index == usize::from(SYSTEM_DATABASE) { StorageId::SYSTEM } else { StorageId(index as u64) }
+        };
+        Self { storages: std::array::from_fn(first), next: DATABASES as u64 }
     }
 
-    pub(super) const fn restore(storages: [StorageId; DATABASES], next: u64) -> Self {
+    pub(super) const fn restore(storages: [StorageId; ALL_DATABASES], next: u64) -> Self {
         Self { storages, next }
     }
 
@@ -57,7 +63,7 @@ impl Databases {
         self.next
     }
 
-    /// The storage of a database, which is below [`DATABASES`].
+    /// The storage of a database, which is below [`ALL_DATABASES`].
     #[must_use]
     pub fn storage(&self, database: u8) -> StorageId {
         self.storages[usize::from(database)]
@@ -104,6 +110,19 @@ mod tests {
         let second = databases.flush(5);
         assert!(second.number() >= DATABASES as u64);
         assert_ne!(databases.storage(5), second);
+    }
+
+    #[test]
+    fn the_system_database_has_the_last_storage_in_every_directory() {
+        let (system, numbered) = (usize::from(SYSTEM_DATABASE), 0..SYSTEM_DATABASE);
+        let mut databases = Databases::new();
+        numbered.clone().for_each(|database| drop(databases.flush(database)));
+        assert_eq!(databases.storage(SYSTEM_DATABASE), StorageId::SYSTEM);
+        assert_eq!(databases.database(StorageId::SYSTEM), Some(system as u8));
+        assert!(
+            numbered.map(|database| databases.storage(database)).all(|storage| storage < StorageId::SYSTEM)
+        );
+        assert_eq!(StorageId::SYSTEM.to_bytes(), [0xff; StorageId::BYTES]);
     }
 
     #[test]

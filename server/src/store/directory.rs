@@ -121,7 +121,7 @@ fn create_data(database: &Database, seed: u128) -> Result<(), redb::Error> {
         let databases = Databases::new();
         table.insert(meta::NEXT_STORAGE, u128::from(databases.next()))?;
         let mut table = transaction.open_table(row::DATABASES)?;
-        for database in 0..super::limits::DATABASES as u8 {
+        for database in 0..super::limits::ALL_DATABASES as u8 {
             table.insert(database, (databases.storage(database).number(), 0))?;
         }
     }

@@ -2,11 +2,19 @@
 
 /// The version of the layout of rows and records that this build writes (`docs/storage-format.md`).
 ///
-/// 1: strings only. 2: collections too; a directory of version 1 becomes one of version 2 when it is opened.
-pub const FORMAT_VERSION: u64 = 2;
+/// 1: strings only. 2: collections too. 3: the system database too. A directory of an earlier version becomes one of
+/// this version when it is opened.
+pub const FORMAT_VERSION: u64 = 3;
 
 /// How many numbered databases there are, as `SELECT` counts them.
 pub const DATABASES: usize = 16;
+
+/// The database behind the numbered ones, which no command can select, flush or exchange: the server keeps values of its
+/// own there.
+pub const SYSTEM_DATABASE: u8 = DATABASES as u8;
+
+/// How many databases there are, the system database included.
+pub const ALL_DATABASES: usize = DATABASES + 1;
 
 /// The length of each chunk of a long string but the last. In bytes. redb gives a long row a run of pages
 /// whose number is a power of two, and needs a little for itself: a chunk of 64 KiB would take 128.

@@ -4,7 +4,7 @@ use super::databases::Databases;
 use super::directory::get_meta;
 use super::error::StoreError;
 use super::file::{DatabaseFile, no_panic};
-use super::limits::DATABASES;
+use super::limits::ALL_DATABASES;
 use super::log::Groups;
 use super::position::Seed;
 use super::reader::View;
@@ -19,7 +19,7 @@ pub struct Recovery {
     /// Which storage holds which database, as of `applied`.
     pub databases: Databases,
     /// The number of keys of each database on disk, as of `applied`.
-    pub key_counts: [u64; DATABASES],
+    pub key_counts: [u64; ALL_DATABASES],
     /// The definitions of the server, as of `applied`.
     pub system: Vec<SystemRow>,
     /// The rows contain everything up to this sequence.

@@ -12,7 +12,7 @@ use std::time::Duration;
 use redb::{Builder, StorageBackend};
 
 use super::file::Opener;
-use super::limits::DATABASES;
+use super::limits::ALL_DATABASES;
 use super::record::{Change, Encoder, Value, decode};
 use super::*;
 
@@ -36,7 +36,7 @@ impl Content {
 /// What a store should contain.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Model {
-    pub keys: [Keys; DATABASES],
+    pub keys: [Keys; ALL_DATABASES],
     pub system: BTreeMap<(SystemTable, Vec<u8>), Vec<u8>>,
 }
 
@@ -98,7 +98,7 @@ impl Model {
         }
     }
 
-    pub fn counts(&self) -> [u64; DATABASES] {
+    pub fn counts(&self) -> [u64; ALL_DATABASES] {
         std::array::from_fn(|index| self.keys[index].len() as u64)
     }
 }
@@ -207,7 +207,7 @@ impl Opened {
     /// What the rows contain, by the storages of some point of the journal.
     pub fn rows(&self, databases: &Databases) -> Model {
         let mut model = Model::default();
-        for database in 0..DATABASES as u8 {
+        for database in 0..ALL_DATABASES as u8 {
             let storage = databases.storage(database);
             let mut from = Some(Position::MIN);
             while let Some(at) = from {

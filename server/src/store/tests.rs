@@ -543,7 +543,7 @@ fn a_directory_that_cannot_be_served_is_refused_and_left_untouched() {
     let newer: Spoil = |path| {
         let database = Database::open(path.join("data.redb")).unwrap();
         let transaction = database.begin_write().unwrap();
-        transaction.open_table(row::META).unwrap().insert(row::meta::FORMAT, 3).unwrap();
+        transaction.open_table(row::META).unwrap().insert(row::meta::FORMAT, 4).unwrap();
         transaction.commit().unwrap();
     };
     let overwrite: Spoil = |path| std::fs::write(path.join("data.redb"), vec![b'x'; 100_000]).unwrap();
@@ -561,7 +561,7 @@ fn a_directory_that_cannot_be_served_is_refused_and_left_untouched() {
     let no_data: Spoil = |path| std::fs::remove_file(path.join("data.redb")).unwrap();
     let bad_log: Spoil = |path| std::fs::write(path.join("log.redb"), vec![b'x'; 100_000]).unwrap();
     let table: [(Spoil, &str); 8] = [
-        (newer, "storage format 3, but this version reads formats up to 2"),
+        (newer, "storage format 4, but this version reads formats up to 3"),
         (overwrite, "data.redb is damaged"),
         (empty, "data.redb is damaged"),
         (cut, "data.redb is damaged"),

@@ -12,7 +12,7 @@ use super::databases::{Databases, StorageId};
 use super::directory::get_meta;
 use super::file::damaged;
 use super::filter::Filter;
-use super::limits::{CHUNK_BYTES, DATABASES, INLINE_BYTES};
+use super::limits::{ALL_DATABASES, CHUNK_BYTES, INLINE_BYTES, SYSTEM_DATABASE};
 use super::position::Position;
 use super::record::{Collection, Damage, Value};
 use super::round::{Entry, KeyChange, Round};
@@ -22,17 +22,21 @@ use super::row::{self, Body, KeyRow, meta};
 pub(super) fn read_databases(
     databases: &impl ReadableTable<u8, (u64, u64)>,
     meta_table: &impl ReadableTable<&'static str, u128>,
-) -> Result<(Databases, [u64; DATABASES]), redb::Error> {
-    let mut storages = Databases::new();
-    let (mut ids, mut counts) = ([storages.storage(0); DATABASES], [0; DATABASES]);
-    for index in 0..DATABASES {
-        let row =
-            databases.get(index as u8)?.ok_or_else(|| damaged(format!("it has no database {index}")))?;
+) -> Result<(Databases, [u64; ALL_DATABASES]), redb::Error> {
+    let (mut ids, mut counts) = ([StorageId::SYSTEM; ALL_DATABASES], [0; ALL_DATABASES]);
+    for index in 0..ALL_DATABASES {
+        let Some(row) = databases.get(index as u8)? else {
+            // A directory that was made before there was a system database.
+            if index == usize::from(SYSTEM_DATABASE) {
+                continue;
+            }
+            return Err(damaged(format!("it has no database {index}")));
+        };
         let (storage, count) = row.value();
         ids[index] = StorageId::from_number(storage);
         counts[index] = count;
     }
-    storages = Databases::restore(ids, get_meta(meta_table, meta::NEXT_STORAGE)? as u64);
+    let storages = Databases::restore(ids, get_meta(meta_table, meta::NEXT_STORAGE)? as u64);
     Ok((storages, counts))
 }
 
@@ -62,7 +66,7 @@ pub(super) fn write_round(
         expiry_row: Vec::new(),
         element_row: Vec::new(),
     };
-    let mut after = [0; DATABASES];
+    let mut after = [0; ALL_DATABASES];
     for (index, count) in after.iter_mut().enumerate() {
         let before = databases.database(round.databases.storage(index as u8));
         *count = before.map_or(0, |database| counts[usize::from(database)]);

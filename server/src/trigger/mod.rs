@@ -1,10 +1,14 @@
 //! Triggers: rules of the form "when this event happens on keys like this, call that function".
 //!
-//! Owns definitions, their text and stored form, and matching. Does not run anything: the engine does, in the
-//! transaction that raised the event.
+//! Owns definitions, their text and stored form, and matching; and the queues of those that run after the transaction
+//! that raised the event. Does not run anything: the engine does.
 
+mod asynchronous;
 mod definition;
+pub mod queue;
 mod registry;
 
+pub use asynchronous::{Asynchronous, MAX_BACKOFF_MS, MAX_CONCURRENCY, MAX_TRIES, WhenFull};
 pub use definition::{Definition, DefinitionError};
+pub use queue::Queues;
 pub use registry::{Counts, Trigger, Triggers};

@@ -14,6 +14,8 @@ pub struct Counts {
     pub runs: u64,
     /// How often it failed.
     pub failures: u64,
+    /// How often a delivery was tried again.
+    pub retries: u64,
     /// The error of its last failure.
     pub last_error: Option<String>,
 }
@@ -40,6 +42,7 @@ impl Trigger {
 pub struct Triggers {
     triggers: Rc<BTreeMap<String, Trigger>>,
     classes: EventClasses,
+    has_asynchronous: bool,
 }
 
 impl Triggers {
@@ -81,10 +84,18 @@ impl Triggers {
         self.classes == EventClasses::NONE
     }
 
-    /// Names and functions of the triggers that an event fires.
+    /// Whether an enabled trigger is asynchronous.
+    #[must_use]
+    pub fn has_asynchronous(&self) -> bool {
+        self.has_asynchronous
+    }
+
+    /// Names and functions of the triggers that run in the transaction of an event.
     #[must_use]
     pub fn fired_by(&self, event: &Event) -> Vec<(String, String)> {
-        let fired = self.triggers.values().filter(|trigger| trigger.definition.matches(event));
+        let is_fired =
+            |definition: &Definition| definition.asynchronous.is_none() && definition.matches(event);
+        let fired = self.triggers.values().filter(|trigger| is_fired(&trigger.definition));
         fired.map(|trigger| (trigger.definition.name.clone(), trigger.definition.function.clone())).collect()
     }
 
@@ -100,9 +111,18 @@ impl Triggers {
         }
     }
 
+    /// Counts a delivery that is tried again.
+    pub fn count_retry(&self, name: &str) {
+        if let Some(trigger) = self.triggers.get(name) {
+            trigger.counts.borrow_mut().retries += 1;
+        }
+    }
+
     fn update_classes(&mut self) {
-        let enabled = self.triggers.values().filter(|trigger| trigger.definition.enabled);
-        self.classes =
-            enabled.fold(EventClasses::NONE, |classes, trigger| classes.with(trigger.definition.classes()));
+        let mut enabled = self.triggers.values().filter(|trigger| trigger.definition.enabled);
+        self.has_asynchronous = enabled.clone().any(|trigger| trigger.definition.asynchronous.is_some());
+        self.classes = enabled
+            .by_ref()
+            .fold(EventClasses::NONE, |classes, trigger| classes.with(trigger.definition.classes()));
     }
 }

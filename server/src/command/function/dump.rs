@@ -8,7 +8,7 @@ use sha1::{Digest as _, Sha1};
 
 use super::super::help::wrong_arguments;
 use super::super::{Context, Error, Result, flag};
-use super::{check_references, declared_triggers, drop_triggers_of, of_library, text};
+use super::{check_references, declared_triggers, drop_triggers_of, of_library, refuse_losses, text};
 use crate::protocol::Reply;
 use crate::state::{Libraries, Library, LibraryError, module_limits};
 use crate::store::SystemTable;
@@ -82,7 +82,7 @@ pub(super) fn restore(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result 
         _ => return Err(wrong_arguments(arguments)),
     };
     let codes = decode(arguments[2]).ok_or(DAMAGED)?;
-    Plan::of(context, &codes, policy)?.carry_out(context);
+    Plan::of(context, &codes, policy)?.carry_out(context)?;
     Ok(Reply::OK)
 }
 
@@ -141,9 +141,12 @@ impl Plan {
         Ok(Self { libraries, triggers, removed, restored, declared: all_declared })
     }
 
-    fn carry_out(self, context: &mut Context<'_>) {
+    fn carry_out(self, context: &mut Context<'_>) -> Result<()> {
         for name in &self.removed {
-            drop_triggers_of(context, name);
+            refuse_losses(context, name, &self.declared)?;
+        }
+        for name in &self.removed {
+            drop_triggers_of(context, name, &self.declared)?;
             context.keyspace.define(SystemTable::Library, name.as_bytes(), None);
         }
         for library in &self.restored {
@@ -154,6 +157,7 @@ impl Plan {
             context.keyspace.define(SystemTable::Trigger, definition.name.as_bytes(), Some(&bytes));
         }
         (context.server.libraries, context.server.triggers) = (self.libraries, self.triggers);
+        Ok(())
     }
 }
 

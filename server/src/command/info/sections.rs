@@ -321,6 +321,12 @@ fn wasm(ctx: &Context<'_>, fields: &mut Fields) {
     fields.add("kvasm_triggers", server.triggers.iter().count());
     fields.add("kvasm_trigger_runs", counted.trigger_runs);
     fields.add("kvasm_trigger_failures", counted.trigger_failures);
+    fields.add("kvasm_trigger_retries", counted.trigger_retries);
+    let totals = server.queues.totals();
+    fields.add("kvasm_trigger_queued", totals.queued);
+    fields.add("kvasm_trigger_queued_bytes", totals.bytes);
+    fields.add("kvasm_trigger_running", totals.running);
+    fields.add("kvasm_trigger_dead_letters", totals.dead_letters);
 }
 
 fn command_stats(ctx: &Context<'_>, fields: &mut Fields) {

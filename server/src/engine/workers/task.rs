@@ -101,6 +101,11 @@ pub struct Finished {
 }
 
 impl Finished {
+    /// Whether nobody will see that it has run, but for its reply.
+    pub fn changes_nothing(&self) -> bool {
+        self.effects.is_empty() && self.messages.is_empty()
+    }
+
     /// Makes it a failure with this error reply.
     pub fn fail(&mut self, text: ErrorReply) {
         self.result = Err(Failed::Error(text));

@@ -96,7 +96,7 @@ fn finish(mut remote: Box<Remote>, task: &Task, outcome: CallOutcome<Error>) -> 
         (Some(failed), _) => Err(failed),
         (None, Ok(reply)) => Ok(reply),
         (None, Err(Error::Reply(text))) => Err(Failed::Error(text)),
-        (None, Err(Error::NotResident(_))) => {
+        (None, Err(Error::NotResident(_) | Error::QueueFull(_))) => {
             Err(Failed::Error("ERR the procedure needed too many keys that it did not name".into()))
         }
     };

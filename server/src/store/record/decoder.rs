@@ -1,6 +1,6 @@
 //! Reading groups.
 
-use super::super::limits::{DATABASES, LABEL_BYTES, STRING_BYTES};
+use super::super::limits::{ALL_DATABASES, DATABASES, LABEL_BYTES, STRING_BYTES};
 use super::{
     BLOCK_PUT, BLOCK_REMOVE, BLOCK_SPLICE, BYTES, BlockChange, COLLECTION, Change, Collection, DELETE,
     Damage, EXPIRE, EncodedBlocks, FLAG_CREATED, FLAG_EXPIRES, FLAG_PRESENT, FLUSH, FORMAT, HEADER, INTEGER,
@@ -85,8 +85,8 @@ impl<'a> Input<'a> {
                 Ok(Change::Expire { database, key: self.bytes()?, expires_at_ms })
             }
             DELETE => Ok(Change::Delete { database: self.database()?, key: self.bytes()? }),
-            FLUSH => Ok(Change::Flush { database: self.database()? }),
-            SWAP => Ok(Change::Swap { a: self.database()?, b: self.database()? }),
+            FLUSH => Ok(Change::Flush { database: self.numbered_database()? }),
+            SWAP => Ok(Change::Swap { a: self.numbered_database()?, b: self.numbered_database()? }),
             SYSTEM => {
                 let table = SystemTable::from_number(self.byte()?).ok_or(Damage("unknown system table"))?;
                 let flags = self.flags(FLAG_PRESENT)?;
@@ -171,8 +171,17 @@ impl<'a> Input<'a> {
     }
 
     fn database(&mut self) -> Result<u8, Damage> {
+        self.database_below(ALL_DATABASES)
+    }
+
+    /// A database that can be flushed and exchanged.
+    fn numbered_database(&mut self) -> Result<u8, Damage> {
+        self.database_below(DATABASES)
+    }
+
+    fn database_below(&mut self, count: usize) -> Result<u8, Damage> {
         let database = self.byte()?;
-        if usize::from(database) < DATABASES { Ok(database) } else { Err(Damage("no such database")) }
+        if usize::from(database) < count { Ok(database) } else { Err(Damage("no such database")) }
     }
 
     fn flags(&mut self, known: u8) -> Result<u8, Damage> {

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::super::limits::{DATABASES, LABEL_BYTES, STRING_BYTES};
+use super::super::limits::{ALL_DATABASES, DATABASES, LABEL_BYTES, STRING_BYTES};
 use super::*;
 
 /// A change that owns its bytes, for generated data.
@@ -71,7 +71,7 @@ fn block_change<'a>(database: u8, key: &'a [u8], change: BlockChange<'a>) -> Cha
 }
 
 fn change() -> impl Strategy<Value = Owned> {
-    let database = || 0..DATABASES as u8;
+    let (database, numbered) = (|| 0..ALL_DATABASES as u8, || 0..DATABASES as u8);
     let bytes = || prop::collection::vec(any::<u8>(), 0..300);
     prop_oneof![
         (database(), bytes(), any::<Option<u64>>(), any::<bool>(), any::<i64>())
@@ -82,13 +82,13 @@ fn change() -> impl Strategy<Value = Owned> {
             .prop_map(|(d, k, o, b, m)| Owned::Splice(d, k, o, b, m)),
         (database(), bytes(), any::<Option<u64>>()).prop_map(|(d, k, e)| Owned::Expire(d, k, e)),
         (database(), bytes()).prop_map(|(d, k)| Owned::Delete(d, k)),
-        database().prop_map(Owned::Flush),
+        numbered().prop_map(Owned::Flush),
         (database(), bytes(), bytes()).prop_map(|(d, k, b)| Owned::BlockPut(d, k, b)),
         (database(), bytes(), any::<u64>(), any::<u64>())
             .prop_map(|(d, k, o, r)| Owned::BlockSplice(d, k, o, r)),
         (database(), bytes()).prop_map(|(d, k)| Owned::BlockRemove(d, k)),
         (database(), bytes(), bytes()).prop_map(|(d, k, h)| Owned::Header(d, k, h)),
-        (database(), database()).prop_map(|(a, b)| Owned::Swap(a, b)),
+        (numbered(), numbered()).prop_map(|(a, b)| Owned::Swap(a, b)),
         (any::<bool>(), bytes(), prop::option::of(bytes())).prop_map(|(l, n, c)| Owned::System(l, n, c)),
     ]
 }

@@ -1,0 +1,283 @@
+//! The deliveries of asynchronous triggers. Their events were queued in the transactions that raised them (`queueing`).
+//!
+//! A delivery is started ([`Engine::start_delivery`]): its procedure runs in the background (`job`). It is ended later:
+//! [`Engine::succeed_delivery`] is called in the transaction that takes in what the procedure did, and removes it from its
+//! queue, so that both become durable together or not at all; [`Engine::fail_delivery`] is a transaction of its own, which lets it be tried again or gives it up. A
+//! delivery that was started and not ended when the server stops was never started for the next one.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use super::limits::{DELIVERY_TURN_US, HELD_DELIVERY_PAUSE_MS, MAX_DELIVERY_PAUSE_MS};
+use super::{EndOnPanic, Engine, Shared, cascade};
+use crate::command::{self, Error};
+use crate::keyspace::Need;
+use crate::protocol::ErrorReply;
+use crate::state::Load;
+use crate::trigger::Asynchronous;
+use crate::trigger::queue::{Entry, Fate, Ticket};
+
+/// A delivery that has been started.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    /// Its place in its queue.
+    pub ticket: Ticket,
+    /// What it is about.
+    pub entry: Entry,
+    /// Fuel, at most.
+    pub fuel: u64,
+}
+
+/// A delivery that has failed, and that can be ended when something has come from disk.
+struct Parked {
+    delivery: Delivery,
+    load: Rc<Load>,
+    failure: String,
+}
+
+/// What the engine knows of deliveries, beside the queues.
+#[derive(Default)]
+pub(super) struct Deliveries {
+    parked: Vec<Parked>,
+    /// What is loaded for opening queues.
+    opening: Option<Rc<Load>>,
+    /// Whether the queues of all triggers have been opened.
+    opened: bool,
+    /// Whether definitions or options have changed, so that who waits for room may not have to any longer.
+    changed: bool,
+}
+
+impl Deliveries {
+    /// Whether something is to be loaded for a delivery or a queue.
+    pub fn are_waiting(&self) -> bool {
+        self.opening.is_some() || !self.parked.is_empty()
+    }
+
+    /// Has all queues looked at again, because there may be other triggers.
+    pub fn look_again(&mut self) {
+        (self.opened, self.changed) = (false, true);
+    }
+}
+
+/// Delivers for as long as the server runs.
+pub async fn run_deliveries(engine: Shared) {
+    let _guard = EndOnPanic(Rc::clone(&engine));
+    let signals = engine.borrow().signals();
+    loop {
+        let pause = engine.borrow_mut().deliver();
+        match pause {
+            None => tokio::task::yield_now().await,
+            Some(pause) => drop(tokio::time::timeout(pause, signals.deliveries.notified()).await),
+        }
+    }
+}
+
+impl Engine {
+    /// Makes some deliveries; gives how long to wait before the next turn, or `None` if there is more to do at once.
+    fn deliver(&mut self) -> Option<Duration> {
+        if self.are_deliveries_held() {
+            return Some(Duration::from_millis(HELD_DELIVERY_PAUSE_MS));
+        }
+        self.clock.restart();
+        let mut more = self.open_queues();
+        self.resume_deliveries();
+        let began = Instant::now();
+        while self.start_deliveries() {
+            if began.elapsed() >= Duration::from_micros(DELIVERY_TURN_US) {
+                more = true;
+                break;
+            }
+        }
+        self.dispatch_jobs();
+        let has_changed = std::mem::take(&mut self.deliveries.changed);
+        if self.core().server.queues.take_has_shrunk() || has_changed {
+            self.persistence.signals().room.notify_waiters();
+            self.resume_stalled();
+        }
+        self.request_flush();
+        (!more).then(|| self.delivery_pause())
+    }
+
+    fn are_deliveries_held(&mut self) -> bool {
+        self.fatal().is_some()
+            || self.paused().is_some()
+            || self.core_ref().write_failure().is_some()
+            || self.persistence.back_pressure(self.core_ref()).is_some()
+    }
+
+    /// After a start: opens the queues that there were, and makes their indexes, in slices. `true` if there is more to
+    /// do at once.
+    fn open_queues(&mut self) -> bool {
+        if self.deliveries.opened {
+            return false;
+        }
+        if self.deliveries.opening.as_ref().is_some_and(|load| !load.is_over()) {
+            return false;
+        }
+        let core = self.core();
+        let names: Vec<String> =
+            core.server.triggers.iter().map(|trigger| trigger.definition.name.clone()).collect();
+        let now_us = core.keyspace.now_us();
+        core.keyspace.begin(now_us);
+        for name in names {
+            let (queues, keyspace) = (&mut core.server.queues, &mut core.keyspace);
+            match queues.open(keyspace, &name).and_then(|()| queues.read_on(keyspace, &name)) {
+                Ok(false) => {}
+                Ok(true) => return true,
+                Err(crate::keyspace::Error::NotResident(need)) => {
+                    self.deliveries.opening = Some(self.load(&[need]));
+                    return false;
+                }
+                Err(crate::keyspace::Error::WrongType) => {
+                    tracing::error!(trigger = name, "its queue cannot be read");
+                }
+            }
+        }
+        self.deliveries.opening = None;
+        self.deliveries.opened = true;
+        false
+    }
+
+    /// Goes on with the deliveries that waited for something from disk.
+    fn resume_deliveries(&mut self) {
+        let loaded: Vec<Parked> =
+            self.deliveries.parked.extract_if(.., |parked| parked.load.is_over()).collect();
+        for Parked { delivery, failure, .. } in loaded {
+            self.fail_delivery(delivery, &failure);
+        }
+    }
+
+    /// Starts one delivery of each trigger that can have one more; `false` when none can.
+    fn start_deliveries(&mut self) -> bool {
+        let triggers = self.core_ref().server.triggers.clone();
+        let mut any = false;
+        for trigger in triggers.iter().filter(|trigger| trigger.definition.enabled) {
+            // What was queued before a trigger became synchronous is delivered all the same.
+            let options = trigger.definition.asynchronous.clone().unwrap_or_default();
+            let now_ms = self.clock.unix_us() / 1000;
+            let name = &trigger.definition.name;
+            let Some(ticket) = self.core().server.queues.start(name, options.concurrency, now_ms) else {
+                continue;
+            };
+            any = true;
+            self.start_delivery(ticket, &trigger.definition.function, &options);
+        }
+        any
+    }
+
+    /// Starts a delivery.
+    fn start_delivery(&mut self, ticket: Ticket, function: &str, options: &Asynchronous) {
+        let time_us = self.clock.unix_us();
+        let core = self.core();
+        core.keyspace.begin(time_us);
+        let most = core.server.options.wasm_fuel;
+        let Ok(Some((entry, _))) = core.server.queues.look(&mut core.keyspace, &ticket) else {
+            // An open queue is in memory and has all that its index has.
+            tracing::error!(trigger = &*ticket.trigger, id = %ticket.id, "a queued event cannot be found");
+            return;
+        };
+        let fuel = options.fuel.map_or(most, |fuel| fuel.min(most));
+        let delivery = Delivery { ticket, entry, fuel };
+        match cascade::call_of(&core.server.libraries, function) {
+            Ok(call) => self.start_delivery_job(Box::new(delivery), &call),
+            Err(_) => self.fail_delivery(delivery, "ERR Function not found"),
+        }
+    }
+
+    /// Ends a delivery whose procedure has run. If it succeeded, its transaction has ended it already.
+    pub(super) fn end_delivery(&mut self, delivery: Delivery, result: Result<(), ErrorReply>) {
+        match result {
+            Ok(()) => {
+                let server = &mut self.core().server;
+                server.statistics.trigger_runs += 1;
+                server.triggers.count(&delivery.ticket.trigger, None);
+                self.finish_transaction(None);
+            }
+            Err(text) => {
+                self.suspend_transaction(None);
+                self.fail_delivery(delivery, &text);
+            }
+        }
+        self.clock.now = Instant::now();
+        self.persistence.signals().deliveries.notify_one();
+    }
+
+    /// Removes a delivery from its queue, in the transaction that holds what its procedure did. An error undoes that: the
+    /// delivery is not in the queue any more, because its trigger was dropped.
+    pub(super) fn succeed_delivery(&mut self, ticket: &Ticket) -> command::Result<()> {
+        let core = self.core();
+        let is_there = core.server.queues.succeed(&mut core.keyspace, ticket)?;
+        is_there.then_some(()).ok_or(Error::text("ERR the trigger was dropped"))
+    }
+
+    /// Lets a delivery that failed be tried again or gives it up, as a transaction of its own.
+    pub(super) fn fail_delivery(&mut self, delivery: Delivery, error: &str) {
+        self.clock.now = Instant::now();
+        let now_us = self.clock.unix_us();
+        let savepoint = self.open();
+        let core = self.core();
+        core.keyspace.begin(now_us);
+        let (ticket, limits) = (&delivery.ticket, core.server.queue_limits());
+        let definition = core.server.triggers.get(&ticket.trigger).map(|trigger| trigger.definition.clone());
+        let options = definition.and_then(|definition| definition.asynchronous).unwrap_or_default();
+        let (queues, keyspace) = (&mut core.server.queues, &mut core.keyspace);
+        match queues.fail(keyspace, ticket, &options, error, limits) {
+            Ok(fate) => {
+                self.core().keyspace.release(savepoint.keyspace);
+                self.count_failed_delivery(&delivery, error, fate);
+                self.finish_transaction(None);
+            }
+            Err(crate::keyspace::Error::NotResident(need)) => {
+                self.take_back(savepoint);
+                self.suspend_transaction(None);
+                self.park(delivery, &need, error.to_owned());
+            }
+            Err(crate::keyspace::Error::WrongType) => {
+                self.take_back(savepoint);
+                self.suspend_transaction(None);
+                tracing::error!(trigger = &*delivery.ticket.trigger, "its queue cannot be read");
+            }
+        }
+    }
+
+    fn count_failed_delivery(&mut self, delivery: &Delivery, error: &str, fate: Fate) {
+        let server = &mut self.core().server;
+        let Delivery { ticket, entry, .. } = delivery;
+        server.statistics.trigger_runs += 1;
+        server.statistics.trigger_failures += 1;
+        server.triggers.count(&ticket.trigger, Some(error));
+        if matches!(fate, Fate::Retried(_) | Fate::Kept(_)) {
+            server.triggers.count_retry(&ticket.trigger);
+            server.statistics.trigger_retries += 1;
+        }
+        let fate = match fate {
+            Fate::Retried(_) => "it will be tried again",
+            Fate::Dead => "it is a dead letter now",
+            Fate::Kept(_) => "there is no room for it among the dead letters: it will be tried again",
+            Fate::Gone => "its trigger was dropped",
+        };
+        tracing::warn!(
+            trigger = &*ticket.trigger, key = ?entry.key, event = entry.event, "delivery failed, {fate}: {error}"
+        );
+    }
+
+    fn park(&mut self, delivery: Delivery, need: &Need, failure: String) {
+        let load = self.load(std::slice::from_ref(need));
+        self.deliveries.parked.push(Parked { delivery, load, failure });
+    }
+
+    /// How long there is nothing to do, unless a signal comes.
+    fn delivery_pause(&self) -> Duration {
+        let server = &self.core_ref().server;
+        let enabled = server.triggers.iter().filter(|trigger| trigger.definition.enabled);
+        let due_ms = enabled.filter_map(|trigger| {
+            let concurrency =
+                trigger.definition.asynchronous.as_ref().map_or(1, |options| options.concurrency);
+            server.queues.next_due_ms(&trigger.definition.name, concurrency)
+        });
+        let now_ms = self.clock.unix_us() / 1000;
+        let left_ms =
+            due_ms.min().map_or(MAX_DELIVERY_PAUSE_MS, |due_ms| due_ms.saturating_sub(now_ms).max(1));
+        Duration::from_millis(left_ms.min(MAX_DELIVERY_PAUSE_MS))
+    }
+}
