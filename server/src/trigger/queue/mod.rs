@@ -297,6 +297,15 @@ impl Queues {
         Ok(if is_last { Fate::Kept(due_ms) } else { Fate::Retried(due_ms) })
     }
 
+    /// Lets a delivery be started again at that time.
+    fn rest(&mut self, ticket: &Ticket, due_ms: u64) {
+        if self.is_running(ticket)
+            && let Some(queue) = self.queues.get_mut(&ticket.trigger)
+        {
+            queue.index.rest(ticket.lane, due_ms);
+        }
+    }
+
     /// Removes all that is kept of a trigger.
     pub fn drop_queue(&mut self, keyspace: &mut Keyspace, trigger: &str) -> Result<(), keyspace::Error> {
         self.open(keyspace, trigger)?;
