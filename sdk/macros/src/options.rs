@@ -58,6 +58,14 @@ impl Options {
         })
     }
 
+    /// The value of a string option that is one of these.
+    pub fn one_of(&self, name: &str, known: &[&str]) -> Result<Option<String>, Failure> {
+        self.find(name, &known.join(" or "), |value| match value {
+            Value::Text(text) => known.contains(&text.as_str()).then(|| text.clone()),
+            _ => None,
+        })
+    }
+
     /// The value of a numeric option.
     pub fn number(&self, name: &str) -> Result<Option<u32>, Failure> {
         self.find(name, "a number", |value| match value {

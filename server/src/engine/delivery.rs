@@ -1,8 +1,8 @@
 //! The deliveries of asynchronous triggers. Their events were queued in the transactions that raised them (`queueing`).
 //!
-//! A delivery is started ([`Engine::start_delivery`]), and it is ended, perhaps much later: [`Engine::succeed`] is called
+//! A delivery is started ([`Engine::start_delivery`]), and it is ended, perhaps much later: [`Engine::succeed_delivery`] is called
 //! in the transaction that holds what its procedure did, and removes it from its queue, so that both become durable
-//! together or not at all; [`Engine::fail`] is a transaction of its own, which lets it be tried again or gives it up. A
+//! together or not at all; [`Engine::fail_delivery`] is a transaction of its own, which lets it be tried again or gives it up. A
 //! delivery that was started and not ended when the server stops was never started for the next one.
 
 use std::rc::Rc;
@@ -15,10 +15,10 @@ use super::limits::{
 };
 use super::{EndOnPanic, Engine, Shared, cascade};
 use crate::command::{self, Error};
-use crate::keyspace::Need;
+use crate::keyspace::{self, Need};
 use crate::state::Load;
-use crate::trigger::Asynchronous;
-use crate::trigger::queue::{Entry, Fate, Ticket};
+use crate::trigger::queue::{Entry, Fate, Limits, Ticket};
+use crate::trigger::{Asynchronous, Triggers};
 
 /// A delivery that has been started.
 #[derive(Debug)]
@@ -53,10 +53,14 @@ pub(super) struct Deliveries {
     parked: Vec<Parked>,
     /// What is loaded for opening queues.
     opening: Option<Rc<Load>>,
+    /// A queue that cannot be read is not asked for again before then.
+    next_opening: Option<Instant>,
     /// Whether the queues of all triggers have been opened.
     opened: bool,
     /// Whether definitions or options have changed, so that who waits for room may not have to any longer.
     changed: bool,
+    /// What they were when this was asked last.
+    seen: Option<(Triggers, Limits)>,
 }
 
 impl Deliveries {
@@ -65,9 +69,15 @@ impl Deliveries {
         self.opening.is_some() || !self.parked.is_empty()
     }
 
-    /// Has all queues looked at again, because there may be other triggers.
-    pub fn look_again(&mut self) {
+    /// Has everything looked at again if definitions or options have changed; says whether they have.
+    pub fn look_again(&mut self, triggers: &Triggers, limits: Limits) -> bool {
+        let seen = self.seen.as_ref();
+        if seen.is_some_and(|(before, limits_before)| before.is_same(triggers) && *limits_before == limits) {
+            return false;
+        }
+        self.seen = Some((triggers.clone(), limits));
         (self.opened, self.changed) = (false, true);
+        true
     }
 }
 
@@ -122,7 +132,10 @@ impl Engine {
         if self.deliveries.opened {
             return false;
         }
-        if self.deliveries.opening.as_ref().is_some_and(|load| !load.is_over()) {
+        let now = Instant::now();
+        if self.deliveries.opening.as_ref().is_some_and(|load| !load.is_over())
+            || self.deliveries.next_opening.is_some_and(|at| now < at)
+        {
             return false;
         }
         let core = self.core();
@@ -135,11 +148,22 @@ impl Engine {
             match queues.open(keyspace, &name).and_then(|()| queues.read_on(keyspace, &name)) {
                 Ok(false) => {}
                 Ok(true) => return true,
-                Err(crate::keyspace::Error::NotResident(need)) => {
-                    self.deliveries.opening = Some(self.load(&[need]));
+                Err(keyspace::Error::NotResident(need)) => {
+                    // The same once more: it could not be read.
+                    let is_failing = self
+                        .deliveries
+                        .opening
+                        .take()
+                        .is_some_and(|load| load.failure_of(std::slice::from_ref(&need)).is_some());
+                    if is_failing {
+                        self.deliveries.next_opening =
+                            Some(now + Duration::from_millis(MAX_DELIVERY_PAUSE_MS));
+                    } else {
+                        self.deliveries.opening = Some(self.load(&[need]));
+                    }
                     return false;
                 }
-                Err(crate::keyspace::Error::WrongType) => {
+                Err(keyspace::Error::WrongType) => {
                     tracing::error!(trigger = name, "its queue cannot be read");
                 }
             }
@@ -210,7 +234,12 @@ impl Engine {
             engine.succeed_delivery(&delivery)?;
             engine.call_for_delivery(&delivery)
         });
-        let failure = match result {
+        self.end_delivery(delivery, result);
+    }
+
+    /// Ends a delivery whose transaction has been done, or undone because of an error.
+    pub(super) fn end_delivery(&mut self, delivery: Delivery, result: command::Result<()>) {
+        let error = match result {
             Ok(()) => {
                 let server = &mut self.core().server;
                 server.statistics.trigger_runs += 1;
@@ -219,24 +248,22 @@ impl Engine {
                 self.clock.now = Instant::now();
                 return;
             }
-            Err(Error::NotResident(need)) if delivery.loads < MAX_RETRIES => {
-                self.suspend_transaction(None);
-                self.park(delivery, need, None);
-                return;
-            }
-            Err(Error::NotResident(_)) => TOO_MANY_RETRIES.to_owned(),
-            // Others will make room there; here its own try made what room there was.
-            Err(Error::QueueFull(shortage)) if shortage.trigger != *delivery.ticket.trigger => {
-                self.suspend_transaction(None);
-                let due_ms = self.clock.unix_us() / 1000 + NO_ROOM_PAUSE_MS;
-                self.core().server.queues.rest(&delivery.ticket, due_ms);
-                return;
-            }
-            Err(Error::QueueFull(shortage)) => message(Error::queue_full(&shortage)),
-            Err(Error::Reply(text)) => text.into_owned(),
+            Err(error) => error,
         };
         self.suspend_transaction(None);
-        self.fail_delivery(delivery, &failure);
+        match error {
+            Error::NotResident(need) if delivery.loads < MAX_RETRIES => self.park(delivery, need, None),
+            Error::NotResident(_) => self.fail_delivery(delivery, TOO_MANY_RETRIES),
+            // Its own queue has the room that it made itself, and others may never make more; another one will have room.
+            Error::QueueFull(shortage) if shortage.trigger == *delivery.ticket.trigger => {
+                self.fail_delivery(delivery, &shortage.to_string());
+            }
+            Error::QueueFull(_) => {
+                let due_ms = self.clock.unix_us() / 1000 + NO_ROOM_PAUSE_MS;
+                self.core().server.queues.rest(&delivery.ticket, due_ms);
+            }
+            Error::Reply(text) => self.fail_delivery(delivery, &text),
+        }
     }
 
     fn call_for_delivery(&mut self, delivery: &Delivery) -> command::Result<()> {
@@ -283,12 +310,12 @@ impl Engine {
                 self.count_failed_delivery(&delivery, error, fate);
                 self.finish_transaction(None);
             }
-            Err(crate::keyspace::Error::NotResident(need)) => {
+            Err(keyspace::Error::NotResident(need)) => {
                 self.take_back(savepoint);
                 self.suspend_transaction(None);
                 self.park(delivery, need, Some(error.to_owned()));
             }
-            Err(crate::keyspace::Error::WrongType) => {
+            Err(keyspace::Error::WrongType) => {
                 self.take_back(savepoint);
                 self.suspend_transaction(None);
                 tracing::error!(trigger = &*delivery.ticket.trigger, "its queue cannot be read");
@@ -297,6 +324,9 @@ impl Engine {
     }
 
     fn count_failed_delivery(&mut self, delivery: &Delivery, error: &str, fate: Fate) {
+        if fate == Fate::Gone {
+            return;
+        }
         let server = &mut self.core().server;
         let Delivery { ticket, entry, .. } = delivery;
         server.statistics.trigger_runs += 1;
@@ -307,10 +337,9 @@ impl Engine {
             server.statistics.trigger_retries += 1;
         }
         let fate = match fate {
-            Fate::Retried(_) => "it will be tried again",
             Fate::Dead => "it is a dead letter now",
+            Fate::Retried(_) | Fate::Gone => "it will be tried again",
             Fate::Kept(_) => "there is no room for it among the dead letters: it will be tried again",
-            Fate::Gone => "its trigger was dropped",
         };
         tracing::warn!(
             trigger = &*ticket.trigger, key = ?entry.key, event = entry.event, "delivery failed, {fate}: {error}"
@@ -336,12 +365,5 @@ impl Engine {
         let left_ms =
             due_ms.min().map_or(MAX_DELIVERY_PAUSE_MS, |due_ms| due_ms.saturating_sub(now_ms).max(1));
         Duration::from_millis(left_ms.min(MAX_DELIVERY_PAUSE_MS))
-    }
-}
-
-fn message(error: Error) -> String {
-    match error {
-        Error::Reply(text) => text.into_owned(),
-        other => format!("{other:?}"),
     }
 }

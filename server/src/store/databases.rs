@@ -116,7 +116,9 @@ mod tests {
     fn the_system_database_has_the_last_storage_in_every_directory() {
         let (system, numbered) = (usize::from(SYSTEM_DATABASE), 0..SYSTEM_DATABASE);
         let mut databases = Databases::new();
-        numbered.clone().for_each(|database| drop(databases.flush(database)));
+        for database in numbered.clone() {
+            databases.flush(database);
+        }
         assert_eq!(databases.storage(SYSTEM_DATABASE), StorageId::SYSTEM);
         assert_eq!(databases.database(StorageId::SYSTEM), Some(system as u8));
         assert!(
