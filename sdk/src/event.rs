@@ -36,15 +36,15 @@ impl Event {
         self.database
     }
 
-    /// The value before the event; `None` when the key did not exist, or held a value with elements. Copied when it is
-    /// asked for.
+    /// The value before the event; `None` when the key did not exist, or held a value with elements, or, in an asynchronous
+    /// trigger, one of more than 16 KiB. Copied when it is asked for.
     #[must_use]
     pub fn before(&self) -> Option<Vec<u8>> {
         self.values.before()
     }
 
-    /// The value after the event; `None` when the key does not exist any more, or holds a value with elements. Copied
-    /// when it is asked for.
+    /// The value after the event; `None` when the key does not exist any more, or holds a value with elements, or, in an
+    /// asynchronous trigger, one of more than 16 KiB. Copied when it is asked for.
     ///
     /// [`Db::get`](crate::Db::get) shows the present instead: a later event may have changed the key again.
     #[must_use]

@@ -162,6 +162,16 @@ pub mod prelude {
 /// #[trigger(on = "set", keys = "two words")]
 /// fn pattern_of_two_words(db: &Db, event: &Event) {}
 /// ```
+/// ```compile_fail
+/// # use kvasm_sdk::prelude::*;
+/// #[trigger(on = "set", keys = "*", tries = 3)]
+/// fn tries_of_a_synchronous_trigger(db: &Db, event: &Event) {}
+/// ```
+/// ```compile_fail
+/// # use kvasm_sdk::prelude::*;
+/// #[trigger(on = "set", keys = "*", mode = "later")]
+/// fn mode_that_there_is_not(db: &Db, event: &Event) {}
+/// ```
 #[cfg(doctest)]
 mod refused {}
 

@@ -17,7 +17,7 @@ pub trait Procedure {
 pub trait Trigger {
     /// The name of the trigger.
     const NAME: &'static str;
-    /// As in `TRIGGER CREATE`: `name ON event[,event...] KEYS pattern [DB n] CALL function [ENABLED|DISABLED]`.
+    /// As in `TRIGGER CREATE`: `name [ASYNC] ON event[,event...] KEYS pattern [DB n] CALL function [option ...]`.
     const DECLARATION: &'static str;
 
     /// Calls the function.

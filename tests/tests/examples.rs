@@ -3,6 +3,7 @@
 
 use kvasm_sdk::testing::{Backend, Scenario, check};
 use kvasm_sdk::{Error, Reply};
+use kvasm_tests::server::wait_for;
 use kvasm_tests::{Options, Raw, Server, Value, guest};
 use std::collections::BTreeSet;
 
@@ -167,4 +168,30 @@ fn a_module_without_mutable_databases_links_nothing_that_writes() {
     for name in WRITING_IMPORTS {
         assert!(!imports(&reading, name), "{name}");
     }
+}
+
+#[test]
+fn an_attribute_declares_an_asynchronous_trigger() {
+    let mut connection = Remote::new("conformance").connection;
+    let info = |connection: &mut Raw, field: &str| {
+        let info = connection.run("TRIGGER INFO observe");
+        info.field(field).unwrap_or_else(|| panic!("no {field} in {info}")).to_string()
+    };
+    for (field, expected) in [
+        ("mode", "\"async\""),
+        ("concurrency", ":2"),
+        ("tries", ":2"),
+        ("backoff_ms", ":1"),
+        ("fuel", ":1000000"),
+        ("coalesce", "#t"),
+        ("on_full", "\"refuse\""),
+    ] {
+        assert_eq!(info(&mut connection, field), expected, "{field}");
+    }
+    connection.run("MSET observed:1 12345 observed:2 \"\" observed:3 1234567");
+    wait_for("the deliveries", || {
+        info(&mut connection, "dead_letters") == ":1" && info(&mut connection, "queued") == ":0"
+    });
+    assert_eq!(connection.run("GET observed").to_string(), "\"12\"");
+    assert_eq!(info(&mut connection, "last_error"), "\"EMPTY value\"");
 }

@@ -131,10 +131,9 @@ fn info(connection: &mut Raw, trigger: &str, field: &str) -> String {
 }
 
 /// A field of a reply that is names and values in turn.
-fn field_of(reply: &Value, field: &str) -> String {
-    let pairs = reply.elements();
-    let at = pairs.iter().position(|name| name.text() == field);
-    at.map_or_else(|| panic!("no {field} in {reply}"), |at| pairs[at + 1].to_string())
+#[track_caller]
+fn field_of(reply: &Value, name: &str) -> String {
+    reply.field(name).unwrap_or_else(|| panic!("no {name} in {reply}")).to_string()
 }
 
 fn drained(connection: &mut Raw, trigger: &str) {
@@ -312,7 +311,7 @@ fn dead_letters_are_listed_tried_again_and_dropped() {
     check(
         &mut connection,
         &[
-            ("TRIGGER DROP log", "-ERR trigger 'log' has 0 queued events and 13 dead letters"),
+            ("TRIGGER DROP log", "-ERR trigger 'log' still has 0 queued and 13 dead deliveries"),
             ("TRIGGER DEADLETTER RETRY log", ":13"),
         ],
     );
@@ -610,7 +609,7 @@ fn a_trigger_goes_only_with_what_it_has_to_deliver() {
     let loaded = connection.command(&["FUNCTION", "LOAD", "REPLACE", &declared]);
     assert_eq!(loaded.to_string(), "\"rules\"");
     check(&mut connection, &[("SET closed 1", "+OK"), ("SET user:1 a", "+OK")]);
-    let refused = "-ERR trigger 'log' has 1 queued events and 0 dead letters";
+    let refused = "-ERR trigger 'log' still has 1 queued and 0 dead deliveries";
     let replaced = connection.command(&["FUNCTION", "LOAD", "REPLACE", &without]).to_string();
     assert!(replaced.starts_with(refused), "{replaced}");
     check(

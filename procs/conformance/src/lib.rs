@@ -237,6 +237,28 @@ pub fn chain(db: &mut Db, event: &Event) {
     db.put(&[b"watched:", rest].concat(), b"by chain");
 }
 
+/// An asynchronous trigger: with each event it counts in `observed`, beside the length of the value, and fails on an empty
+/// one.
+#[trigger(
+    on = "set",
+    keys = "observed:*",
+    mode = "async",
+    concurrency = 2,
+    tries = 2,
+    backoff_ms = 1,
+    fuel = 1000000,
+    coalesce = true,
+    on_full = "refuse"
+)]
+pub fn observe(db: &mut Db, event: &Event) -> Result<()> {
+    let length = event.after().unwrap_or_default().len();
+    db.increment(b"observed", length as i64);
+    if length == 0 {
+        return Err("EMPTY value".into());
+    }
+    Ok(())
+}
+
 /// A trigger that fires itself without end.
 #[trigger(on = "set", keys = "endless")]
 pub fn endless(db: &mut Db, event: &Event) {

@@ -47,7 +47,7 @@ pub fn procedure(attribute: TokenStream, item: TokenStream) -> Result<TokenStrea
 
 /// The expansion of `#[trigger(on = "...", keys = "...")]`.
 pub fn trigger(attribute: TokenStream, item: TokenStream) -> Result<TokenStream, Failure> {
-    let options = Options::parse(attribute, &["on", "keys", "db", "name", "enabled"])?;
+    let options = Options::parse(attribute, TRIGGER_OPTIONS)?;
     let function = Signature::parse(item)?;
     if function.parameters.len() != 1 {
         let message = "a trigger takes the database and the event: `(db: &mut Db, event: &Event)`";
@@ -60,11 +60,13 @@ pub fn trigger(attribute: TokenStream, item: TokenStream) -> Result<TokenStream,
     let ident = function.name.to_string();
     let function_name = plain(&ident);
     let name = options.word("name")?.unwrap_or_else(|| function_name.clone());
-    let mut declaration = format!("{name} ON {} KEYS {}", required("on")?, required("keys")?);
+    let delivery = delivery(&options)?;
+    let mode = if delivery.is_some() { " ASYNC" } else { "" };
+    let mut declaration = format!("{name}{mode} ON {} KEYS {}", required("on")?, required("keys")?);
     if let Some(number) = options.number("db")? {
         let _ = write!(declaration, " DB {number}");
     }
-    let _ = write!(declaration, " CALL {function_name}");
+    let _ = write!(declaration, " CALL {function_name}{}", delivery.unwrap_or_default());
     if options.boolean("enabled")? == Some(false) {
         declaration.push_str(" DISABLED");
     }
@@ -97,6 +99,45 @@ fn declare(section: &str, line: &str) -> Result<TokenStream, Failure> {
          }};",
         line.len()
     ))
+}
+
+const TRIGGER_OPTIONS: &[&str] = &[
+    "on",
+    "keys",
+    "db",
+    "name",
+    "enabled",
+    "mode",
+    "concurrency",
+    "tries",
+    "backoff_ms",
+    "fuel",
+    "coalesce",
+    "on_full",
+];
+
+/// The words for how an asynchronous trigger is delivered; `None` when it is synchronous.
+fn delivery(options: &Options) -> Result<Option<String>, Failure> {
+    let mut words = String::new();
+    for (option, word) in
+        [("concurrency", "CONCURRENCY"), ("tries", "TRIES"), ("backoff_ms", "BACKOFF"), ("fuel", "FUEL")]
+    {
+        if let Some(number) = options.number(option)? {
+            let _ = write!(words, " {word} {number}");
+        }
+    }
+    if options.boolean("coalesce")? == Some(true) {
+        words.push_str(" COALESCE");
+    }
+    if let Some(when_full) = options.one_of("on_full", &["delay", "refuse"])? {
+        let _ = write!(words, " ONFULL {}", when_full.to_ascii_uppercase());
+    }
+    let is_asynchronous = options.one_of("mode", &["async", "sync"])?.is_some_and(|mode| mode == "async");
+    if is_asynchronous {
+        return Ok(Some(words));
+    }
+    let message = "how it is delivered can be said of a trigger with mode = \"async\"";
+    if words.is_empty() { Ok(None) } else { Err(Failure::new(Span::call_site(), message)) }
 }
 
 /// The type of the function's name. Braces keep it out of the namespace of functions.

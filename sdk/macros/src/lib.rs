@@ -70,6 +70,10 @@ pub fn procedure(attribute: TokenStream, item: TokenStream) -> TokenStream {
 /// `enabled = false` installs it disabled. The function takes the database and the `&Event`:
 /// `fn check(db: &Db, event: &Event) -> Result<()>`. An `Err` undoes the command that raised the event.
 ///
+/// With `mode = "async"` it runs after that, as a transaction of its own, once for each event; an `Err` has it tried
+/// again. `concurrency = 4`, `tries = 5`, `backoff_ms = 1000`, `fuel = 1000000`, `coalesce = true` and
+/// `on_full = "delay"` or `"refuse"` are the options of `TRIGGER CREATE`.
+///
 /// Beside the function `f` a type `f` comes into being that implements `Trigger`: `db.install::<f>()`.
 #[proc_macro_attribute]
 pub fn trigger(attribute: TokenStream, item: TokenStream) -> TokenStream {

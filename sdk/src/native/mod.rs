@@ -8,6 +8,7 @@ mod store;
 mod transaction;
 mod value;
 
+use alloc::collections::VecDeque;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -16,7 +17,7 @@ use core::time::Duration;
 use std::boxed::Box;
 use std::panic;
 
-use store::Store;
+use store::{Change, Store};
 use transaction::Installed;
 pub use transaction::{InvokeProcedure, InvokeTrigger};
 
@@ -35,6 +36,8 @@ pub struct Host {
 struct State {
     store: Store,
     triggers: Vec<Installed>,
+    /// What asynchronous triggers are to be told.
+    queued: VecDeque<(Installed, Change)>,
     /// The reply of the last command, for when the buffer was too small.
     last_reply: Vec<u8>,
     log: Vec<(LogLevel, String)>,
@@ -93,6 +96,7 @@ impl Db {
         let state = State {
             store: Store::new(START_US),
             triggers: Vec::new(),
+            queued: VecDeque::new(),
             last_reply: Vec::new(),
             log: Vec::new(),
             is_running: false,
@@ -111,7 +115,32 @@ impl Db {
         self.transaction(|db| db.command(command))
     }
 
-    /// Installs a trigger, which then runs after every [`Db::call`] and [`Db::execute`] that raise its events.
+    /// Installs a trigger, which then runs after every [`Db::call`] and [`Db::execute`] that raise its events. One with
+    /// `mode = "async"` runs behind them, as a transaction of its own, once for each event: it is not tried again, but its
+    /// error is logged.
+    ///
+    /// ```
+    /// # use kvasm_sdk::prelude::*;
+    /// /// Counts the changes of each picture, whenever there is time.
+    /// #[trigger(on = "set", keys = "img:*", mode = "async", concurrency = 4, tries = 3, backoff_ms = 100)]
+    /// fn count(db: &mut Db, event: &Event) -> Result<()> {
+    ///     if event.after().is_some_and(|value| value.is_empty()) {
+    ///         return Err("EMPTY picture".into());
+    ///     }
+    ///     db.increment(b"changes", 1);
+    ///     Ok(())
+    /// }
+    /// # let mut db = Db::test();
+    /// # assert_eq!(
+    /// #     <count as kvasm_sdk::Trigger>::DECLARATION,
+    /// #     "count ASYNC ON set KEYS img:* CALL count CONCURRENCY 4 TRIES 3 BACKOFF 100",
+    /// # );
+    /// db.install::<count>();
+    /// db.execute(Command::new("MSET").args(["img:1", "a", "img:2", "", "img:3", "c"]))?;
+    /// assert_eq!(db.get(b"changes").as_deref(), Some(b"2".as_slice()));
+    /// assert_eq!(db.logged()[0].1, "EMPTY trigger 'count': picture");
+    /// # Ok::<(), Error>(())
+    /// ```
     ///
     /// # Panics
     /// When the declaration does not have the syntax of `TRIGGER CREATE`.

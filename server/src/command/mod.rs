@@ -153,11 +153,7 @@ impl Error {
     /// The error of a write whose event finds the queue full and may not wait.
     #[must_use]
     pub fn queue_full(shortage: &Shortage) -> Self {
-        format!(
-            "QUEUEFULL the queue of trigger '{}' is full (trigger-queue-max-len, trigger-queue-max-bytes)",
-            shortage.trigger
-        )
-        .into()
+        shortage.to_string().into()
     }
 
     /// `ERR syntax error`.

@@ -5,6 +5,7 @@ mod dead_letters;
 use super::{Command, Context, Error, Flags, Group, Result, flag};
 use crate::protocol::Reply;
 use crate::store::SystemTable;
+use crate::trigger::queue::Totals;
 use crate::trigger::{Asynchronous, Definition, Trigger};
 
 pub(super) const COMMANDS: &[Command] = &[Command::container("trigger", TRIGGER).docs(
@@ -118,8 +119,8 @@ pub(super) fn refuse_loss(context: &mut Context<'_>, name: &str) -> Result<()> {
     }
     let (queued, dead) = (totals.queued, totals.dead_letters);
     Err(format!(
-        "ERR trigger '{name}' has {queued} queued events and {dead} dead letters; \
-         TRIGGER DROP {name} FORCE drops it with them"
+        "ERR trigger '{name}' still has {queued} queued and {dead} dead deliveries; TRIGGER DROP {name} FORCE drops \
+         it with them"
     )
     .into())
 }
@@ -170,10 +171,11 @@ fn info(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
         field("failures", Reply::Integer(counts.failures as i64)),
         field("last_error", counts.last_error.clone().into()),
     ];
-    if let Some(options) = &definition.asynchronous {
-        fields.extend(options_of(options));
-        let Context { keyspace, server, .. } = context;
-        let (totals, oldest_ms) = server.queues.totals_of(keyspace, &definition.name)?;
+    fields.extend(definition.asynchronous.iter().flat_map(options_of));
+    let Context { keyspace, server, .. } = context;
+    let (totals, oldest_ms) = server.queues.totals_of(keyspace, &definition.name)?;
+    // One that became synchronous may still have something to deliver.
+    if definition.asynchronous.is_some() || totals != Totals::default() {
         let age_ms = oldest_ms.map(|oldest_ms| keyspace.now_ms().saturating_sub(oldest_ms) as i64);
         fields.extend([
             field("queued", totals.queued.into()),

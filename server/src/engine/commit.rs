@@ -79,8 +79,11 @@ impl Engine {
         }
         let wants_values = !core.server.triggers.is_idle();
         core.keyspace.journal_mut().listen(classes, wants_values);
-        self.deliveries.look_again();
-        self.persistence.signals().deliveries.notify_one();
+        let server = &self.core_ref().server;
+        let (triggers, limits) = (server.triggers.clone(), server.queue_limits());
+        if self.deliveries.look_again(&triggers, limits) {
+            self.persistence.signals().deliveries.notify_one();
+        }
         self.update_procedure_limits();
     }
 }

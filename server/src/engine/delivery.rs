@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use super::limits::{DELIVERY_TURN_US, HELD_DELIVERY_PAUSE_MS, MAX_DELIVERY_PAUSE_MS};
 use super::{EndOnPanic, Engine, Shared, cascade};
 use crate::command::{self, Error};
-use crate::keyspace::Need;
+use crate::keyspace::{self, Need};
 use crate::protocol::ErrorReply;
 use crate::state::Load;
-use crate::trigger::Asynchronous;
-use crate::trigger::queue::{Entry, Fate, Ticket};
+use crate::trigger::queue::{Entry, Fate, Limits, Ticket};
+use crate::trigger::{Asynchronous, Triggers};
 
 /// A delivery that has been started.
 #[derive(Debug)]
@@ -41,10 +41,14 @@ pub(super) struct Deliveries {
     parked: Vec<Parked>,
     /// What is loaded for opening queues.
     opening: Option<Rc<Load>>,
+    /// A queue that cannot be read is not asked for again before then.
+    next_opening: Option<Instant>,
     /// Whether the queues of all triggers have been opened.
     opened: bool,
     /// Whether definitions or options have changed, so that who waits for room may not have to any longer.
     changed: bool,
+    /// What they were when this was asked last.
+    seen: Option<(Triggers, Limits)>,
 }
 
 impl Deliveries {
@@ -53,9 +57,15 @@ impl Deliveries {
         self.opening.is_some() || !self.parked.is_empty()
     }
 
-    /// Has all queues looked at again, because there may be other triggers.
-    pub fn look_again(&mut self) {
+    /// Has everything looked at again if definitions or options have changed; says whether they have.
+    pub fn look_again(&mut self, triggers: &Triggers, limits: Limits) -> bool {
+        let seen = self.seen.as_ref();
+        if seen.is_some_and(|(before, limits_before)| before.is_same(triggers) && *limits_before == limits) {
+            return false;
+        }
+        self.seen = Some((triggers.clone(), limits));
         (self.opened, self.changed) = (false, true);
+        true
     }
 }
 
@@ -111,7 +121,10 @@ impl Engine {
         if self.deliveries.opened {
             return false;
         }
-        if self.deliveries.opening.as_ref().is_some_and(|load| !load.is_over()) {
+        let now = Instant::now();
+        if self.deliveries.opening.as_ref().is_some_and(|load| !load.is_over())
+            || self.deliveries.next_opening.is_some_and(|at| now < at)
+        {
             return false;
         }
         let core = self.core();
@@ -124,11 +137,22 @@ impl Engine {
             match queues.open(keyspace, &name).and_then(|()| queues.read_on(keyspace, &name)) {
                 Ok(false) => {}
                 Ok(true) => return true,
-                Err(crate::keyspace::Error::NotResident(need)) => {
-                    self.deliveries.opening = Some(self.load(&[need]));
+                Err(keyspace::Error::NotResident(need)) => {
+                    // The same once more: it could not be read.
+                    let is_failing = self
+                        .deliveries
+                        .opening
+                        .take()
+                        .is_some_and(|load| load.failure_of(std::slice::from_ref(&need)).is_some());
+                    if is_failing {
+                        self.deliveries.next_opening =
+                            Some(now + Duration::from_millis(MAX_DELIVERY_PAUSE_MS));
+                    } else {
+                        self.deliveries.opening = Some(self.load(&[need]));
+                    }
                     return false;
                 }
-                Err(crate::keyspace::Error::WrongType) => {
+                Err(keyspace::Error::WrongType) => {
                     tracing::error!(trigger = name, "its queue cannot be read");
                 }
             }
@@ -227,12 +251,12 @@ impl Engine {
                 self.count_failed_delivery(&delivery, error, fate);
                 self.finish_transaction(None);
             }
-            Err(crate::keyspace::Error::NotResident(need)) => {
+            Err(keyspace::Error::NotResident(need)) => {
                 self.take_back(savepoint);
                 self.suspend_transaction(None);
                 self.park(delivery, &need, error.to_owned());
             }
-            Err(crate::keyspace::Error::WrongType) => {
+            Err(keyspace::Error::WrongType) => {
                 self.take_back(savepoint);
                 self.suspend_transaction(None);
                 tracing::error!(trigger = &*delivery.ticket.trigger, "its queue cannot be read");
@@ -241,6 +265,9 @@ impl Engine {
     }
 
     fn count_failed_delivery(&mut self, delivery: &Delivery, error: &str, fate: Fate) {
+        if fate == Fate::Gone {
+            return;
+        }
         let server = &mut self.core().server;
         let Delivery { ticket, entry, .. } = delivery;
         server.statistics.trigger_runs += 1;
@@ -251,10 +278,9 @@ impl Engine {
             server.statistics.trigger_retries += 1;
         }
         let fate = match fate {
-            Fate::Retried(_) => "it will be tried again",
             Fate::Dead => "it is a dead letter now",
+            Fate::Retried(_) | Fate::Gone => "it will be tried again",
             Fate::Kept(_) => "there is no room for it among the dead letters: it will be tried again",
-            Fate::Gone => "its trigger was dropped",
         };
         tracing::warn!(
             trigger = &*ticket.trigger, key = ?entry.key, event = entry.event, "delivery failed, {fate}: {error}"

@@ -40,7 +40,7 @@ impl Trigger {
 /// See the module's description. Clones in O(1), so that undo is putting the old ones back.
 #[derive(Clone, Debug, Default)]
 pub struct Triggers {
-    triggers: Rc<BTreeMap<String, Trigger>>,
+    by_name: Rc<BTreeMap<String, Trigger>>,
     classes: EventClasses,
     has_asynchronous: bool,
 }
@@ -48,15 +48,15 @@ pub struct Triggers {
 impl Triggers {
     /// Adds a trigger, or replaces the rule of the one of that name.
     pub fn insert(&mut self, definition: Definition) {
-        let counts = self.triggers.get(&definition.name).map(|known| Rc::clone(&known.counts));
+        let counts = self.by_name.get(&definition.name).map(|known| Rc::clone(&known.counts));
         let trigger = Trigger { counts: counts.unwrap_or_default(), definition };
-        Rc::make_mut(&mut self.triggers).insert(trigger.definition.name.clone(), trigger);
+        Rc::make_mut(&mut self.by_name).insert(trigger.definition.name.clone(), trigger);
         self.update_classes();
     }
 
     /// Removes a trigger; `false` when there is none of that name.
     pub fn remove(&mut self, name: &str) -> bool {
-        let removed = Rc::make_mut(&mut self.triggers).remove(name).is_some();
+        let removed = Rc::make_mut(&mut self.by_name).remove(name).is_some();
         self.update_classes();
         removed
     }
@@ -64,12 +64,12 @@ impl Triggers {
     /// The trigger of that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&Trigger> {
-        self.triggers.get(name)
+        self.by_name.get(name)
     }
 
     /// All triggers.
     pub fn iter(&self) -> impl Iterator<Item = &Trigger> {
-        self.triggers.values()
+        self.by_name.values()
     }
 
     /// The classes of events that any enabled trigger waits for.
@@ -84,6 +84,12 @@ impl Triggers {
         self.classes == EventClasses::NONE
     }
 
+    /// Whether these are the very same, not changed since they were cloned.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        Rc::ptr_eq(&self.by_name, &other.by_name)
+    }
+
     /// Whether an enabled trigger is asynchronous.
     #[must_use]
     pub fn has_asynchronous(&self) -> bool {
@@ -95,13 +101,13 @@ impl Triggers {
     pub fn fired_by(&self, event: &Event) -> Vec<(String, String)> {
         let is_fired =
             |definition: &Definition| definition.asynchronous.is_none() && definition.matches(event);
-        let fired = self.triggers.values().filter(|trigger| is_fired(&trigger.definition));
+        let fired = self.by_name.values().filter(|trigger| is_fired(&trigger.definition));
         fired.map(|trigger| (trigger.definition.name.clone(), trigger.definition.function.clone())).collect()
     }
 
     /// Counts a run and how it ended.
     pub fn count(&self, name: &str, error: Option<&str>) {
-        if let Some(trigger) = self.triggers.get(name) {
+        if let Some(trigger) = self.by_name.get(name) {
             let mut counts = trigger.counts.borrow_mut();
             counts.runs += 1;
             if let Some(error) = error {
@@ -113,13 +119,13 @@ impl Triggers {
 
     /// Counts a delivery that is tried again.
     pub fn count_retry(&self, name: &str) {
-        if let Some(trigger) = self.triggers.get(name) {
+        if let Some(trigger) = self.by_name.get(name) {
             trigger.counts.borrow_mut().retries += 1;
         }
     }
 
     fn update_classes(&mut self) {
-        let mut enabled = self.triggers.values().filter(|trigger| trigger.definition.enabled);
+        let mut enabled = self.by_name.values().filter(|trigger| trigger.definition.enabled);
         self.has_asynchronous = enabled.clone().any(|trigger| trigger.definition.asynchronous.is_some());
         self.classes = enabled
             .by_ref()

@@ -38,7 +38,7 @@ impl Queues {
         for letter in letters {
             let entry = &letter.entry;
             let lane = self.lane_of(entry.database, &entry.key);
-            let Some(queue) = self.queues.get_mut(trigger) else { break };
+            let Some(queue) = self.by_trigger.get_mut(trigger) else { break };
             if options.coalesce && queue.replaceable(keyspace, lane, entry)?.is_some() {
                 continue;
             }
@@ -58,7 +58,7 @@ impl Queues {
     ) -> Result<(), keyspace::Error> {
         let ids: Vec<StreamId> = letters.iter().map(|letter| letter.id).collect();
         stored::remove_dead_letters(keyspace, trigger, &ids)?;
-        let before = self.queues.get(trigger).map_or(0, |queue| queue.dead_letters);
+        let before = self.by_trigger.get(trigger).map_or(0, |queue| queue.dead_letters);
         self.set_dead_letters(trigger, before.saturating_sub(ids.len()));
         Ok(())
     }

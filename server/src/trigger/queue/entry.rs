@@ -1,7 +1,5 @@
 //! What is kept of an event that is to be delivered: all that the procedure is given, as fields of a stream's entry.
 
-use std::borrow::Cow;
-
 use crate::keyspace::{Event, Key};
 use crate::types::{Value, parse_integer, stream};
 
@@ -101,6 +99,7 @@ impl Entry {
     }
 
     /// Names and values in turn.
+    #[must_use]
     pub fn fields<'a>(&'a self, database: &'a str) -> Vec<&'a [u8]> {
         let mut fields = vec![EVENT, self.event.as_bytes(), DATABASE, database.as_bytes(), KEY, &self.key];
         if let Some(before) = &self.before {
@@ -141,9 +140,7 @@ impl Entry {
 /// A value as it is kept.
 fn kept(value: &Value) -> Option<Vec<u8>> {
     match value {
-        Value::String(string) if string.len() <= MAX_VALUE_BYTES => {
-            Some(string.to_bytes()).map(Cow::into_owned)
-        }
+        Value::String(string) if string.len() <= MAX_VALUE_BYTES => Some(string.to_bytes().into_owned()),
         _ => None,
     }
 }

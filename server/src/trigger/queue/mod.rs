@@ -17,6 +17,7 @@ pub use index::Lane;
 pub use stored::{Attempts, DeadLetter};
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 
@@ -30,7 +31,7 @@ use undo::Change;
 pub const MAX_READ_AT_ONCE: usize = 2000;
 
 /// How much a queue may hold.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// Entries of one queue.
     pub max_len: u64,
@@ -58,6 +59,17 @@ pub enum AddError {
     Full(Shortage),
     /// Something must be loaded first.
     Keyspace(keyspace::Error),
+}
+
+impl fmt::Display for Shortage {
+    /// As an error reply.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "QUEUEFULL the queue of trigger '{}' is full (trigger-queue-max-len, trigger-queue-max-bytes)",
+            self.trigger
+        )
+    }
 }
 
 impl Shortage {
@@ -125,7 +137,7 @@ struct Queue {
 /// All queues.
 #[derive(Debug, Default)]
 pub struct Queues {
-    queues: BTreeMap<Rc<str>, Queue>,
+    by_trigger: BTreeMap<Rc<str>, Queue>,
     hasher: RandomState,
     changes: Vec<Change>,
     /// Whether a queue has become shorter since somebody asked.
@@ -135,7 +147,7 @@ pub struct Queues {
 impl Queues {
     /// Opens the queue of a trigger, if that has not been done: everything that is kept of it must be in memory.
     pub fn open(&mut self, keyspace: &mut Keyspace, trigger: &str) -> Result<(), keyspace::Error> {
-        if self.queues.contains_key(trigger) {
+        if self.by_trigger.contains_key(trigger) {
             return Ok(());
         }
         let (len, dead_letters) = stored::sizes(keyspace, trigger)?;
@@ -149,7 +161,7 @@ impl Queues {
             dead_letters,
             read_up_to,
         };
-        self.queues.insert(name, queue);
+        self.by_trigger.insert(name, queue);
         Ok(())
     }
 
@@ -164,7 +176,7 @@ impl Queues {
     ) -> Result<(), AddError> {
         self.open(keyspace, trigger)?;
         let lane = self.lane_of(entry.database, &entry.key);
-        let Some(queue) = self.queues.get_mut(trigger) else { return Ok(()) };
+        let Some(queue) = self.by_trigger.get_mut(trigger) else { return Ok(()) };
         if options.coalesce
             && let Some((old, replaced)) = queue.replaceable(keyspace, lane, &entry)?
         {
@@ -194,7 +206,7 @@ impl Queues {
     #[must_use]
     pub fn has_room(&self, shortage: &Shortage, limits: Limits) -> bool {
         let Shortage { trigger, entries, bytes } = shortage;
-        self.queues.get(&**trigger).is_none_or(|queue| queue.has_room(*entries, *bytes, limits))
+        self.by_trigger.get(&**trigger).is_none_or(|queue| queue.has_room(*entries, *bytes, limits))
     }
 
     /// What the current transaction needs of a queue, with what it is about to add.
@@ -216,7 +228,7 @@ impl Queues {
     /// Makes the places of some entries in the index; `true` when there are more to be made.
     pub fn read_on(&mut self, keyspace: &mut Keyspace, trigger: &str) -> Result<bool, keyspace::Error> {
         let hasher = &self.hasher;
-        let Some(queue) = self.queues.get_mut(trigger) else { return Ok(false) };
+        let Some(queue) = self.by_trigger.get_mut(trigger) else { return Ok(false) };
         let Some(after) = queue.read_up_to else { return Ok(false) };
         let (mut count, mut last) = (0, after);
         stored::walk(keyspace, trigger, after, MAX_READ_AT_ONCE, |stored, attempts| {
@@ -231,7 +243,7 @@ impl Queues {
 
     /// Starts the next delivery of a trigger, if one may start now.
     pub fn start(&mut self, trigger: &str, concurrency: u32, now_ms: u64) -> Option<Ticket> {
-        let queue = self.queues.get_mut(trigger).filter(|queue| queue.read_up_to.is_none())?;
+        let queue = self.by_trigger.get_mut(trigger).filter(|queue| queue.read_up_to.is_none())?;
         queue.index.wake(now_ms);
         if queue.index.running() >= concurrency as usize {
             return None;
@@ -243,7 +255,7 @@ impl Queues {
     /// When the next delivery of a trigger is tried again, in milliseconds of unix time, if it could start then.
     #[must_use]
     pub fn next_due_ms(&self, trigger: &str, concurrency: u32) -> Option<u64> {
-        let queue = self.queues.get(trigger).filter(|queue| queue.read_up_to.is_none())?;
+        let queue = self.by_trigger.get(trigger).filter(|queue| queue.read_up_to.is_none())?;
         let is_free = queue.index.running() < concurrency as usize;
         queue.index.next_due_ms().filter(|_| is_free)
     }
@@ -282,7 +294,7 @@ impl Queues {
         let (trigger, now_ms) = (&*ticket.trigger, keyspace.now_ms());
         let failed = attempts.failed.saturating_add(1);
         let is_last = failed >= options.tries;
-        let dead_letters = self.queues.get(trigger).map_or(0, |queue| queue.dead_letters);
+        let dead_letters = self.by_trigger.get(trigger).map_or(0, |queue| queue.dead_letters);
         if is_last && (dead_letters as u64) < limits.max_dead_letters {
             stored::bury(keyspace, trigger, ticket.id, &entry, failed, error)?;
             self.remove(keyspace, ticket, entry.bytes())?;
@@ -300,7 +312,7 @@ impl Queues {
     /// Lets a delivery be started again at that time.
     fn rest(&mut self, ticket: &Ticket, due_ms: u64) {
         if self.is_running(ticket)
-            && let Some(queue) = self.queues.get_mut(&ticket.trigger)
+            && let Some(queue) = self.by_trigger.get_mut(&ticket.trigger)
         {
             queue.index.rest(ticket.lane, due_ms);
         }
@@ -310,7 +322,7 @@ impl Queues {
     pub fn drop_queue(&mut self, keyspace: &mut Keyspace, trigger: &str) -> Result<(), keyspace::Error> {
         self.open(keyspace, trigger)?;
         stored::clear(keyspace, trigger)?;
-        if let Some(queue) = self.queues.remove(trigger) {
+        if let Some(queue) = self.by_trigger.remove(trigger) {
             self.has_shrunk = true;
             self.changes.push(Change::Dropped(Box::new(queue)));
         }
@@ -325,14 +337,14 @@ impl Queues {
     ) -> Result<(Totals, Option<u64>), keyspace::Error> {
         self.open(keyspace, trigger)?;
         let first = stored::first_id(keyspace, trigger)?;
-        let totals = self.queues.get(trigger).map(Queue::totals).unwrap_or_default();
+        let totals = self.by_trigger.get(trigger).map(Queue::totals).unwrap_or_default();
         Ok((totals, first.map(|id| id.ms)))
     }
 
     /// What all queues hold.
     #[must_use]
     pub fn totals(&self) -> Totals {
-        self.queues.values().map(Queue::totals).fold(Totals::default(), |sum, one| Totals {
+        self.by_trigger.values().map(Queue::totals).fold(Totals::default(), |sum, one| Totals {
             queued: sum.queued + one.queued,
             bytes: sum.bytes + one.bytes,
             running: sum.running + one.running,
@@ -345,7 +357,7 @@ impl Queues {
     }
 
     fn is_running(&self, ticket: &Ticket) -> bool {
-        let queue = self.queues.get(&ticket.trigger);
+        let queue = self.by_trigger.get(&ticket.trigger);
         queue.is_some_and(|queue| queue.index.is_running(ticket.lane, ticket.id))
     }
 
@@ -356,7 +368,7 @@ impl Queues {
         bytes: u64,
     ) -> Result<(), keyspace::Error> {
         stored::remove(keyspace, &ticket.trigger, ticket.id)?;
-        if let Some(queue) = self.queues.get_mut(&ticket.trigger) {
+        if let Some(queue) = self.by_trigger.get_mut(&ticket.trigger) {
             queue.len -= 1;
             queue.bytes -= bytes;
             queue.index.finish(ticket.lane);
@@ -367,7 +379,7 @@ impl Queues {
     }
 
     fn set_dead_letters(&mut self, trigger: &str, count: usize) {
-        if let Some(queue) = self.queues.get_mut(trigger) {
+        if let Some(queue) = self.by_trigger.get_mut(trigger) {
             let before = std::mem::replace(&mut queue.dead_letters, count);
             self.changes.push(Change::DeadLetters { trigger: Rc::clone(&queue.name), before });
         }

@@ -276,7 +276,10 @@ fn steps() -> impl Strategy<Value = Vec<(Vec<Step>, bool)>> {
 
 /// What can be seen of the index of a queue.
 fn image(queues: &Queues) -> Option<(Index, usize, u64, usize)> {
-    queues.queues.get(TRIGGER).map(|queue| (queue.index.clone(), queue.len, queue.bytes, queue.dead_letters))
+    queues
+        .by_trigger
+        .get(TRIGGER)
+        .map(|queue| (queue.index.clone(), queue.len, queue.bytes, queue.dead_letters))
 }
 
 proptest! {

@@ -42,7 +42,7 @@ impl Queues {
     fn undo(&mut self, change: Change) {
         match change {
             Change::Added { trigger, lane, bytes, is_indexed } => {
-                let Some(queue) = self.queues.get_mut(&trigger) else { return };
+                let Some(queue) = self.by_trigger.get_mut(&trigger) else { return };
                 queue.len -= 1;
                 if is_indexed {
                     queue.bytes -= bytes;
@@ -50,22 +50,22 @@ impl Queues {
                 }
             }
             Change::Replaced { trigger, lane, old, due_ms, old_bytes, bytes } => {
-                let Some(queue) = self.queues.get_mut(&trigger) else { return };
+                let Some(queue) = self.by_trigger.get_mut(&trigger) else { return };
                 queue.bytes = queue.bytes + old_bytes - bytes;
                 queue.index.undo_replace_last(lane, old, due_ms);
             }
             Change::Finished { ticket, bytes } => {
-                let Some(queue) = self.queues.get_mut(&ticket.trigger) else { return };
+                let Some(queue) = self.by_trigger.get_mut(&ticket.trigger) else { return };
                 queue.len += 1;
                 queue.bytes += bytes;
                 queue.index.undo_finish(ticket.lane, ticket.id);
             }
             Change::DeadLetters { trigger, before } => {
-                if let Some(queue) = self.queues.get_mut(&trigger) {
+                if let Some(queue) = self.by_trigger.get_mut(&trigger) {
                     queue.dead_letters = before;
                 }
             }
-            Change::Dropped(queue) => drop(self.queues.insert(Rc::clone(&queue.name), *queue)),
+            Change::Dropped(queue) => drop(self.by_trigger.insert(Rc::clone(&queue.name), *queue)),
         }
     }
 }
