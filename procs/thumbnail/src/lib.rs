@@ -18,13 +18,23 @@ use kvasm_sdk::prelude::*;
 const PICTURE: &[u8] = b"img:";
 const THUMBNAIL: &[u8] = b"thumb:";
 
-/// Runs after every change that leaves another picture, or none, under such a key. A picture is stored as a whole:
-/// `APPEND` and `SETRANGE` do not count.
-#[trigger(on = "set,del,expired,rename_from,rename_to,copy_to,move_from,move_to", keys = "img:*")]
+/// Runs behind every change that leaves another picture, or none, under such a key; who stored it does not wait. A picture
+/// is stored as a whole: `APPEND` and `SETRANGE` do not count. Only the latest picture matters, and a bad one does not get
+/// better: it is tried twice, for the case that something else was in the way.
+#[trigger(
+    on = "set,del,expired,rename_from,rename_to,copy_to,move_from,move_to",
+    keys = "img:*",
+    mode = "async",
+    coalesce = true,
+    concurrency = 2,
+    tries = 2,
+    backoff_ms = 100
+)]
 pub fn keep_thumbnail(db: &mut Db, event: &Event) -> Result<()> {
     let name = event.key().strip_prefix(PICTURE).unwrap_or_default();
     let target = [THUMBNAIL, name].concat();
-    match event.after() {
+    // Not what the event brought, which is not given when it is large, but what is there now.
+    match db.get(event.key()) {
         Some(picture) => db.put(&target, &describe(event.key(), thumbnail(&picture))?),
         None => _ = db.delete(&target),
     }
