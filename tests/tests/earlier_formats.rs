@@ -101,8 +101,7 @@ fn check_format(archive: &str, content: &[&[(&str, &str)]], keys: &str) {
         ],
     );
     wait_for("the delivery", || connection.run("GET seen").to_string() == r#""5""#);
-    check(&mut connection, &[("TRIGGER DISABLE queued", "+OK"), ("TRIGGER ENABLE queued", "+OK")]);
-    server.kill_nine();
+    server.terminate();
     server.restart();
     let mut connection = server.connect();
     check(&mut connection, &[("DEL user:1", ":1")]);

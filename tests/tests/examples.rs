@@ -172,7 +172,8 @@ fn a_module_without_mutable_databases_links_nothing_that_writes() {
 
 #[test]
 fn an_attribute_declares_an_asynchronous_trigger() {
-    let mut connection = Remote::new("conformance").connection;
+    let mut remote = Remote::new("conformance");
+    let connection = &mut remote.connection;
     let info = |connection: &mut Raw, field: &str| {
         let info = connection.run("TRIGGER INFO observe");
         info.field(field).unwrap_or_else(|| panic!("no {field} in {info}")).to_string()
@@ -186,12 +187,12 @@ fn an_attribute_declares_an_asynchronous_trigger() {
         ("coalesce", "#t"),
         ("on_full", "\"refuse\""),
     ] {
-        assert_eq!(info(&mut connection, field), expected, "{field}");
+        assert_eq!(info(connection, field), expected, "{field}");
     }
     connection.run("MSET observed:1 12345 observed:2 \"\" observed:3 1234567");
     wait_for("the deliveries", || {
-        info(&mut connection, "dead_letters") == ":1" && info(&mut connection, "queued") == ":0"
+        info(connection, "dead_letters") == ":1" && info(connection, "queued") == ":0"
     });
     assert_eq!(connection.run("GET observed").to_string(), "\"12\"");
-    assert_eq!(info(&mut connection, "last_error"), "\"EMPTY value\"");
+    assert_eq!(info(connection, "last_error"), "\"EMPTY value\"");
 }
