@@ -7,21 +7,25 @@
 //! nothing needs no such look: it happened at the moment of its snapshot. So all calls and commands have an order in
 //! which they could have run one after the other.
 
+mod answers;
+mod settle;
+
+pub(super) use settle::Next;
+
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Engine;
 use super::delivery::Delivery;
-use super::limits::{FIRST_CONFLICT_PAUSE_US, MAX_CONFLICT_PAUSE_US, MAX_HABITS};
+use super::limits::MAX_HABITS;
 use super::persistence::Wait;
-use super::workers::{Answer, Failed, Finished, JobId, Pool, Question, Request, Task};
+use super::workers::{JobId, Pool, Request, Task};
 use crate::command::{self, Call, Error};
-use crate::keyspace::{self, EventClasses, Key, Keyspace, Need, Outside};
+use crate::keyspace::{EventClasses, Key, Outside};
 use crate::options::Options;
 use crate::protocol::{ErrorReply, Reply};
-use crate::state::{ClientId, Load, Message, RunningCall, Session, SlowLog};
+use crate::state::{ClientId, RunningCall, Session, SlowLog};
 use crate::trigger::queue::Entry;
 
 /// All calls in the background.
@@ -76,16 +80,6 @@ struct Running {
 struct Held {
     job: JobId,
     keys: HashSet<(u8, Key)>,
-}
-
-/// What follows from the end of a try.
-pub(super) enum Next {
-    /// Nothing.
-    Done,
-    /// It is to be ended again when this is over.
-    Wait(Wait, Box<Finished>),
-    /// The call is to be queued again then.
-    Again(Duration),
 }
 
 /// From so many long runs on, as counted by [`Jobs::note_habit`], a procedure runs in the background from the start.
@@ -280,217 +274,10 @@ impl Engine {
         self.jobs.options.clone().unwrap_or_default()
     }
 
-    /// Answers what a worker has asked; `Err` is what has to be loaded before.
-    pub(super) fn answer_worker(
-        &mut self,
-        worker: usize,
-        id: JobId,
-        question: &Question,
-    ) -> Result<(), Rc<Load>> {
-        let answer = match self.find_answer(id, question) {
-            Ok(answer) => answer,
-            Err(need) => return Err(self.load(&[need])),
-        };
-        self.jobs.pool.answer(worker, answer);
-        Ok(())
-    }
-
-    /// Tells a worker that what it asked for cannot be read.
-    pub(super) fn refuse_worker(&mut self, worker: usize, reason: &str) {
-        let failed = Failed::Error(super::dispatch::unreadable(reason));
-        self.jobs.pool.answer(worker, Answer::None(failed));
-    }
-
-    fn find_answer(&mut self, id: JobId, question: &Question) -> Result<Answer, Need> {
-        let Self { core: Some(core), jobs, clock, .. } = self else { return Ok(Answer::None(Failed::Lost)) };
-        let Some(running) = jobs.jobs.get(&id).and_then(|job| job.running.as_ref()) else {
-            return Ok(Answer::None(Failed::Lost));
-        };
-        let snapshot = running.outside.snapshot;
-        let is_of_data = matches!(question, Question::Keys(_) | Question::Page { .. });
-        if is_of_data && core.keyspace.is_lost(snapshot) {
-            return Ok(Answer::None(Failed::Lost));
-        }
-        clock.restart();
-        core.keyspace.begin(clock.unix_us());
-        let found = match question {
-            Question::Keys(keys) => entries_at(&core.keyspace, snapshot, keys).map(Answer::Keys),
-            Question::Page { database, from, limit } => {
-                core.keyspace.page_at(snapshot, *database, *from, *limit).map(Answer::Page)
-            }
-            Question::Receivers(channel) => Ok(Answer::Reply(core.server.pubsub.receivers(channel).into())),
-            Question::Server(words) => {
-                let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
-                Ok(Answer::Reply(core.tell_of_server(&words)))
-            }
-        };
-        match found {
-            Ok(answer) => Ok(answer),
-            Err(keyspace::Error::NotResident(need)) => Err(need),
-            Err(keyspace::Error::WrongType) => Ok(Answer::None(Failed::Lost)),
-        }
-    }
-
     /// Notes that a worker has nothing to do any more.
     pub(super) fn release_worker(&mut self, worker: usize) {
         self.jobs.pool.put_idle(worker);
         self.dispatch_jobs();
-    }
-
-    /// Ends a try: takes in what it did, if it holds, and answers.
-    pub(super) fn settle(&mut self, id: JobId, mut finished: Box<Finished>) -> Next {
-        let Some(job) = self.jobs.jobs.get(&id) else { return Next::Done };
-        let (request, tries, is_delivery) =
-            (Arc::clone(&job.request), job.tries, job.origin.client().is_none());
-        if job.is_abandoned {
-            drop(self.forget_job(id));
-            return Next::Done;
-        }
-        self.clock.restart();
-        let now_us = self.clock.unix_us();
-        self.core().keyspace.begin(now_us);
-        let result = std::mem::replace(&mut finished.result, Err(Failed::Lost));
-        let result = match result {
-            Err(Failed::Lost) => return self.try_again(id, tries, &finished),
-            Err(Failed::Error(text)) => Err(text),
-            Ok(reply) if finished.changes_nothing() && !is_delivery => Ok(reply),
-            Ok(reply) => match self.take_in(id, &request, &mut finished) {
-                TakenIn::Yes => Ok(reply),
-                TakenIn::Refused(text) => Err(text),
-                TakenIn::Conflict => return self.try_again(id, tries, &finished),
-                TakenIn::Wait(wait) => {
-                    finished.result = Ok(reply);
-                    self.suspend_transaction(None);
-                    return Next::Wait(wait, finished);
-                }
-            },
-        };
-        let inline_fuel = self.options().wasm_inline_fuel;
-        let was_long = finished.fuel_used > inline_fuel;
-        self.jobs.note((request.module.id(), request.procedure), was_long);
-        self.keep_traces(id, &request, &mut finished);
-        self.end_job(id, result);
-        Next::Done
-    }
-
-    /// Takes in what a try did, with the triggers of that, unless something it read has changed.
-    fn take_in(&mut self, id: JobId, request: &Request, finished: &mut Finished) -> TakenIn {
-        if self.paused().is_some() {
-            return TakenIn::Wait(Wait::Unpaused);
-        }
-        if let Some(wait) = self.persistence.back_pressure(self.core_ref()) {
-            return TakenIn::Wait(wait);
-        }
-        if let Some(text) = self.core_ref().write_failure() {
-            return TakenIn::Refused(text.into());
-        }
-        if finished.effects.keys().any(|(database, key)| self.jobs.is_held(Some(id), database, key)) {
-            return TakenIn::Wait(Wait::Released);
-        }
-        let Some(running) = self.jobs.jobs.get(&id).and_then(|job| job.running.as_ref()) else {
-            return TakenIn::Conflict;
-        };
-        let (snapshot, listened) = (running.outside.snapshot, running.listened);
-        let core = self.core();
-        if core.keyspace.journal().listened() != listened {
-            return TakenIn::Conflict;
-        }
-        match core.keyspace.still_holds(snapshot, &finished.reads) {
-            Ok(true) => {}
-            // What has changed nothing happened at the moment that it saw.
-            Ok(false) if finished.changes_nothing() => {}
-            Ok(false) => return TakenIn::Conflict,
-            Err(keyspace::Error::NotResident(need)) => {
-                return TakenIn::Wait(Wait::Loaded(self.load(&[need])));
-            }
-            Err(keyspace::Error::WrongType) => return TakenIn::Conflict,
-        }
-        // Kept for a next time when a trigger may need something from disk.
-        let kept =
-            (!core.server.triggers.is_idle()).then(|| (finished.effects.clone(), finished.messages.clone()));
-        let effects = std::mem::take(&mut finished.effects);
-        let messages = std::mem::take(&mut finished.messages);
-        let delivery = self.jobs.jobs.get_mut(&id).and_then(|job| match &mut job.origin {
-            Origin::Client(_) => None,
-            Origin::Delivery(delivery) => Some(delivery.ticket.clone()),
-        });
-        let done = self.undoable(|engine| {
-            if let Some(ticket) = &delivery {
-                engine.succeed_delivery(ticket)?;
-            }
-            let core = engine.core();
-            let raised = core.keyspace.journal().events().len();
-            core.messages.extend(
-                messages
-                    .into_iter()
-                    .map(|message| Message { after_events: message.after_events + raised, ..message }),
-            );
-            core.keyspace.take_in(effects);
-            Ok(())
-        });
-        match done {
-            Ok(()) => TakenIn::Yes,
-            Err(Error::Reply(text)) => TakenIn::Refused(text),
-            Err(Error::NotResident(need)) => {
-                tracing::trace!(name = request.name, "a trigger needs something from disk");
-                if let Some((effects, messages)) = kept {
-                    (finished.effects, finished.messages) = (effects, messages);
-                }
-                TakenIn::Wait(Wait::Loaded(self.load(&[need])))
-            }
-            // A delivery must not wait for its own queue, which it may be what keeps it full.
-            Err(Error::QueueFull(shortage))
-                if delivery.is_some_and(|own| *own.trigger == *shortage.trigger) =>
-            {
-                TakenIn::Refused(message(Error::queue_full(&shortage)))
-            }
-            Err(Error::QueueFull(shortage)) => {
-                if let Some((effects, messages)) = kept {
-                    (finished.effects, finished.messages) = (effects, messages);
-                }
-                TakenIn::Wait(Wait::Room(shortage))
-            }
-        }
-    }
-
-    /// What is left of a call whatever it answered: lines for the log and monitors, keys that its client has read.
-    fn keep_traces(&mut self, id: JobId, request: &Request, finished: &mut Finished) {
-        let client = self.jobs.jobs.get(&id).and_then(|job| job.origin.client());
-        let core = self.core();
-        core.running = super::core::Running::new(request.name.clone(), request.database, client);
-        core.running.lines = std::mem::take(&mut finished.lines);
-        core.keep_lines();
-        core.shown.append(std::mem::take(&mut finished.shown));
-        core.server.statistics.procedure_calls += 1;
-        core.server.statistics.background_calls += 1;
-        if let Some(client) = client.filter(|_| !core.server.tracking.is_idle()) {
-            for (_, key) in &finished.reads.keys {
-                core.note_read(client, key);
-            }
-        }
-    }
-
-    /// Has a call tried again that others came in between of, or ends it when that has happened too often.
-    fn try_again(&mut self, id: JobId, tries: u32, finished: &Finished) -> Next {
-        self.core().server.statistics.background_conflicts += 1;
-        self.suspend_transaction(None);
-        self.close_snapshot_of(id);
-        let max_tries = self.options().wasm_max_tries;
-        if tries >= max_tries {
-            let name = self.jobs.jobs.get(&id).map(|job| job.request.name.clone()).unwrap_or_default();
-            let text = format!(
-                "WASMCONFLICT procedure '{name}': others changed what it read during all its {tries} tries \
-                 (wasm-max-tries)"
-            );
-            self.end_job(id, Err(text.into()));
-            return Next::Done;
-        }
-        if tries + 1 >= max_tries && self.jobs.held.is_none() {
-            let keys = finished.reads.keys.iter().cloned().collect();
-            self.jobs.held = Some(Held { job: id, keys });
-        }
-        let longest_us = (FIRST_CONFLICT_PAUSE_US << tries.min(16)).min(MAX_CONFLICT_PAUSE_US);
-        Next::Again(Duration::from_micros(fastrand::u64(longest_us / 2..=longest_us)))
     }
 
     /// Queues a call for another try.
@@ -581,33 +368,7 @@ impl Engine {
     }
 }
 
-/// What became of a try's changes.
-enum TakenIn {
-    Yes,
-    /// Something it read has changed.
-    Conflict,
-    /// They cannot be taken in yet.
-    Wait(Wait),
-    /// They were undone; an error reply.
-    Refused(ErrorReply),
-}
-
-fn entries_at(
-    keyspace: &Keyspace,
-    snapshot: keyspace::Snapshot,
-    keys: &[(u8, Key)],
-) -> Result<Vec<Option<Box<keyspace::Entry>>>, keyspace::Error> {
-    keys.iter().map(|(database, key)| keyspace.entry_at(snapshot, *database, key)).collect()
-}
-
 fn killed(name: &str) -> ErrorReply {
     let error = crate::procedure::CallError::<Error>::Stopped;
     format!("{} {}", error.code().unwrap_or("ERR"), error.describe(name)).into()
-}
-
-fn message(error: Error) -> ErrorReply {
-    match error {
-        Error::Reply(text) => text,
-        other => format!("ERR {other:?}").into(),
-    }
 }

@@ -1,0 +1,69 @@
+//! What workers are answered: the data as the snapshot of their try sees it.
+
+use std::rc::Rc;
+
+use super::super::Engine;
+use super::super::workers::{Answer, Failed, JobId, Question};
+use crate::keyspace::{self, Key, Keyspace, Need};
+use crate::state::Load;
+
+impl Engine {
+    /// Answers what a worker has asked; `Err` is what has to be loaded before.
+    pub(in crate::engine) fn answer_worker(
+        &mut self,
+        worker: usize,
+        id: JobId,
+        question: &Question,
+    ) -> Result<(), Rc<Load>> {
+        let answer = match self.find_answer(id, question) {
+            Ok(answer) => answer,
+            Err(need) => return Err(self.load(&[need])),
+        };
+        self.jobs.pool.answer(worker, answer);
+        Ok(())
+    }
+
+    /// Tells a worker that what it asked for cannot be read.
+    pub(in crate::engine) fn refuse_worker(&mut self, worker: usize, reason: &str) {
+        let failed = Failed::Error(super::super::dispatch::unreadable(reason));
+        self.jobs.pool.answer(worker, Answer::None(failed));
+    }
+
+    fn find_answer(&mut self, id: JobId, question: &Question) -> Result<Answer, Need> {
+        let Self { core: Some(core), jobs, clock, .. } = self else { return Ok(Answer::None(Failed::Lost)) };
+        let Some(running) = jobs.jobs.get(&id).and_then(|job| job.running.as_ref()) else {
+            return Ok(Answer::None(Failed::Lost));
+        };
+        let snapshot = running.outside.snapshot;
+        let is_of_data = matches!(question, Question::Keys(_) | Question::Page { .. });
+        if is_of_data && core.keyspace.is_lost(snapshot) {
+            return Ok(Answer::None(Failed::Lost));
+        }
+        clock.restart();
+        core.keyspace.begin(clock.unix_us());
+        let found = match question {
+            Question::Keys(keys) => entries_at(&core.keyspace, snapshot, keys).map(Answer::Keys),
+            Question::Page { database, from, limit } => {
+                core.keyspace.page_at(snapshot, *database, *from, *limit).map(Answer::Page)
+            }
+            Question::Receivers(channel) => Ok(Answer::Reply(core.server.pubsub.receivers(channel).into())),
+            Question::Server(words) => {
+                let words: Vec<&[u8]> = words.iter().map(Vec::as_slice).collect();
+                Ok(Answer::Reply(core.tell_of_server(&words)))
+            }
+        };
+        match found {
+            Ok(answer) => Ok(answer),
+            Err(keyspace::Error::NotResident(need)) => Err(need),
+            Err(keyspace::Error::WrongType) => Ok(Answer::None(Failed::Lost)),
+        }
+    }
+}
+
+fn entries_at(
+    keyspace: &Keyspace,
+    snapshot: keyspace::Snapshot,
+    keys: &[(u8, Key)],
+) -> Result<Vec<Option<Box<keyspace::Entry>>>, keyspace::Error> {
+    keys.iter().map(|(database, key)| keyspace.entry_at(snapshot, *database, key)).collect()
+}

@@ -1,0 +1,219 @@
+//! The end of a try: whether what it did holds, taking that in, and trying again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::super::Engine;
+use super::super::limits::{FIRST_CONFLICT_PAUSE_US, MAX_CONFLICT_PAUSE_US};
+use super::super::persistence::Wait;
+use super::super::workers::{Failed, Finished, JobId, Request};
+use super::{Held, Origin};
+use crate::command::Error;
+use crate::keyspace::{self, Need};
+use crate::protocol::ErrorReply;
+use crate::state::Message;
+
+/// What follows from the end of a try.
+pub(in crate::engine) enum Next {
+    /// Nothing.
+    Done,
+    /// It is to be ended again when this is over.
+    Wait(Wait, Box<Finished>),
+    /// The call is to be queued again then.
+    Again(Duration),
+}
+
+/// What became of a try's changes.
+enum TakenIn {
+    Yes,
+    /// Something it read has changed.
+    Conflict,
+    /// They cannot be taken in yet.
+    Wait(Wait),
+    /// They were undone; an error reply.
+    Refused(ErrorReply),
+}
+
+impl Engine {
+    /// Ends a try: takes in what it did, if it holds, and answers.
+    pub(in crate::engine) fn settle(&mut self, id: JobId, mut finished: Box<Finished>) -> Next {
+        let Some(job) = self.jobs.jobs.get(&id) else { return Next::Done };
+        let (request, tries, is_delivery) =
+            (Arc::clone(&job.request), job.tries, job.origin.client().is_none());
+        if job.is_abandoned {
+            drop(self.forget_job(id));
+            return Next::Done;
+        }
+        self.clock.restart();
+        let now_us = self.clock.unix_us();
+        self.core().keyspace.begin(now_us);
+        let result = std::mem::replace(&mut finished.result, Err(Failed::Lost));
+        let result = match result {
+            Err(Failed::Lost) => return self.try_again(id, tries, &finished),
+            Err(Failed::Error(text)) => Err(text),
+            Ok(reply) if finished.changes_nothing() && !is_delivery => Ok(reply),
+            Ok(reply) => match self.take_in(id, &mut finished) {
+                TakenIn::Yes => Ok(reply),
+                TakenIn::Refused(text) => Err(text),
+                TakenIn::Conflict => return self.try_again(id, tries, &finished),
+                TakenIn::Wait(wait) => {
+                    finished.result = Ok(reply);
+                    self.suspend_transaction(None);
+                    return Next::Wait(wait, finished);
+                }
+            },
+        };
+        let inline_fuel = self.options().wasm_inline_fuel;
+        let was_long = finished.fuel_used > inline_fuel;
+        self.jobs.note((request.module.id(), request.procedure), was_long);
+        self.keep_traces(id, &request, &mut finished);
+        self.end_job(id, result);
+        Next::Done
+    }
+
+    /// Takes in what a try did, with the triggers of that, unless something it read has changed.
+    fn take_in(&mut self, id: JobId, finished: &mut Finished) -> TakenIn {
+        if let Some(wait) = self.must_wait(id, finished) {
+            return TakenIn::Wait(wait);
+        }
+        if let Some(text) = self.core_ref().write_failure() {
+            return TakenIn::Refused(text.into());
+        }
+        match self.holds(id, finished) {
+            Ok(true) => self.apply(id, finished),
+            Ok(false) => TakenIn::Conflict,
+            Err(need) => TakenIn::Wait(Wait::Loaded(self.load(&[need]))),
+        }
+    }
+
+    /// What taking in has to wait for, as a client's write would.
+    fn must_wait(&mut self, id: JobId, finished: &Finished) -> Option<Wait> {
+        if self.paused().is_some() {
+            return Some(Wait::Unpaused);
+        }
+        let is_held = |(database, key): (u8, &[u8])| self.jobs.is_held(Some(id), database, key);
+        if finished.effects.keys().any(is_held) {
+            return Some(Wait::Released);
+        }
+        self.persistence.back_pressure(self.core_ref())
+    }
+
+    /// Whether what a try did could have been done now.
+    fn holds(&mut self, id: JobId, finished: &Finished) -> Result<bool, Need> {
+        let Some(running) = self.jobs.jobs.get(&id).and_then(|job| job.running.as_ref()) else {
+            return Ok(false);
+        };
+        let (snapshot, listened) = (running.outside.snapshot, running.listened);
+        // What has changed nothing happened at the moment that it saw.
+        if finished.changes_nothing() {
+            return Ok(true);
+        }
+        let keyspace = &mut self.core().keyspace;
+        // Events that somebody wants now may not have been kept.
+        if keyspace.journal().listened() != listened {
+            return Ok(false);
+        }
+        match keyspace.still_holds(snapshot, &finished.reads) {
+            Ok(holds) => Ok(holds),
+            Err(keyspace::Error::NotResident(need)) => Err(need),
+            Err(keyspace::Error::WrongType) => Ok(false),
+        }
+    }
+
+    /// Makes a try's changes the engine's, and runs their triggers, as one transaction.
+    fn apply(&mut self, id: JobId, finished: &mut Finished) -> TakenIn {
+        let core = self.core();
+        // Kept for a next time when a trigger may need something from disk.
+        let kept =
+            (!core.server.triggers.is_idle()).then(|| (finished.effects.clone(), finished.messages.clone()));
+        let effects = std::mem::take(&mut finished.effects);
+        let messages = std::mem::take(&mut finished.messages);
+        let delivery = self.jobs.jobs.get_mut(&id).and_then(|job| match &mut job.origin {
+            Origin::Client(_) => None,
+            Origin::Delivery(delivery) => Some(delivery.ticket.clone()),
+        });
+        let done = self.undoable(|engine| {
+            if let Some(ticket) = &delivery {
+                engine.succeed_delivery(ticket)?;
+            }
+            let core = engine.core();
+            let raised = core.keyspace.journal().events().len();
+            core.messages.extend(
+                messages
+                    .into_iter()
+                    .map(|message| Message { after_events: message.after_events + raised, ..message }),
+            );
+            core.keyspace.take_in(effects);
+            Ok(())
+        });
+        match done {
+            Ok(()) => TakenIn::Yes,
+            Err(Error::Reply(text)) => TakenIn::Refused(text),
+            Err(Error::NotResident(need)) => {
+                if let Some((effects, messages)) = kept {
+                    (finished.effects, finished.messages) = (effects, messages);
+                }
+                TakenIn::Wait(Wait::Loaded(self.load(&[need])))
+            }
+            // A delivery must not wait for its own queue, which it may be what keeps it full.
+            Err(Error::QueueFull(shortage))
+                if delivery.is_some_and(|own| *own.trigger == *shortage.trigger) =>
+            {
+                TakenIn::Refused(message(Error::queue_full(&shortage)))
+            }
+            Err(Error::QueueFull(shortage)) => {
+                if let Some((effects, messages)) = kept {
+                    (finished.effects, finished.messages) = (effects, messages);
+                }
+                TakenIn::Wait(Wait::Room(shortage))
+            }
+        }
+    }
+
+    /// What is left of a call whatever it answered: lines for the log and monitors, keys that its client has read.
+    fn keep_traces(&mut self, id: JobId, request: &Request, finished: &mut Finished) {
+        let client = self.jobs.jobs.get(&id).and_then(|job| job.origin.client());
+        let core = self.core();
+        core.running = super::super::core::Running::new(request.name.clone(), request.database, client);
+        core.running.lines = std::mem::take(&mut finished.lines);
+        core.keep_lines();
+        core.shown.append(std::mem::take(&mut finished.shown));
+        core.server.statistics.procedure_calls += 1;
+        core.server.statistics.background_calls += 1;
+        if let Some(client) = client.filter(|_| !core.server.tracking.is_idle()) {
+            for (_, key) in &finished.reads.keys {
+                core.note_read(client, key);
+            }
+        }
+    }
+
+    /// Has a call tried again that others came in between of, or ends it when that has happened too often.
+    fn try_again(&mut self, id: JobId, tries: u32, finished: &Finished) -> Next {
+        self.core().server.statistics.background_conflicts += 1;
+        self.suspend_transaction(None);
+        self.close_snapshot_of(id);
+        let max_tries = self.options().wasm_max_tries;
+        if tries >= max_tries {
+            let name = self.jobs.jobs.get(&id).map(|job| job.request.name.clone()).unwrap_or_default();
+            let text = format!(
+                "WASMCONFLICT procedure '{name}': others changed what it read during all its {tries} tries \
+                 (wasm-max-tries)"
+            );
+            self.end_job(id, Err(text.into()));
+            return Next::Done;
+        }
+        if tries + 1 >= max_tries && self.jobs.held.is_none() {
+            let keys = finished.reads.keys.iter().cloned().collect();
+            self.jobs.held = Some(Held { job: id, keys });
+        }
+        let longest_us = (FIRST_CONFLICT_PAUSE_US << tries.min(16)).min(MAX_CONFLICT_PAUSE_US);
+        Next::Again(Duration::from_micros(fastrand::u64(longest_us / 2..=longest_us)))
+    }
+}
+
+fn message(error: Error) -> ErrorReply {
+    match error {
+        Error::Reply(text) => text,
+        other => format!("ERR {other:?}").into(),
+    }
+}
