@@ -90,9 +90,13 @@ class Server:
     def command(self, *words):
         return ["redis-cli", "-p", str(self.port), *words]
 
-    def cli(self, *words, text=None):
-        done = subprocess.run(self.command(*words), input=text, capture_output=True, text=True, check=False)
+    def cli(self, *words):
+        done = subprocess.run(self.command(*words), capture_output=True, text=True, check=False)
         return done.stdout.strip()
+
+    def store(self, *words, data):
+        """Runs a command whose last word is given as bytes."""
+        subprocess.run(self.command("-x", *words), input=data, stdout=subprocess.DEVNULL, check=True)
 
     def start(self, *words):
         return subprocess.Popen(self.command(*words), stdout=subprocess.DEVNULL)
@@ -127,9 +131,9 @@ def main():
     parser.add_argument("--runs", type=int, default=3)
     arguments = parser.parse_args()
     with Server(arguments.kvasm, "--wasm-fuel", str(FUEL)) as kvasm, Server("redis-server", "--save", "") as redis:
-        kvasm.cli("-x", "FUNCTION", "LOAD", text=LIBRARY)
+        kvasm.store("FUNCTION", "LOAD", data=LIBRARY.encode())
         for number in range(COPIES):
-            kvasm.cli("-x", "SET", f"from:{number}", text="x" * MEGABYTE)
+            kvasm.store("SET", f"from:{number}", data=b"x" * MEGABYTE)
         keys = [f"{side}:{number}" for side in ("from", "to") for number in range(COPIES)]
 
         def compute():

@@ -223,7 +223,7 @@ fn beyond_limits() -> Vec<(&'static str, String, &'static str)> {
         (
             "triggers",
             module(&format!("(@custom \"kvasm.triggers\" \"{}\")", "t".repeat(70_000))),
-            "bytes of trigger declarations",
+            "bytes of declarations",
         ),
     ]
 }
