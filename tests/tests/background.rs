@@ -211,12 +211,16 @@ fn no_more_calls_wait_in_the_background_than_the_option_says() {
     let mut other = server.connect();
     let request = kvasm_tests::line::encode(&["EVALWASM", &procedure("", FOREVER), "0"]);
     let mut held: Vec<Raw> = (0..3).map(|_| server.connect()).collect();
-    held.iter_mut().for_each(|connection| connection.send(&request));
+    for connection in &mut held {
+        connection.send(&request);
+    }
     wait_for("they run", || told(&mut other, "kvasm_background_running") == 3);
     let refused = eval(&mut other, &procedure("", FOREVER), "", "").to_string();
     assert_eq!(refused, "-BUSY too many procedures run in the background (wasm-max-background)");
     other.run("FUNCTION KILL");
-    held.iter_mut().for_each(|connection| drop(connection.read()));
+    for connection in &mut held {
+        drop(connection.read());
+    }
 }
 
 #[test]
@@ -282,7 +286,9 @@ fn a_procedure_that_only_reads_sees_one_moment_and_never_runs_twice() {
         assert_eq!(found[6].elements().len(), 4, "{reply}");
     }
     stop.store(true, Ordering::Relaxed);
-    movers.into_iter().for_each(|mover| mover.join().expect("it moved"));
+    for mover in movers {
+        mover.join().expect("it moved");
+    }
     assert!(told(&mut connection, "kvasm_background_calls") >= 20);
     assert_eq!(told(&mut connection, "kvasm_background_conflicts"), 0);
 }

@@ -214,7 +214,7 @@ fn what_is_undone_is_not_queued_and_what_triggers_and_transactions_do_is() {
 fn each_key_sees_its_events_in_order_however_many_run() {
     let (_server, mut connection) =
         with_triggers(&Options::new(), &["log ASYNC ON set KEYS user:* CALL log CONCURRENCY 16"]);
-    let expected: String = (0..50).map(|number| format!("{number},")).collect();
+    let expected = (0..50).map(|number| format!("{number},")).collect::<Vec<_>>().concat();
     for number in 0..50 {
         for key in 0..20 {
             let (key, value) = (format!("user:{key}"), format!("{number},"));

@@ -326,7 +326,7 @@ fn describe(library: &Library, with_code: bool) -> Reply {
             (procedure.placement == Placement::Inline, "inline"),
         ];
         let flags =
-            flags.into_iter().filter_map(|(applies, name)| applies.then(|| Reply::simple(name))).collect();
+            flags.into_iter().filter(|(applies, _)| *applies).map(|(_, name)| Reply::simple(name)).collect();
         Reply::Map(vec![
             (Reply::text("name"), procedure.name.clone().into()),
             (Reply::text("description"), Reply::Null),

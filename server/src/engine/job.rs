@@ -31,7 +31,7 @@ use crate::trigger::queue::Entry;
 /// All calls in the background.
 pub(super) struct Jobs {
     pool: Pool,
-    jobs: BTreeMap<JobId, Job>,
+    calls: BTreeMap<JobId, Job>,
     /// Those that wait for a worker.
     queue: VecDeque<JobId>,
     last: JobId,
@@ -90,7 +90,7 @@ impl Jobs {
     pub fn new(pool: Pool) -> Self {
         Self {
             pool,
-            jobs: BTreeMap::new(),
+            calls: BTreeMap::new(),
             queue: VecDeque::new(),
             last: 0,
             habits: HashMap::new(),
@@ -144,7 +144,7 @@ impl Engine {
     ) -> command::Result<()> {
         let random_seed = session.seed.take().unwrap_or_else(|| fastrand::u64(..));
         let options = self.options();
-        if self.jobs.jobs.len() >= options.wasm_max_background as usize {
+        if self.jobs.calls.len() >= options.wasm_max_background as usize {
             return Err(Error::text("BUSY too many procedures run in the background (wasm-max-background)"));
         }
         let request = Request {
@@ -203,7 +203,7 @@ impl Engine {
         };
         self.core().server.running.insert(id, running);
         let job = Job { request: Arc::new(request), origin, tries: 0, running: None, is_abandoned: false };
-        self.jobs.jobs.insert(id, job);
+        self.jobs.calls.insert(id, job);
         self.jobs.queue.push_back(id);
     }
 
@@ -232,7 +232,7 @@ impl Engine {
 
     /// Starts a try on a worker; `false` when the call is over before.
     fn begin_try(&mut self, id: JobId, worker: usize) -> bool {
-        let Some(job) = self.jobs.jobs.get(&id) else { return false };
+        let Some(job) = self.jobs.calls.get(&id) else { return false };
         let request = Arc::clone(&job.request);
         if request.control.is_stopped() {
             self.end_job(id, Err(killed(&request.name)));
@@ -257,7 +257,7 @@ impl Engine {
         if let Some(running) = core.server.running.get_mut(&id) {
             running.tries += 1;
         }
-        if let Some(job) = jobs.jobs.get_mut(&id) {
+        if let Some(job) = jobs.calls.get_mut(&id) {
             job.tries += 1;
             job.running = Some(Running { outside: outside.clone(), listened });
         }
@@ -282,7 +282,7 @@ impl Engine {
 
     /// Queues a call for another try.
     pub(super) fn requeue_job(&mut self, id: JobId) {
-        match self.jobs.jobs.get(&id) {
+        match self.jobs.calls.get(&id) {
             Some(job) if !job.is_abandoned => {
                 self.jobs.queue.push_back(id);
                 self.dispatch_jobs();
@@ -319,14 +319,14 @@ impl Engine {
 
     fn close_snapshot_of(&mut self, id: JobId) {
         let Self { core: Some(core), jobs, .. } = self else { return };
-        if let Some(running) = jobs.jobs.get_mut(&id).and_then(|job| job.running.take()) {
+        if let Some(running) = jobs.calls.get_mut(&id).and_then(|job| job.running.take()) {
             core.keyspace.close_snapshot(running.outside.snapshot);
         }
     }
 
     fn forget_job(&mut self, id: JobId) -> Option<Job> {
         self.close_snapshot_of(id);
-        let job = self.jobs.jobs.remove(&id);
+        let job = self.jobs.calls.remove(&id);
         self.core().server.running.remove(&id);
         if self.jobs.held.as_ref().is_some_and(|held| held.job == id) {
             self.jobs.held = None;
@@ -337,7 +337,7 @@ impl Engine {
 
     /// Stops the call of a client that has gone, with nothing left of it.
     pub(super) fn abandon_job(&mut self, client: ClientId) {
-        let Some((id, job)) = self.jobs.jobs.iter_mut().find(|(_, job)| job.origin.client() == Some(client))
+        let Some((id, job)) = self.jobs.calls.iter_mut().find(|(_, job)| job.origin.client() == Some(client))
         else {
             return;
         };

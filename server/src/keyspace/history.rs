@@ -127,6 +127,7 @@ impl History {
     }
 
     /// What a key held as a snapshot sees it; `None` when that has not changed since.
+    #[expect(clippy::option_option, reason = "not changed, and not there then, are different things")]
     pub fn version(&self, snapshot: Snapshot, database: u8, key: &Key) -> Option<Option<&Entry>> {
         if self.versions.is_empty() {
             return None;
@@ -177,6 +178,7 @@ mod tests {
         Entry { key: Key::new(b"k"), value, expires_at_ms: NEVER, stamp: Stamp::at(0) }
     }
 
+    #[expect(clippy::option_option, reason = "as in the function that is tested")]
     fn seen(history: &History, snapshot: Snapshot) -> Option<Option<i64>> {
         let version = history.version(snapshot, 0, &Key::new(b"k"))?;
         Some(version.map(|entry| match &entry.value {

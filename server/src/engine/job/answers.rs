@@ -31,7 +31,7 @@ impl Engine {
 
     fn find_answer(&mut self, id: JobId, question: &Question) -> Result<Answer, Need> {
         let Self { core: Some(core), jobs, clock, .. } = self else { return Ok(Answer::None(Failed::Lost)) };
-        let Some(running) = jobs.jobs.get(&id).and_then(|job| job.running.as_ref()) else {
+        let Some(running) = jobs.calls.get(&id).and_then(|job| job.running.as_ref()) else {
             return Ok(Answer::None(Failed::Lost));
         };
         let snapshot = running.outside.snapshot;

@@ -37,7 +37,7 @@ enum TakenIn {
 impl Engine {
     /// Ends a try: takes in what it did, if it holds, and answers.
     pub(in crate::engine) fn settle(&mut self, id: JobId, mut finished: Box<Finished>) -> Next {
-        let Some(job) = self.jobs.jobs.get(&id) else { return Next::Done };
+        let Some(job) = self.jobs.calls.get(&id) else { return Next::Done };
         let (request, tries, is_delivery) =
             (Arc::clone(&job.request), job.tries, job.origin.client().is_none());
         if job.is_abandoned {
@@ -100,7 +100,7 @@ impl Engine {
 
     /// Whether what a try did could have been done now.
     fn holds(&mut self, id: JobId, finished: &Finished) -> Result<bool, Need> {
-        let Some(running) = self.jobs.jobs.get(&id).and_then(|job| job.running.as_ref()) else {
+        let Some(running) = self.jobs.calls.get(&id).and_then(|job| job.running.as_ref()) else {
             return Ok(false);
         };
         let (snapshot, listened) = (running.outside.snapshot, running.listened);
@@ -128,7 +128,7 @@ impl Engine {
             (!core.server.triggers.is_idle()).then(|| (finished.effects.clone(), finished.messages.clone()));
         let effects = std::mem::take(&mut finished.effects);
         let messages = std::mem::take(&mut finished.messages);
-        let delivery = self.jobs.jobs.get_mut(&id).and_then(|job| match &mut job.origin {
+        let delivery = self.jobs.calls.get_mut(&id).and_then(|job| match &mut job.origin {
             Origin::Client(_) => None,
             Origin::Delivery(delivery) => Some(delivery.ticket.clone()),
         });
@@ -172,7 +172,7 @@ impl Engine {
 
     /// What is left of a call whatever it answered: lines for the log and monitors, keys that its client has read.
     fn keep_traces(&mut self, id: JobId, request: &Request, finished: &mut Finished) {
-        let client = self.jobs.jobs.get(&id).and_then(|job| job.origin.client());
+        let client = self.jobs.calls.get(&id).and_then(|job| job.origin.client());
         let core = self.core();
         core.running = super::super::core::Running::new(request.name.clone(), request.database, client);
         core.running.lines = std::mem::take(&mut finished.lines);
@@ -194,7 +194,7 @@ impl Engine {
         self.close_snapshot_of(id);
         let max_tries = self.options().wasm_max_tries;
         if tries >= max_tries {
-            let name = self.jobs.jobs.get(&id).map(|job| job.request.name.clone()).unwrap_or_default();
+            let name = self.jobs.calls.get(&id).map(|job| job.request.name.clone()).unwrap_or_default();
             let text = format!(
                 "WASMCONFLICT procedure '{name}': others changed what it read during all its {tries} tries \
                  (wasm-max-tries)"

@@ -10,7 +10,7 @@ use super::super::persistence::Arrival;
 use super::host::{Link, Remote};
 use super::task::{Failed, Finished, FromWorker, Task, ToWorker};
 use crate::command::Error;
-use crate::keyspace::Need;
+use crate::keyspace::{Effects, Need};
 use crate::procedure::{CallError, CallInput, CallOutcome, Limits, Runtime};
 use crate::state::module_limits;
 
@@ -102,7 +102,7 @@ fn finish(mut remote: Box<Remote>, task: &Task, outcome: CallOutcome<Error>) -> 
     };
     let (keyspace, reads) = remote.end(&task.outside);
     let core = &mut remote.core;
-    let effects = if result.is_ok() { keyspace.into_effects() } else { Default::default() };
+    let effects = if result.is_ok() { keyspace.into_effects() } else { Effects::default() };
     let messages = std::mem::take(&mut core.messages);
     let lines = std::mem::take(&mut core.running.lines);
     let shown = std::mem::take(&mut core.shown);
