@@ -265,6 +265,13 @@ impl Engine {
         store.append(group, number);
     }
 
+    /// Hands the committed transactions to the log, unless the present one has records already.
+    pub(super) fn flush_before_transaction(&mut self) {
+        if !self.core_ref().keyspace.journal().is_open() {
+            self.flush();
+        }
+    }
+
     /// With `appendfsync always`: has the log told, once all that is ready to run has run.
     pub(super) fn request_flush(&mut self) {
         let pending = self.core_ref().keyspace.journal().pending_bytes() > 0;

@@ -14,6 +14,7 @@ use super::table::Table;
 use super::undo::Step;
 use super::{Entry, Event, Key, Keyspace, Need};
 use crate::store::limits::ALL_DATABASES;
+use crate::store::record::Encoder;
 use crate::store::{Databases, Position, Seed};
 
 /// What a detached keyspace is made of: plain data of the engine's, as a snapshot sees it.
@@ -42,7 +43,7 @@ pub struct Reads {
 #[derive(Clone, Debug, Default)]
 pub struct Effects {
     /// The records, as the journal holds them.
-    pub(super) records: Vec<u8>,
+    pub(super) records: Encoder,
     pub(super) events: Vec<Event>,
     /// Databases that were emptied or exchanged, in the order in which that was done; before all else.
     pub(super) rearranged: Vec<Rearranged>,
@@ -61,7 +62,13 @@ impl Effects {
     /// Whether nothing was changed.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.events.is_empty()
+        self.records.open_bytes() == 0 && self.events.is_empty()
+    }
+
+    /// Bytes of the records.
+    #[must_use]
+    pub fn record_bytes(&self) -> usize {
+        self.records.open_bytes()
     }
 
     /// The keys that have changed, with the numbers of their databases.

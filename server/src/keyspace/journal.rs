@@ -146,6 +146,12 @@ impl Journal {
         if self.encoder.is_empty() { 0 } else { self.encoder.len() }
     }
 
+    /// Whether the current transaction has records.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.encoder.is_open()
+    }
+
     /// Bytes of records of the current transaction.
     #[must_use]
     pub(super) fn open_bytes(&self) -> usize {
@@ -153,15 +159,14 @@ impl Journal {
     }
 
     /// Takes the records and events of the current transaction out, as those of [`Self::append_transaction`].
-    pub(super) fn take_transaction(&mut self) -> (Vec<u8>, Vec<Event>) {
-        let records = std::mem::replace(&mut self.encoder, Encoder::new(Vec::new())).into_records();
-        (records, std::mem::take(&mut self.events))
+    pub(super) fn take_transaction(&mut self) -> (Encoder, Vec<Event>) {
+        (std::mem::take(&mut self.encoder), std::mem::take(&mut self.events))
     }
 
     /// Adds the records and events of a transaction of another journal to the current one.
-    pub(super) fn append_transaction(&mut self, records: &[u8], events: Vec<Event>) {
-        if !records.is_empty() {
-            self.encoder().append(records);
+    pub(super) fn append_transaction(&mut self, records: Encoder, events: Vec<Event>) {
+        if records.open_bytes() > 0 {
+            self.encoder.append(records);
         }
         self.events.extend(events);
     }

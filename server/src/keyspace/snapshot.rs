@@ -113,7 +113,7 @@ impl Keyspace {
         for (database, key, entry) in entries {
             self.take_in_key(database, key, entry);
         }
-        self.journal.append_transaction(&records, events);
+        self.journal.append_transaction(records, events);
     }
 
     fn take_in_key(&mut self, database: u8, key: Key, entry: Option<Box<Entry>>) {

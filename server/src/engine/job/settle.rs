@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::super::Engine;
-use super::super::limits::{FIRST_CONFLICT_PAUSE_US, MAX_CONFLICT_PAUSE_US};
+use super::super::limits::{FIRST_CONFLICT_PAUSE_US, GROUP_BYTES, MAX_CONFLICT_PAUSE_US};
 use super::super::persistence::Wait;
 use super::super::workers::{Failed, Finished, JobId, Request};
 use super::{Held, Origin};
@@ -122,6 +122,10 @@ impl Engine {
 
     /// Makes a try's changes the engine's, and runs their triggers, as one transaction.
     fn apply(&mut self, id: JobId, finished: &mut Finished) -> TakenIn {
+        if finished.effects.record_bytes() >= GROUP_BYTES {
+            // With nothing before them, large records become a group of their own as they are.
+            self.flush_before_transaction();
+        }
         let core = self.core();
         // Kept for a next time when a trigger may need something from disk.
         let kept =

@@ -11,12 +11,18 @@ use super::{
 pub struct Mark(usize);
 
 /// Writes groups. It appends to one buffer and allocates nothing else.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Encoder {
     group: Vec<u8>,
     /// Where the transaction that is being written starts; the end of the buffer when there is none.
     transaction: usize,
     open: bool,
+}
+
+impl Default for Encoder {
+    fn default() -> Self {
+        Self::new(Vec::new())
+    }
 }
 
 impl Encoder {
@@ -78,17 +84,18 @@ impl Encoder {
         if self.open { self.group.len() - self.transaction - TRANSACTION_HEADER } else { 0 }
     }
 
-    /// The changes of the transaction that was begun and not ended, for [`Self::append`].
-    #[must_use]
-    pub fn into_records(mut self) -> Vec<u8> {
-        let start = self.group.len() - self.open_bytes();
-        self.group.split_off(start)
-    }
-
-    /// Adds the changes of a transaction of another encoder to the one that was begun.
-    pub fn append(&mut self, records: &[u8]) {
-        debug_assert!(self.open, "changes belong to transactions");
-        self.group.extend_from_slice(records);
+    /// Adds the changes of a transaction of another encoder, which that has begun and not ended, to the present one. They
+    /// are not copied when there is nothing else here yet.
+    pub fn append(&mut self, other: Self) {
+        if self.is_empty() && !self.open {
+            *self = other;
+            return;
+        }
+        if !self.open {
+            self.begin();
+        }
+        let start = other.group.len() - other.open_bytes();
+        self.group.extend_from_slice(&other.group[start..]);
     }
 
     /// Discards the transaction that was begun and not ended.
