@@ -81,7 +81,9 @@ fn check_format(archive: &str, content: &[&[(&str, &str)]], keys: &str) {
     for _ in 0..2 {
         let mut connection = server.connect();
         check(&mut connection, &[("DBSIZE", keys)]);
-        content.iter().for_each(|session| check(&mut connection, session));
+        for session in content {
+            check(&mut connection, session);
+        }
         server.terminate();
         server.restart();
     }
