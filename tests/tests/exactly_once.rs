@@ -108,7 +108,7 @@ fn write(port: u16, writer: usize, stop: &AtomicBool) {
             let key = writer * KEYS_OF_WRITER + random.usize(..KEYS_OF_WRITER);
             format!("INCR source:{key}\r\n")
         });
-        if connection.try_send(lines.collect::<String>().as_bytes()).is_err() {
+        if connection.try_send(lines.collect::<Vec<_>>().concat().as_bytes()).is_err() {
             return;
         }
         for _ in 0..PIPELINED {
@@ -146,7 +146,7 @@ impl Counts {
     fn read(connection: &mut Raw) -> Counts {
         let keys = |prefix: &str| {
             let names = (0..WRITERS * KEYS_OF_WRITER).map(|key| format!(" {prefix}{key}"));
-            format!("MGET{}", names.collect::<String>())
+            format!("MGET{}", names.collect::<Vec<_>>().concat())
         };
         let commands = [
             "MULTI".to_owned(),

@@ -214,16 +214,16 @@ fn what_is_undone_is_not_queued_and_what_triggers_and_transactions_do_is() {
 fn each_key_sees_its_events_in_order_however_many_run() {
     let (_server, mut connection) =
         with_triggers(&Options::new(), &["log ASYNC ON set KEYS user:* CALL log CONCURRENCY 16"]);
-    let expected = (0..50).map(|number| format!("{number},")).collect::<Vec<_>>().concat();
-    for number in 0..50 {
+    let values: Vec<String> = (0..50).map(|number| format!("{number},")).collect();
+    for value in &values {
         for key in 0..20 {
-            let (key, value) = (format!("user:{key}"), format!("{number},"));
-            assert_eq!(connection.command(&["SET", &key, &value]).to_string(), "+OK");
+            let key = format!("user:{key}");
+            assert_eq!(connection.command(&["SET", &key, value]).to_string(), "+OK");
         }
     }
     drained(&mut connection, "log");
     for key in 0..20 {
-        assert_eq!(connection.run(&format!("GET log:user:{key}")).text(), expected);
+        assert_eq!(connection.run(&format!("GET log:user:{key}")).text(), values.concat());
     }
     assert_eq!(info(&mut connection, "log", "done"), ":1000");
 }
@@ -562,7 +562,16 @@ fn a_restart_finds_the_queue_as_it_was() {
         assert_eq!(connection.run("SET other x").to_string(), "+OK");
     }
     let mut connection = server.connect();
-    check(&mut connection, &[("FLUSHALL", "+OK"), ("SWAPDB 0 1", "+OK"), ("SET user:3 2", "+OK")]);
+    check(
+        &mut connection,
+        &[
+            ("MULTI", "+OK"),
+            ("FLUSHALL", "+QUEUED"),
+            ("SWAPDB 0 1", "+QUEUED"),
+            ("EXEC", "[+OK, +OK]"),
+            ("SET user:3 2", "+OK"),
+        ],
+    );
     drained(&mut connection, "log");
     check(
         &mut connection,

@@ -265,26 +265,30 @@ impl Engine {
     }
 
     fn count_failed_delivery(&mut self, delivery: &Delivery, error: &str, fate: Fate) {
-        if fate == Fate::Gone {
-            return;
-        }
         let server = &mut self.core().server;
         let Delivery { ticket, entry, .. } = delivery;
-        server.statistics.trigger_runs += 1;
-        server.statistics.trigger_failures += 1;
-        server.triggers.count(&ticket.trigger, Some(error));
-        if matches!(fate, Fate::Retried(_) | Fate::Kept(_)) {
-            server.triggers.count_retry(&ticket.trigger);
+        let (trigger, key, event) = (&*ticket.trigger, &entry.key, &entry.event);
+        match fate {
+            Fate::Gone => return,
+            // There may be many.
+            Fate::Retried(_) => tracing::debug!(trigger, ?key, event, "delivery failed: {error}"),
+            Fate::Dead => tracing::warn!(trigger, ?key, event, "delivery given up: {error}"),
+            Fate::Kept(_) => {
+                tracing::warn!(
+                    trigger,
+                    ?key,
+                    event,
+                    "delivery failed, no room for another dead letter: {error}"
+                );
+            }
+        }
+        if fate != Fate::Dead {
+            server.triggers.count_retry(trigger);
             server.statistics.trigger_retries += 1;
         }
-        let fate = match fate {
-            Fate::Dead => "it is a dead letter now",
-            Fate::Retried(_) | Fate::Gone => "it will be tried again",
-            Fate::Kept(_) => "there is no room for it among the dead letters: it will be tried again",
-        };
-        tracing::warn!(
-            trigger = &*ticket.trigger, key = ?entry.key, event = entry.event, "delivery failed, {fate}: {error}"
-        );
+        server.statistics.trigger_runs += 1;
+        server.statistics.trigger_failures += 1;
+        server.triggers.count(trigger, Some(error));
     }
 
     fn park(&mut self, delivery: Delivery, need: &Need, failure: String) {

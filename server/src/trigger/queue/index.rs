@@ -3,7 +3,7 @@
 //! The deliveries of one key form a *lane*: they are made in their order, one at a time. A lane waits in a row with the
 //! others, runs, or rests until its first delivery is tried again. Knows nothing but numbers: lanes, ids and times.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::types::stream::StreamId;
 
@@ -29,10 +29,10 @@ struct First {
 /// See the module's description. What can be undone is undone in the opposite order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Index {
-    /// The first delivery of each lane.
-    lanes: HashMap<Lane, First>,
+    /// The first delivery of each lane. There may be a million, and a tree never stops to grow all at once.
+    lanes: BTreeMap<Lane, First>,
     /// Those behind it. Most lanes have none, and are not here.
-    behind: HashMap<Lane, VecDeque<StreamId>>,
+    behind: BTreeMap<Lane, VecDeque<StreamId>>,
     ready: VecDeque<Lane>,
     resting: BTreeSet<(u64, Lane)>,
     running: usize,

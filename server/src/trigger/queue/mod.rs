@@ -28,7 +28,7 @@ use index::Index;
 use undo::Change;
 
 /// Entries whose places in the index are made in one go, before other work gets its turn.
-pub const MAX_READ_AT_ONCE: usize = 2000;
+pub const MAX_READ_AT_ONCE: usize = 500;
 
 /// How much a queue may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
