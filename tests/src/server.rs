@@ -181,13 +181,20 @@ impl Server {
             }
             if let Ok(mut connection) = Raw::try_connect(self.port)
                 && let Ok(reply) = connection.try_command(&["PING"])
-                && (reply.bytes() == b"PONG" || reply.bytes().starts_with(b"NOAUTH"))
+                && (reply.bytes().starts_with(b"NOAUTH")
+                    || reply.bytes() == b"PONG" && self.is_at(&mut connection))
             {
                 return Ok(());
             }
             std::thread::sleep(POLL_INTERVAL);
         }
         Err("it does not answer PING".into())
+    }
+
+    /// Whether it is this server that answers there: until it listens, a server of another test can take the port.
+    fn is_at(&self, connection: &mut Raw) -> bool {
+        let own = format!("\nprocess_id:{}\r", self.child.id());
+        connection.try_command(&["INFO", "server"]).is_ok_and(|info| info.text().contains(&own))
     }
 
     /// The program that runs.

@@ -21,6 +21,8 @@ pub(super) fn on_worker(engine: &Shared, message: FromWorker) {
             settle(engine, job, finished);
             engine.borrow_mut().release_worker(worker);
         }
+        // As after a panic on the engine's own thread: what is durable is whole, so a restart is safe.
+        FromWorker::Panicked { worker } => engine.borrow_mut().fail(format!("worker {worker} panicked")),
     }
 }
 

@@ -114,6 +114,18 @@ impl Finished {
 
 /// From a worker.
 pub enum FromWorker {
-    Asks { worker: usize, job: JobId, question: Question },
-    Finished { worker: usize, job: JobId, finished: Box<Finished> },
+    Asks {
+        worker: usize,
+        job: JobId,
+        question: Question,
+    },
+    Finished {
+        worker: usize,
+        job: JobId,
+        finished: Box<Finished>,
+    },
+    /// It has a defect, and is gone.
+    Panicked {
+        worker: usize,
+    },
 }

@@ -17,6 +17,7 @@ use crate::state::module_limits;
 /// Runs until the engine is gone.
 pub(super) fn run(worker: usize, tasks: Receiver<ToWorker>, engine: UnboundedSender<Arrival>) {
     lower_priority();
+    let _guard = TellOfPanic { worker, engine: engine.clone() };
     let mut runtime = Runtime::new(Limits::default());
     let mut remote = Box::new(Remote::new(Link { worker, job: 0, engine, tasks }));
     while let Ok(message) = remote.link.tasks.recv() {
@@ -27,6 +28,21 @@ pub(super) fn run(worker: usize, tasks: Receiver<ToWorker>, engine: UnboundedSen
         let message = FromWorker::Finished { worker, job: task.job, finished: Box::new(finished) };
         if remote.link.engine.send(Arrival::Worker(message)).is_err() {
             return;
+        }
+    }
+}
+
+/// After a defect nobody would answer the call that ran, so the engine has to know.
+struct TellOfPanic {
+    worker: usize,
+    engine: UnboundedSender<Arrival>,
+}
+
+impl Drop for TellOfPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            // The engine may be about to end itself.
+            let _ = self.engine.send(Arrival::Worker(FromWorker::Panicked { worker: self.worker }));
         }
     }
 }
