@@ -46,6 +46,20 @@ impl Running {
 }
 
 impl Core {
+    /// One in which nothing runs.
+    pub fn new(keyspace: Keyspace, server: Server) -> Self {
+        Self {
+            keyspace,
+            server,
+            messages: Vec::new(),
+            reads: Vec::new(),
+            shown: Shown::default(),
+            running: Running::new(String::new(), 0, None),
+            used_bytes: 0,
+            measured_us: 0,
+        }
+    }
+
     /// Runs a handler as it is, without any of the checks of the front door.
     pub fn run(
         &mut self,
@@ -189,6 +203,24 @@ impl Core {
     }
 }
 
+/// Answers a procedure's request: appends the encoded reply, which is an error reply if the command gave one.
+pub(super) fn answer_request(
+    request: &[u8],
+    reply: &mut Vec<u8>,
+    run: impl FnOnce(&[&[u8]]) -> command::Result<Reply>,
+) -> command::Result<()> {
+    let answer = match decode_request(request) {
+        Some(arguments) => run(&arguments),
+        None => Err(Error::text("ERR the request is not a RESP array of bulk strings")),
+    };
+    let answer = match answer {
+        Err(Error::Reply(text)) => Reply::Error(text),
+        other => other?,
+    };
+    encode(&answer, Version::Resp3, reply);
+    Ok(())
+}
+
 /// What a command that needs memory is answered when there is none.
 pub(super) const OUT_OF_MEMORY: &str = "OOM command not allowed when used memory > 'maxmemory'.";
 
@@ -247,16 +279,7 @@ impl Host for Core {
     }
 
     fn command(&mut self, request: &[u8], read_only: bool, reply: &mut Vec<u8>) -> Result<(), Error> {
-        let answer = match decode_request(request) {
-            Some(arguments) => self.run_for_procedure(&arguments, read_only),
-            None => Err(Error::text("ERR the request is not a RESP array of bulk strings")),
-        };
-        let answer = match answer {
-            Err(Error::Reply(text)) => Reply::Error(text),
-            other => other?,
-        };
-        encode(&answer, Version::Resp3, reply);
-        Ok(())
+        answer_request(request, reply, |arguments| self.run_for_procedure(arguments, read_only))
     }
 
     fn log(&mut self, level: LogLevel, message: &[u8]) {

@@ -210,11 +210,7 @@ impl Engine {
     /// Gives calls that wait to workers that have nothing to do. Between two transactions.
     pub(super) fn dispatch_jobs(&mut self) {
         while let Some(id) = self.jobs.queue.front().copied() {
-            let max = match self.options().wasm_workers {
-                0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-                set => set as usize,
-            };
-            match self.jobs.pool.take_idle(max) {
+            match self.jobs.pool.take_idle() {
                 Ok(None) => return,
                 Ok(Some(worker)) => {
                     self.jobs.queue.pop_front();

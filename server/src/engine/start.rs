@@ -8,10 +8,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use super::core::{Core, Running};
+use super::core::Core;
 use super::delivery::Deliveries;
 use super::job::Jobs;
-use super::monitor::Shown;
 use super::persistence::{Arrival, Persistence};
 use super::workers::Pool;
 use super::{Clock, Engine, Shared};
@@ -55,7 +54,7 @@ pub fn open(
     config_file: Option<PathBuf>,
 ) -> Result<(Shared, UnboundedReceiver<Arrival>), StartError> {
     let (sender, events) = unbounded_channel();
-    let jobs = Jobs::new(Pool::new(sender.clone()));
+    let jobs = Jobs::new(Pool::new(sender.clone(), options.wasm_workers as usize));
     let store_options = StoreOptions {
         directory: PathBuf::from(&options.dir),
         log_max_bytes: options.log_max_size,
@@ -67,16 +66,7 @@ pub fn open(
     let (last_group, applied) = (recovery.last_sequence, recovery.applied);
     let keyspace = recover(&store, recovery)?;
     store.start_applying();
-    let mut core = Box::new(Core {
-        keyspace,
-        server: Server::new(options, config_file),
-        messages: Vec::new(),
-        reads: Vec::new(),
-        shown: Shown::default(),
-        running: Running::new(String::new(), 0, None),
-        used_bytes: 0,
-        measured_us: 0,
-    });
+    let mut core = Box::new(Core::new(keyspace, Server::new(options, config_file)));
     load_definitions(&mut core);
     core.server.store.durable = last_group;
     core.server.store.applied = applied;

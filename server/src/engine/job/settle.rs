@@ -132,7 +132,7 @@ impl Engine {
             (!core.server.triggers.is_idle()).then(|| (finished.effects.clone(), finished.messages.clone()));
         let effects = std::mem::take(&mut finished.effects);
         let messages = std::mem::take(&mut finished.messages);
-        let delivery = self.jobs.calls.get_mut(&id).and_then(|job| match &mut job.origin {
+        let delivery = self.jobs.calls.get(&id).and_then(|job| match &job.origin {
             Origin::Client(_) => None,
             Origin::Delivery(delivery) => Some(delivery.ticket.clone()),
         });
@@ -150,28 +150,22 @@ impl Engine {
             core.keyspace.take_in(effects);
             Ok(())
         });
-        match done {
-            Ok(()) => TakenIn::Yes,
-            Err(Error::Reply(text)) => TakenIn::Refused(text),
-            Err(Error::NotResident(need)) => {
-                if let Some((effects, messages)) = kept {
-                    (finished.effects, finished.messages) = (effects, messages);
-                }
-                TakenIn::Wait(Wait::Loaded(self.load(&[need])))
-            }
+        let wait = match done {
+            Ok(()) => return TakenIn::Yes,
+            Err(Error::Reply(text)) => return TakenIn::Refused(text),
+            Err(Error::NotResident(need)) => Wait::Loaded(self.load(&[need])),
             // A delivery must not wait for its own queue, which it may be what keeps it full.
             Err(Error::QueueFull(shortage))
                 if delivery.is_some_and(|own| *own.trigger == *shortage.trigger) =>
             {
-                TakenIn::Refused(message(Error::queue_full(&shortage)))
+                return TakenIn::Refused(message(Error::queue_full(&shortage)));
             }
-            Err(Error::QueueFull(shortage)) => {
-                if let Some((effects, messages)) = kept {
-                    (finished.effects, finished.messages) = (effects, messages);
-                }
-                TakenIn::Wait(Wait::Room(shortage))
-            }
+            Err(Error::QueueFull(shortage)) => Wait::Room(shortage),
+        };
+        if let Some((effects, messages)) = kept {
+            (finished.effects, finished.messages) = (effects, messages);
         }
+        TakenIn::Wait(wait)
     }
 
     /// What is left of a call whatever it answered: lines for the log and monitors, keys that its client has read.

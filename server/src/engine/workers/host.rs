@@ -10,16 +10,15 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::super::core::{Core, Running};
+use super::super::core::{self, Core, Running};
 use super::super::limits::MAX_BACKGROUND_READS;
-use super::super::monitor::Shown;
 use super::super::persistence::Arrival;
 use super::task::{Answer, Failed, FromWorker, JobId, Question, Task, ToWorker};
 use crate::command::{self, Command, Error};
 use crate::keyspace::{Key, Keyspace, Need, Outside, Reads};
 use crate::options::Options;
 use crate::procedure::{Host, LogLevel};
-use crate::protocol::{Reply, Version, decode_request, encode};
+use crate::protocol::Reply;
 use crate::state::{Mailbox, Message, Server};
 use crate::store::Seed;
 
@@ -61,16 +60,7 @@ pub(super) struct Remote {
 
 impl Remote {
     pub fn new(link: Link) -> Self {
-        let core = Core {
-            keyspace: nothing(),
-            server: Server::new(Options::default(), None),
-            messages: Vec::new(),
-            reads: Vec::new(),
-            shown: Shown::default(),
-            running: Running::new(String::new(), 0, None),
-            used_bytes: 0,
-            measured_us: 0,
-        };
+        let core = Core::new(nothing(), Server::new(Options::default(), None));
         Self {
             core,
             link,
@@ -161,7 +151,7 @@ impl Remote {
         if let Answer::None(failed) = answer {
             self.failed = Some(failed);
         }
-        Error::text("ERR the procedure is to run again")
+        RUN_AGAIN
     }
 
     /// Runs a host function of one key, which changes nothing before it knows that key.
@@ -276,17 +266,9 @@ impl Host for Remote {
 
     fn command(&mut self, request: &[u8], read_only: bool, reply: &mut Vec<u8>) -> Result<(), Error> {
         self.check_changes()?;
-        let answer = match decode_request(request) {
-            Some(arguments) => self.run(&arguments, read_only),
-            None => Err(Error::text("ERR the request is not a RESP array of bulk strings")),
-        };
-        let answer = match answer {
-            // An error of the link ends the procedure; one of the command is its reply.
-            Err(Error::Reply(text)) if self.failed.is_none() => Reply::Error(text),
-            other => other?,
-        };
-        encode(&answer, Version::Resp3, reply);
-        Ok(())
+        core::answer_request(request, reply, |arguments| self.run(arguments, read_only))?;
+        // An error of the link ends the procedure; one of the command is its reply.
+        if self.failed.is_some() { Err(RUN_AGAIN) } else { Ok(()) }
     }
 
     fn log(&mut self, level: LogLevel, message: &[u8]) {
@@ -297,6 +279,9 @@ impl Host for Remote {
         self.core.validate_resp(value)
     }
 }
+
+/// Ends a procedure whose result is of no interest any more.
+const RUN_AGAIN: Error = Error::text("ERR the procedure is to run again");
 
 /// The row of a command and its container's name.
 fn find(arguments: &[&[u8]]) -> Option<(&'static Command, &'static str)> {

@@ -27,20 +27,25 @@ pub(super) struct Pool {
     /// Workers without a task, the one that ended its task last at the end: its caches are the warmest.
     idle: Vec<usize>,
     engine: UnboundedSender<Arrival>,
+    /// How many there can be.
+    max: usize,
 }
 
 impl Pool {
-    /// A pool whose workers talk to the engine through this channel.
-    pub fn new(engine: UnboundedSender<Arrival>) -> Self {
-        Self { workers: Vec::new(), idle: Vec::new(), engine }
+    /// A pool of at most `max` workers, or one for each processor if that is 0, which talk to the engine through this
+    /// channel. The system is asked once: it reads files for that.
+    pub fn new(engine: UnboundedSender<Arrival>, max: usize) -> Self {
+        let processors = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let max = if max == 0 { processors() } else { max };
+        Self { workers: Vec::new(), idle: Vec::new(), engine, max }
     }
 
-    /// Takes a worker without a task, or starts one while there are fewer than `max`.
-    pub fn take_idle(&mut self, max: usize) -> io::Result<Option<usize>> {
+    /// Takes a worker without a task, or starts one while there may be more.
+    pub fn take_idle(&mut self) -> io::Result<Option<usize>> {
         if let Some(worker) = self.idle.pop() {
             return Ok(Some(worker));
         }
-        if self.workers.len() >= max {
+        if self.workers.len() >= self.max {
             return Ok(None);
         }
         let worker = self.workers.len();
