@@ -99,8 +99,9 @@ class Server:
         """Runs a command whose last word is given as bytes."""
         subprocess.run(self.command("-x", *words), input=data, stdout=subprocess.DEVNULL, check=True)
 
-    def start(self, *words):
-        return subprocess.Popen(self.command(*words), stdout=subprocess.DEVNULL)
+    def start(self, *words, delay_s=0):
+        command = ["sh", "-c", 'sleep "$0"; exec "$@"', str(delay_s), *self.command(*words)]
+        return subprocess.Popen(command, stdout=subprocess.DEVNULL)
 
     def benchmark(self, *words, clients, requests):
         """Average, p99 and longest latency in milliseconds."""
@@ -140,14 +141,17 @@ def main():
         def compute():
             return [kvasm.start("FCALL", "compute", "0", str(LONG))]
 
-        def copy():
-            return [kvasm.start("-r", "1000", "FCALL", "copy", str(len(keys)), *keys)]
+        def copy(times=1000, delay_s=0):
+            return [kvasm.start("-r", str(times), "FCALL", "copy", str(len(keys)), *keys, delay_s=delay_s)]
 
         idle = p99_of_get(kvasm, list, 1, arguments.runs)
         rows = [("idle", idle)]
         rows.append(("one procedure computes", p99_of_get(kvasm, compute, 1, arguments.runs)))
+        once = p99_of_get(kvasm, lambda: compute() + copy(1, delay_s=1), 4, arguments.runs)
+        rows.append(("one computes for 5 s, one copies 100 MB", once))
         rows.append(("one copies 100 MB again and again", p99_of_get(kvasm, copy, 1, arguments.runs)))
-        rows.append(("both", p99_of_get(kvasm, lambda: compute() + copy(), 1, arguments.runs)))
+        both = p99_of_get(kvasm, lambda: compute() + copy(), 1, arguments.runs)
+        rows.append(("one computes, one copies again and again", both))
         again = p99_of_get(kvasm, list, 1, arguments.runs)
         print("| kvasm | p99 of GET, 50 clients | times idle | longest |\n|---|---|---|---|")
         for name, (p99, longest) in rows + [("idle again", again)]:

@@ -28,6 +28,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("wasmparser", &["procedure"]),
     ("wat", &["procedure"]),
     ("tokio", &["main", "net", "engine", "state"]),
+    ("thread_priority", &["engine"]),
     ("tikv_jemallocator", &["main", "types"]),
     ("tracing_subscriber", &["main"]),
 ];

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::limits::{BUSY_PERCENT, MAX_COLD_EXPIRIES_PER_TURN, MAX_EXPIRIES_PER_TURN};
+use super::limits::{BUSY_PERCENT, MAX_COLD_EXPIRIES_PER_TURN, MAX_EXPIRIES_PER_TURN, STAY_AWAKE};
 use super::persistence::Arrival;
 use super::queueing::Admission;
 use super::worker_events::on_worker;
@@ -39,7 +39,7 @@ pub async fn run_timers(engine: Shared) {
     let signals = engine.borrow().signals();
     let timers =
         async { tokio::join!(run_log_timer(&engine), run_expiry(&engine), run_housekeeping(&engine)) };
-    tokio::join!(timers, run_pauses(&engine), async {
+    tokio::join!(timers, run_pauses(&engine), stay_awake(&engine), async {
         loop {
             signals.flush.notified().await;
             // What is ready to run runs first, so that one group takes it all.
@@ -101,6 +101,18 @@ async fn run_pauses(engine: &Shared) {
             tokio::time::sleep(left.min(MAX_PAUSE_SLEEP)).await;
         }
         signals.unpaused.notify_waiters();
+    }
+}
+
+/// Keeps this thread from sleeping while a worker may soon be done: to be woken takes longer than most tasks do.
+async fn stay_awake(engine: &Shared) {
+    let signals = engine.borrow().signals();
+    loop {
+        signals.task.notified().await;
+        let asleep_from = Instant::now() + STAY_AWAKE;
+        while engine.borrow().has_tasks() && Instant::now() < asleep_from {
+            tokio::task::yield_now().await;
+        }
     }
 }
 

@@ -260,7 +260,13 @@ impl Engine {
         let is_shown = !core.server.monitors.is_empty();
         let task = Task { job: id, request, options, outside, fetched, listened, is_shown, time_us };
         jobs.pool.run(worker, task);
+        self.signals().task.notify_one();
         true
+    }
+
+    /// Whether some call is in the background.
+    pub(super) fn has_tasks(&self) -> bool {
+        !self.jobs.calls.is_empty()
     }
 
     fn shared_options(&mut self) -> Arc<Options> {

@@ -1,5 +1,7 @@
 //! Every bound of the engine and of connections that no option sets, in one place.
 
+use std::time::Duration;
+
 /// Commands that one client may have queued between MULTI and EXEC take at most this many bytes. Redis bounds them by
 /// its query buffer; here they have left that buffer.
 pub const MAX_QUEUED_BYTES: usize = 1 << 30;
@@ -29,6 +31,9 @@ pub const COLD_EXPIRY_PAUSE_MS: u64 = 1000;
 /// How often a request may be started again because it needed something from disk. Each time it needed something new,
 /// so this bounds only what a procedure can make the server do.
 pub const MAX_RETRIES: u32 = 100_000;
+
+/// For how long a worker without a task, and the engine that has just given one away, stay awake for what comes next.
+pub const STAY_AWAKE: Duration = Duration::from_micros(100);
 
 /// Keys that one call in the background may read: the engine looks at each of them in one go when the call ends.
 pub const MAX_BACKGROUND_READS: usize = 1_000_000;

@@ -34,6 +34,8 @@ pub struct Signals {
     pub unpaused: Notify,
     /// Keys that were held for a call in the background are not any more.
     pub released: Notify,
+    /// A worker has a task, which may soon be done.
+    pub task: Notify,
     /// Keys have come to memory whose time has come, or it is known that there are more on disk.
     pub expiry: Notify,
     /// There may be something to deliver.

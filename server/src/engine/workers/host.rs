@@ -5,13 +5,13 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvError, TryRecvError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::super::core::{self, Core, Running};
-use super::super::limits::MAX_BACKGROUND_READS;
+use super::super::limits::{MAX_BACKGROUND_READS, STAY_AWAKE};
 use super::super::persistence::Arrival;
 use super::task::{Answer, Failed, FromWorker, JobId, Question, Task, ToWorker};
 use crate::command::{self, Command, Error};
@@ -38,10 +38,23 @@ impl Link {
     fn ask(&self, question: Question) -> Answer {
         let (worker, job) = (self.worker, self.job);
         let asked = self.engine.send(Arrival::Worker(FromWorker::Asks { worker, job, question }));
-        match (asked, self.tasks.recv()) {
+        match (asked, self.receive()) {
             (Ok(()), Ok(ToWorker::Answer(answer))) => answer,
             // The engine is about to end.
             _ => Answer::None(Failed::Lost),
+        }
+    }
+
+    /// The next message. A worker stays awake for it for a moment: to be woken takes longer than most tasks do.
+    pub fn receive(&self) -> Result<ToWorker, RecvError> {
+        let asleep_from = Instant::now() + STAY_AWAKE;
+        loop {
+            match self.tasks.try_recv() {
+                Ok(message) => return Ok(message),
+                Err(TryRecvError::Disconnected) => return Err(RecvError),
+                Err(TryRecvError::Empty) if Instant::now() < asleep_from => std::hint::spin_loop(),
+                Err(TryRecvError::Empty) => return self.tasks.recv(),
+            }
         }
     }
 }

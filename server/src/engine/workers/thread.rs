@@ -2,6 +2,10 @@
 
 use std::sync::mpsc::Receiver;
 
+use thread_priority::unix::{
+    NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
+};
+use thread_priority::ThreadPriority;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::super::call;
@@ -20,7 +24,7 @@ pub(super) fn run(worker: usize, tasks: Receiver<ToWorker>, engine: UnboundedSen
     let _guard = TellOfPanic { worker, engine: engine.clone() };
     let mut runtime = Runtime::new(Limits::default());
     let mut remote = Box::new(Remote::new(Link { worker, job: 0, engine, tasks }));
-    while let Ok(message) = remote.link.tasks.recv() {
+    while let Ok(message) = remote.link.receive() {
         // An answer that nobody waits for any more is to a question of a try that has ended.
         let ToWorker::Run(task) = message else { continue };
         let finished;
@@ -47,11 +51,12 @@ impl Drop for TellOfPanic {
     }
 }
 
-/// The engine goes first: it serves everybody, a worker one.
+/// The engine goes first: it serves everybody, a worker one. A thread of this class has only the time that nobody else
+/// wants; the lowest priority of the usual class would take turns with the engine.
 fn lower_priority() {
-    const LOWEST: i32 = 19;
-    if let Err(error) = rustix::process::nice(LOWEST) {
-        tracing::debug!("a worker keeps its priority: {error}");
+    let policy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
+    if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, policy) {
+        tracing::debug!("a worker keeps its priority: {error:?}");
     }
 }
 
