@@ -183,6 +183,24 @@ fn stopped() -> Vec<Case> {
             "WASMFUEL",
         ),
         (
+            "calls of calls, without a loop",
+            module(&format!(
+                "(func $cheap {}) (func $many {}) (func (export \"run\") {})",
+                "(drop (i32.const 1))".repeat(120),
+                "(call $cheap)".repeat(5_000),
+                "(call $many)".repeat(5_000)
+            )),
+            "WASMFUEL",
+        ),
+        (
+            "empty log lines without end",
+            module(
+                "(import \"kvasm_1\" \"log\" (func $log (param i32 i32 i32))) (memory 1)
+                 (func (export \"run\") (loop (call $log (i32.const 0) (i32.const 0) (i32.const 0)) (br 0)))",
+            ),
+            "WASMLIMIT",
+        ),
+        (
             "a start function that traps",
             module("(func $s unreachable) (start $s) (func (export \"run\"))"),
             "WASMTRAP",

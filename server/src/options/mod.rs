@@ -261,7 +261,7 @@ options! {
     "wasm-max-table-size" => wasm_max_table_size: u32 = 10_000, Integer::new(0, 1_000_000), AtRunTime;
     /// Bytes of the reply of one call.
     "wasm-max-reply-size" => wasm_max_reply_size: u64 = 64 * MIB, Size::new(KIB, GIB), AtRunTime;
-    /// Bytes that one call may log.
+    /// Bytes that one call may log; each line counts 32 more than its text has.
     "wasm-max-log-size" => wasm_max_log_size: u64 = 64 * KIB, Size::new(0, 16 * MIB), AtRunTime;
     /// Entries that FUNCTION LOG keeps.
     "wasm-log-ring-len" => wasm_log_ring_len: u32 = 128, Integer::new(0, 1_000_000), AtRunTime;

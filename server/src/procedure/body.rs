@@ -6,7 +6,7 @@ use wasm_encoder::reencode::Reencode;
 use wasm_encoder::{BlockType, Function, Instruction};
 use wasmparser::{Operator, OperatorsReader};
 
-use super::meter::{self, LoopPlan, Plan};
+use super::meter::{self, LoopPlan};
 use super::rewrite::{Rewriter, Rewritten};
 
 /// Where a function keeps the fuel that is left.
@@ -90,14 +90,13 @@ impl BodyWriter {
         self.function.instruction(instruction);
     }
 
-    /// Pays for the way from the entry. A function that calls none that meters itself need not look whether there was
-    /// enough: whoever calls it does so before long.
-    pub(super) fn enter(&mut self, rewriter: &Rewriter<'_, '_>, plan: &Plan) {
-        self.function.instructions().global_get(rewriter.fuel).i32_const(plan.entry_fuel as i32).i32_sub();
-        match self.counter {
-            _ if plan.calls => self.settle(rewriter),
-            Counter::Local => self.emit(&Instruction::LocalSet(self.local)),
-            Counter::Global | Counter::Unmetered => self.emit(&Instruction::GlobalSet(rewriter.fuel)),
+    /// Takes the counter over at the entry, and charges for the way up to the next charge unless the callers have.
+    pub(super) fn enter(&mut self, rewriter: &Rewriter<'_, '_>, fuel: Option<u32>) {
+        if let Some(fuel) = fuel {
+            self.function.instructions().global_get(rewriter.fuel).i32_const(fuel as i32).i32_sub();
+            self.settle(rewriter);
+        } else if self.counter == Counter::Local {
+            self.load_global(rewriter);
         }
     }
 
@@ -218,12 +217,7 @@ impl BodyWriter {
                 }
                 Operator::MemorySize { .. } => self.emit(&Instruction::GlobalGet(rewriter.pages())),
                 Operator::MemoryGrow { .. } => self.call(rewriter, &Instruction::Call(rewriter.grow)),
-                Operator::Call { function_index } if !rewriter.graph.is_prepaid(*function_index) => {
-                    self.call(rewriter, &copied);
-                }
-                Operator::CallIndirect { type_index, .. } if !rewriter.graph.is_prepaid_type(*type_index) => {
-                    self.call(rewriter, &copied);
-                }
+                operator if meter::changes_counter(operator, rewriter.graph) => self.call(rewriter, &copied),
                 operator => {
                     if meter::has_dynamic_cost(operator, &previous) {
                         self.pay_for_length(rewriter);

@@ -314,13 +314,16 @@ fn reply_resp<H: Host>(guest: &mut Guest<'_, H>, value: Span) -> Result<(), Fail
     Ok(())
 }
 
+/// What a line takes of the bytes that a call may log, besides its text: empty lines are kept, too.
+const LOG_LINE_BYTES: u64 = 32;
+
 fn log<H: Host>(guest: &mut Guest<'_, H>, level: i32, message: Span) -> Result<(), Failure<H>> {
     let Some(level) = LogLevel::from_number(level) else {
         return Err(CallError::Trap(Trap::HostArgument("log level is not 0 to 3")));
     };
     message.check(guest)?;
     let context = guest.data_mut();
-    let Some(left) = context.log_bytes_left.checked_sub(message.length.into()) else {
+    let Some(left) = context.log_bytes_left.checked_sub(LOG_LINE_BYTES + u64::from(message.length)) else {
         return Err(CallError::LogTooLarge);
     };
     context.log_bytes_left = left;

@@ -1,10 +1,12 @@
 //! What running costs: the fuel of each instruction, and of each stretch of a function.
 //!
-//! Fuel is taken at the entry of a function and at the head of each loop, for the dearest way through what follows up
-//! to the next such point. That charges a whole body with one subtraction and one test, never less than what is
-//! executed, and it stops everything, because code without calls can only repeat itself in loops. Small loops, where the
-//! test would cost most, are written out for several turns: the first belongs to what is before the loop, so that a loop
-//! that is left at once pays nothing; the others are charged together.
+//! Fuel is taken at the entry of a function and at the head of each loop, for the most expensive way through what follows
+//! up to the next such point. That charges a whole body with one subtraction and one test, never less than what is
+//! executed. Most entries are paid for by the callers, together with their own way to the call (see `graph`). It stops
+//! everything: code can only repeat itself in loops and by recursion, both of which come by a charge, and every charge is
+//! tested before what it is for runs. Small loops without calls, where the test would cost most, are written out for
+//! several turns: the first belongs to what is before the loop, so that a loop that is left at once pays nothing; the
+//! others are charged together.
 
 use wasmparser::{BlockType, FunctionBody, Operator};
 
@@ -47,24 +49,36 @@ pub(super) fn has_dynamic_cost(operator: &Operator<'_>, previous: &Operator<'_>)
     is_bulk && !is_short
 }
 
-/// What calls cost the caller.
+/// What is known of callees.
 pub(super) trait CallCost {
-    /// Fuel that a direct call costs beforehand; `None` if the callee meters itself.
-    fn direct(&self, function: u32) -> Option<u32>;
+    /// Fuel that the caller pays for a direct call, besides the call itself.
+    fn direct(&self, function: u32) -> u32;
     /// The same for an indirect call.
-    fn indirect(&self, type_index: u32) -> Option<u32>;
+    fn indirect(&self, type_index: u32) -> u32;
+    /// Whether a direct call may change the counter.
+    fn direct_changes_counter(&self, function: u32) -> bool;
+    /// The same for an indirect call.
+    fn indirect_changes_counter(&self, type_index: u32) -> bool;
+}
+
+/// Whether an instruction may change the counter.
+pub(super) fn changes_counter(operator: &Operator<'_>, calls: &impl CallCost) -> bool {
+    match operator {
+        Operator::Call { function_index } => calls.direct_changes_counter(*function_index),
+        Operator::CallIndirect { type_index, .. } => calls.indirect_changes_counter(*type_index),
+        Operator::MemoryGrow { .. } => true,
+        _ => false,
+    }
 }
 
 /// The charges of one function.
 pub(super) struct Plan {
-    /// Fuel to take at the entry.
+    /// Fuel to take at the entry, there or by the callers.
     pub(super) entry_fuel: u32,
     /// The loops, in the order of their heads.
     pub(super) loops: Vec<LoopPlan>,
-    /// It calls a function that meters itself.
-    pub(super) calls: bool,
-    /// Every turn of every loop does.
-    pub(super) loops_only_call: bool,
+    /// Every loop has a call that may change the counter.
+    pub(super) loops_change_counter: bool,
 }
 
 /// The charge of one loop.
@@ -89,7 +103,7 @@ impl LoopPlan {
     }
 }
 
-/// How many times the body of a loop is written whose dearest turn costs at most so much fuel.
+/// How many times the body of a loop is written whose most expensive turn costs at most that much fuel.
 const SMALL_LOOPS: &[(u32, u32)] = &[(64, 4), (128, 2)];
 
 /// Computes the charges of a function.
@@ -109,8 +123,8 @@ fn walk(body: &FunctionBody<'_>, calls: &impl CallCost, mut walk: Walk<'_>) -> R
         let operator = operator.map_err(|error| invalid(&error))?;
         walk.spend(weight(&operator, calls));
         walk.step(&operator);
-        if meters_itself(&operator, calls) {
-            walk.mark_call();
+        if changes_counter(&operator, calls) {
+            walk.mark_change();
         }
     }
     Ok(walk.plan())
@@ -120,8 +134,8 @@ fn walk(body: &FunctionBody<'_>, calls: &impl CallCost, mut walk: Walk<'_>) -> R
 fn weight(operator: &Operator<'_>, calls: &impl CallCost) -> u32 {
     match operator {
         Operator::Block { .. } | Operator::End | Operator::Else | Operator::Nop => 0,
-        Operator::Call { function_index } => CALL + calls.direct(*function_index).unwrap_or(0),
-        Operator::CallIndirect { type_index, .. } => CALL_INDIRECT + calls.indirect(*type_index).unwrap_or(0),
+        Operator::Call { function_index } => CALL + calls.direct(*function_index),
+        Operator::CallIndirect { type_index, .. } => CALL_INDIRECT + calls.indirect(*type_index),
         Operator::I32DivS
         | Operator::I32DivU
         | Operator::I32RemS
@@ -144,17 +158,7 @@ fn weight(operator: &Operator<'_>, calls: &impl CallCost) -> u32 {
     }
 }
 
-/// Whether an instruction calls a function that changes the counter.
-fn meters_itself(operator: &Operator<'_>, calls: &impl CallCost) -> bool {
-    match operator {
-        Operator::Call { function_index } => calls.direct(*function_index).is_none(),
-        Operator::CallIndirect { type_index, .. } => calls.indirect(*type_index).is_none(),
-        Operator::MemoryGrow { .. } => true,
-        _ => false,
-    }
-}
-
-/// A pass over a function that keeps, for every point, the dearest way to it from the last charge.
+/// A pass over a function that keeps, for every point, the most expensive way to it from the last charge.
 ///
 /// WebAssembly branches forward only to the ends of blocks, and backward only to loops, which start a new stretch; so
 /// one pass in the order of the text sees every way before the point where it arrives.
@@ -170,19 +174,19 @@ struct Walk<'a> {
 
 /// What follows a charge.
 struct Stretch {
-    /// The dearest way found.
+    /// The most expensive way found.
     fuel: u32,
-    /// A loop without values on entry and exit that has no other loop in it.
+    /// A loop without values on entry and exit that has neither another loop nor a call in it.
     can_repeat: bool,
-    /// It calls a function that meters itself.
-    calls: bool,
+    /// It has a call that may change the counter.
+    changes_counter: bool,
 }
 
 struct Block {
     is_loop: bool,
     /// Number of stretches open outside of this block (at its end).
     open: usize,
-    /// Dearest way to the end found so far.
+    /// The most expensive way to the end found so far.
     end: Option<u32>,
     /// For an `if`: the cost at its condition, from which `else` goes on.
     condition: Option<u32>,
@@ -191,25 +195,30 @@ struct Block {
 impl<'a> Walk<'a> {
     fn new(entry_fuel: u32, known: &'a [LoopPlan]) -> Self {
         let function = Block { is_loop: false, open: 1, end: None, condition: None };
-        let entry = Stretch { fuel: entry_fuel, can_repeat: false, calls: false };
+        let entry = Stretch { fuel: entry_fuel, can_repeat: false, changes_counter: false };
         Self { known, stretches: vec![entry], blocks: vec![function], open: vec![(0, Some(entry_fuel))] }
     }
 
     fn plan(self) -> Plan {
-        let loops_only_call = self.stretches[1..].iter().all(|stretch| stretch.calls);
-        let calls = self.stretches[0].calls;
+        let loops_change_counter = self.stretches[1..].iter().all(|stretch| stretch.changes_counter);
         let mut stretches = self.stretches.into_iter().map(|stretch| {
             let small = SMALL_LOOPS.iter().find(|(fuel, _)| stretch.can_repeat && stretch.fuel <= *fuel);
             let turns = small.map_or(1, |(_, turns)| *turns);
             LoopPlan { turns, fuel: stretch.fuel.min(MAX_CHARGE) * turns }
         });
         let entry_fuel = stretches.next().map_or(0, |entry| entry.fuel);
-        Plan { entry_fuel, loops: stretches.collect(), calls, loops_only_call }
+        Plan { entry_fuel, loops: stretches.collect(), loops_change_counter }
     }
 
-    fn mark_call(&mut self) {
+    fn mark_change(&mut self) {
         for (stretch, _) in &self.open {
-            self.stretches[*stretch].calls = true;
+            self.stretches[*stretch].changes_counter = true;
+        }
+    }
+
+    fn forbid_repeating(&mut self) {
+        for (stretch, _) in &self.open {
+            self.stretches[*stretch].can_repeat = false;
         }
     }
 
@@ -239,15 +248,13 @@ impl<'a> Walk<'a> {
                 let known = self.known.get(self.stretches.len() - 1);
                 self.spend(known.map_or(0, |plan| plan.first_turn_fuel()));
                 self.enter(true, None);
-                for (outer, _) in &self.open {
-                    self.stretches[*outer].can_repeat = false;
-                }
+                self.forbid_repeating();
                 let cost = self.here().map(|_| 1);
                 self.open.push((self.stretches.len(), cost));
                 self.stretches.push(Stretch {
                     fuel: 1,
                     can_repeat: *blockty == BlockType::Empty,
-                    calls: false,
+                    changes_counter: false,
                 });
             }
             Operator::Else => {
@@ -269,6 +276,8 @@ impl<'a> Walk<'a> {
                 self.jump(targets.default());
             }
             Operator::Return | Operator::Unreachable => self.set_here(None),
+            // What callees cost may not be known when the callers' share is computed, so none of it may depend on that.
+            Operator::Call { .. } | Operator::CallIndirect { .. } => self.forbid_repeating(),
             _ => {}
         }
     }

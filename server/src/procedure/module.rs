@@ -146,7 +146,7 @@ fn one_line(text: &str) -> String {
 fn procedures(survey: &Survey<'_>, graph: &Graph) -> (Vec<Procedure>, Vec<u32>) {
     let writers = graph.writers(survey);
     let start_writes = survey.start.is_some_and(|function| writers[function as usize]);
-    let start_fuel = survey.start.and_then(|function| graph.direct(function)).unwrap_or(0);
+    let start_fuel = survey.start.map_or(0, |function| graph.direct(function));
     let mut entries: Vec<u32> = Vec::new();
     let mut procedures = Vec::new();
     for (name, function) in &survey.exports {
@@ -159,7 +159,7 @@ fn procedures(survey: &Survey<'_>, graph: &Graph) -> (Vec<Procedure>, Vec<u32>) 
             entries.len() - 1
         });
         let read_only = !writers[*function as usize] && !start_writes;
-        let prepaid_fuel = graph.direct(*function).unwrap_or(0) + start_fuel;
+        let prepaid_fuel = graph.direct(*function) + start_fuel;
         procedures.push(Procedure {
             name: (*name).to_owned(),
             read_only,

@@ -231,7 +231,8 @@ impl<'a, 'b> Rewriter<'a, 'b> {
         }
         let facts = self.graph.facts(defined);
         let operators = body.get_operators_reader()?;
-        if self.graph.is_prepaid((self.survey.imports.len() + defined) as u32) {
+        let is_prepaid = self.graph.is_prepaid((self.survey.imports.len() + defined) as u32);
+        if is_prepaid && !facts.has_charges {
             let mut writer = BodyWriter::new(Function::new(locals), Counter::Unmetered, local_count);
             writer.body(self, operators, Vec::new())?;
             return Ok(writer.function);
@@ -239,9 +240,9 @@ impl<'a, 'b> Rewriter<'a, 'b> {
         // The last fuel and, if needed, the length of a bulk instruction.
         locals.push((1 + u32::from(facts.has_bulk), ValType::I32));
         let plan = meter::plan(body, self.graph).map_err(Error::UserError)?;
-        let counter = if plan.loops_only_call { Counter::Global } else { Counter::Local };
+        let counter = if plan.loops_change_counter { Counter::Global } else { Counter::Local };
         let mut writer = BodyWriter::new(Function::new(locals), counter, local_count);
-        writer.enter(self, &plan);
+        writer.enter(self, (!is_prepaid).then_some(plan.entry_fuel));
         if counter == Counter::Local {
             let block_type = self.block_type_of_results(defined)?;
             writer.emit(&Instruction::Block(block_type));

@@ -40,8 +40,10 @@ fn each_limit_of_a_call_has_its_own_error_that_names_it() {
         let lines = |count: u32| {
             run_text(&"(call $log (i32.const 0) (i32.const 0) (i32.const 50))".repeat(count as usize))
         };
-        check(&lines(3), &limits, |_| {}, ("WASMLIMIT", "wasm-max-log-size"));
-        assert!(call_once(&lines(2), &limits, |_| {}).result.is_ok());
+        check(&lines(2), &limits, |_| {}, ("WASMLIMIT", "wasm-max-log-size"));
+        assert!(call_once(&lines(1), &limits, |_| {}).result.is_ok());
+        let empty_lines = run_text("(loop (call $log (i32.const 0) (i32.const 0) (i32.const 0)) (br 0))");
+        check(&empty_lines, &limits, |_| {}, ("WASMLIMIT", "wasm-max-log-size"));
         check(&run_text("unreachable"), &limits, |_| {}, ("WASMTRAP", "unreachable executed"));
     });
 }
@@ -93,7 +95,7 @@ fn fuel_counts_at_least_every_instruction_executed() {
         // Seven instructions a turn, one for the loop itself.
         check(&counted(""), 7_000, 9_000);
         check(&counted("(drop (i32.const 1))"), 9_000, 11_000);
-        // Of two arms the dearer one is charged, not both.
+        // Of two arms the more expensive one is charged, not both.
         check(
             &counted(
                 "(if (local.get $i) (then (drop (i32.const 1))) (else (drop (i32.const 1)) (drop (i32.const 1))))",
@@ -110,6 +112,43 @@ fn fuel_counts_at_least_every_instruction_executed() {
         // Host functions cost by the bytes they move.
         check("(drop (call $exists (i32.const 0) (i32.const 65536)))", 4_096, 4_300);
         check("(drop (memory.grow (i32.const 10)))", 81_920, 82_100);
+        // Host functions that do much have their price, in loops too.
+        let log = "(call $log (i32.const 0) (i32.const 0) (i32.const 0))";
+        check(&log.repeat(3), 1_500, 1_600);
+        check("(drop (call $exists (i32.const 0) (i32.const 0)))", 100, 120);
+        check(&counted("(drop (call $exists (i32.const 0) (i32.const 0)))"), 100_000, 120_000);
+    });
+}
+
+#[test]
+fn callers_pay_for_what_callees_do_before_their_first_loop_turns() {
+    on_large_stack(|| {
+        let used = |fields: &str| {
+            let outcome = call_once(&with_imports(fields), &Limits::default(), |_| {});
+            assert!(outcome.result.is_ok(), "{:?}", outcome.result);
+            outcome.fuel_used
+        };
+        let calls = |count: usize| "(call $leaf)".repeat(count);
+        // Ten turns of a loop, before it ten instructions; called ten times, directly or by way of another.
+        let leaf = format!(
+            "(func $leaf (local $i i32) {}
+                (loop (br_if 0 (i32.lt_u (local.tee $i (i32.add (local.get $i) (i32.const 1))) (i32.const 10)))))",
+            "(drop (i32.const 1))".repeat(5)
+        );
+        let direct = used(&format!("{leaf} (func (export \"run\") {})", calls(10)));
+        assert!((800..1_700).contains(&direct), "{direct}");
+        let through = format!("{leaf} (func $f {}) (func (export \"run\") (call $f) (call $f))", calls(5));
+        assert!((direct..direct + 50).contains(&used(&through)));
+        // Functions that cost so much that they pay for themselves, beside one that does not, through a table.
+        let body = |count: usize| "(drop (i32.const 1))".repeat(count);
+        let mixed = format!(
+            "(table funcref (elem $large $small)) (func $large {}) (func $small {})
+             (func (export \"run\") {})",
+            body(1_000),
+            body(100),
+            "(call_indirect (i32.const 1))".repeat(10),
+        );
+        assert!(used(&mixed) >= 2_000);
     });
 }
 
