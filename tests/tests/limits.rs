@@ -144,3 +144,23 @@ fn an_idle_client_is_closed_after_timeout() {
         assert!(subscriber.drain("still there").is_ok(), "a subscriber may be idle");
     });
 }
+
+#[test]
+fn exec_is_refused_while_memory_is_short_if_what_is_queued_needs_some() {
+    check(&Options::new(), |server| {
+        let (mut connection, mut other) = (server.connect(), server.connect());
+        for (queued, reply) in [
+            ("GET key", "[$-1]"),
+            (
+                "SET key value",
+                "-EXECABORT Transaction discarded because of: OOM command not allowed when used memory > 'maxmemory'.",
+            ),
+        ] {
+            connection.run("MULTI");
+            assert_eq!(connection.run(queued).to_string(), "+QUEUED");
+            other.run("CONFIG SET maxmemory 1");
+            assert_eq!(connection.run("EXEC").to_string(), reply, "{queued}");
+            other.run("CONFIG SET maxmemory 0");
+        }
+    });
+}

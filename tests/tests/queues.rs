@@ -681,3 +681,37 @@ fn an_asynchronous_trigger_must_make_sense() {
         ],
     );
 }
+
+#[test]
+fn a_call_that_has_run_and_waits_for_room_can_still_be_stopped() {
+    let options = Options::new().with("trigger-queue-max-len", "1");
+    let (server, mut connection) =
+        with_triggers(&options, &["log ASYNC ON set KEYS user:* CALL gated TRIES 100000"]);
+    let put = format!(
+        "(@custom \"kvasm.placement\" \"put background\")
+         {}(func (export \"put\") (call $put {key} {key}))",
+        data(0, "user:2"),
+        key = slice(0, "user:2")
+    );
+    assert_eq!(load(&mut connection, "put", &module("put", &put)).to_string(), "\"put\"");
+    check(&mut connection, &[("SET closed 1", "+OK"), ("SET user:1 a", "+OK")]);
+    let running = |connection: &mut Raw| {
+        let told = connection.run("INFO").text();
+        told.contains("kvasm_background_running:1")
+    };
+    for stop in ["kill", "disconnect"] {
+        let mut caller = server.connect();
+        caller.send(b"FCALL put 0\r\n");
+        wait_for("it runs", || running(&mut connection));
+        // Most likely it has run by then, and waits.
+        std::thread::sleep(Duration::from_millis(100));
+        if stop == "kill" {
+            check(&mut connection, &[("FUNCTION KILL put", "+OK")]);
+            let reply = caller.read().to_string();
+            assert!(reply.starts_with("-WASMKILLED"), "{reply}");
+        }
+        drop(caller);
+        wait_for("it has ended", || !running(&mut connection));
+    }
+    check(&mut connection, &[("TRIGGER DROP log FORCE", "+OK"), ("EXISTS user:2", ":0")]);
+}

@@ -341,3 +341,31 @@ fn a_failed_procedure_changed_nothing_and_databases_that_change_places_change_al
     assert!(clients.get("b").command(&["EVALWASM", &abort, "0"]).is_error());
     clients.check(&[("A", "", "")]);
 }
+
+#[test]
+fn what_a_call_in_the_background_has_read_is_tracked_from_its_snapshot_on() {
+    let server = Server::kvasm(&Options::new());
+    let (mut reader, mut other) = (server.connect(), server.connect());
+    let slow = format!(
+        "(@custom \"kvasm.placement\" \"slow background\")
+         {}(func (export \"slow\") (local $turn i32) (drop (call $exists {}))
+           (loop (br_if 0 (i32.lt_u
+             (local.tee $turn (i32.add (local.get $turn) (i32.const 1))) (i32.const 500000000)))))",
+        data(0, "k1"),
+        slice(0, "k1")
+    );
+    assert_eq!(load(&mut other, "slow", &module("exists", &slow)).to_string(), "\"slow\"");
+    reader.run("HELLO 3");
+    for setup in [&["CLIENT TRACKING ON"][..], &["CLIENT TRACKING ON OPTIN", "CLIENT CACHING YES"]] {
+        for command in setup {
+            assert_eq!(reader.run(command).to_string(), "+OK", "{command}");
+        }
+        reader.send(b"FCALL_RO slow 0\r\n");
+        wait_for("it runs", || other.run("INFO").text().contains("kvasm_background_running:1"));
+        other.run("SET k1 changed");
+        let told: Vec<String> =
+            reader.drain("nonce").expect("an answer").iter().map(ToString::to_string).collect();
+        assert!(told.contains(&">[\"invalidate\", [\"k1\"]]".to_owned()), "{setup:?}: {told:?}");
+        assert_eq!(reader.run("CLIENT TRACKING OFF").to_string(), "+OK");
+    }
+}

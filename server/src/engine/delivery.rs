@@ -218,7 +218,7 @@ impl Engine {
                 self.finish_transaction(None);
             }
             Err(text) => {
-                self.suspend_transaction(None);
+                self.finish_transaction(None);
                 self.fail_delivery(delivery, &text);
             }
         }

@@ -91,7 +91,7 @@ impl Engine {
         let answer = match answer {
             Err(Error::NotResident(need)) => self.wait_for(session, &[need]),
             Err(Error::QueueFull(shortage)) => {
-                // That may take long: when there is room it is run as if it came then.
+                // Waiting for room may take long, so the rerun uses the time that it has then, not that of the first attempt.
                 session.retry = None;
                 Ok(Answer::Wait(Wait::Room(shortage)))
             }
@@ -216,6 +216,7 @@ impl Engine {
             }
             transaction.queue.push(queued);
             transaction.writes |= row.is(Flags::WRITE);
+            transaction.needs_memory |= row.is(Flags::DENYOOM);
             transaction.may_write |= may_write(row);
             return Ok(Answer::Queued);
         }
@@ -311,10 +312,11 @@ impl Engine {
         if session.transaction.is_some() && row.is(Flags::NO_MULTI) {
             return Err("ERR Command not allowed inside a transaction".into());
         }
-        // An EXEC that is run again may have subscribed its client when it ran in vain.
+        // An EXEC that was rolled back to wait for something may already have subscribed its client.
+        let was_attempted = session.transaction.as_ref().is_some_and(|queue| !queue.attempted.is_empty());
         if session.version == Version::Resp2
             && session.is_subscriber()
-            && session.retry.is_none()
+            && !was_attempted
             && !SUBSCRIBER_COMMANDS.contains(&found.parent.name)
         {
             return Err(format!(
@@ -330,12 +332,14 @@ impl Engine {
             return Err("ERR Replica can't interact with the keyspace".into());
         }
         let core = self.core();
-        if row.is(Flags::DENYOOM) && core.is_out_of_memory() {
+        // EXEC is what its queue is.
+        let queue = session.transaction.as_ref().filter(|_| found.parent.name == "exec");
+        let needs_memory = row.is(Flags::DENYOOM) || queue.is_some_and(|queue| queue.needs_memory);
+        if needs_memory && core.is_out_of_memory() {
             return Err(core::OUT_OF_MEMORY.into());
         }
-        let queue_writes = found.parent.name == "exec"
-            && session.transaction.as_ref().is_some_and(|transaction| transaction.writes);
-        if (row.is(Flags::WRITE) || queue_writes)
+        let writes = row.is(Flags::WRITE) || queue.is_some_and(|queue| queue.writes);
+        if writes
             && let Some(text) = core.write_failure()
         {
             return Err(text.into());

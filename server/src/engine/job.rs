@@ -24,6 +24,7 @@ use super::workers::{JobId, Pool, Request, Task};
 use crate::command::{self, Call, Error};
 use crate::keyspace::{EventClasses, Key, Outside};
 use crate::options::Options;
+use crate::procedure::CallError;
 use crate::protocol::{ErrorReply, Reply};
 use crate::state::{ClientId, RunningCall, Session, SlowLog};
 use crate::trigger::queue::Entry;
@@ -52,6 +53,8 @@ struct Job {
     running: Option<Running>,
     /// Nobody waits for it any more.
     is_abandoned: bool,
+    /// Its client caches what it reads.
+    is_tracked: bool,
 }
 
 /// Who wants a call.
@@ -202,7 +205,10 @@ impl Engine {
             control: Arc::clone(&request.control),
         };
         self.core().server.running.insert(id, running);
-        let job = Job { request: Arc::new(request), origin, tries: 0, running: None, is_abandoned: false };
+        let tracking = &self.core_ref().server.tracking;
+        let is_tracked = origin.client().is_some_and(|client| tracking.wants_reads(client));
+        let request = Arc::new(request);
+        let job = Job { request, origin, tries: 0, running: None, is_abandoned: false, is_tracked };
         self.jobs.calls.insert(id, job);
         self.jobs.queue.push_back(id);
     }
@@ -231,7 +237,7 @@ impl Engine {
         let Some(job) = self.jobs.calls.get(&id) else { return false };
         let request = Arc::clone(&job.request);
         if request.control.is_stopped() {
-            self.end_job(id, Err(killed(&request.name)));
+            self.end_job(id, Err(error_of(&request, &CallError::Stopped)));
             return false;
         }
         self.clock.restart();
@@ -330,11 +336,15 @@ impl Engine {
         self.close_snapshot_of(id);
         let job = self.jobs.calls.remove(&id);
         self.core().server.running.remove(&id);
+        self.release_held_by(id);
+        job
+    }
+
+    fn release_held_by(&mut self, id: JobId) {
         if self.jobs.held.as_ref().is_some_and(|held| held.job == id) {
             self.jobs.held = None;
             self.signals().released.notify_waiters();
         }
-        job
     }
 
     /// Stops the call of a client that has gone, with nothing left of it.
@@ -370,7 +380,7 @@ impl Engine {
     }
 }
 
-fn killed(name: &str) -> ErrorReply {
-    let error = crate::procedure::CallError::<Error>::Stopped;
-    format!("{} {}", error.code().unwrap_or("ERR"), error.describe(name)).into()
+/// The error reply of a call.
+fn error_of(request: &Request, error: &CallError<Error>) -> ErrorReply {
+    format!("{} {}", error.code().unwrap_or("ERR"), error.describe(&request.name)).into()
 }

@@ -44,6 +44,9 @@ pub const FIRST_CONFLICT_PAUSE_US: u64 = 200;
 /// The longest pause between two tries, in microseconds.
 pub const MAX_CONFLICT_PAUSE_US: u64 = 20_000;
 
+/// How often it is looked at whether a call that has run but waits, for room or the disk, is stopped or out of time.
+pub const END_CHECK_PAUSE: Duration = Duration::from_millis(10);
+
 /// Procedures of which it is remembered that they take long.
 pub const MAX_HABITS: usize = 10_000;
 

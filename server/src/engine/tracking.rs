@@ -70,9 +70,23 @@ impl Core {
 
     /// Notes that a client has read a key.
     pub fn note_read(&mut self, client: ClientId, key: &[u8]) {
-        if !self.server.tracking.wants_reads(client) {
+        if self.server.tracking.wants_reads(client) {
+            self.note_wanted_read(client, key);
+        }
+    }
+
+    /// Notes that a client has read a key in a snapshot. If the key has changed since, the client is told so at once.
+    pub fn note_read_of_snapshot(&mut self, client: ClientId, database: u8, key: &Key, has_changed: bool) {
+        if self.server.tracking.get(client).is_none() {
             return;
         }
+        self.note_wanted_read(client, key);
+        if has_changed {
+            self.keyspace.note_touched(database, key);
+        }
+    }
+
+    fn note_wanted_read(&mut self, client: ClientId, key: &[u8]) {
         match self.keyspace.touched_len() {
             0 => self.remember(client, key),
             after_touched => self.reads.push(Read { client, key: Key::new(key), after_touched }),

@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::job::Next;
+use super::limits::END_CHECK_PAUSE;
 use super::persistence::Wait;
 use super::workers::{Finished, FromWorker, JobId, Question};
 use super::{EndOnPanic, Shared};
@@ -58,13 +59,27 @@ async fn settle_later(engine: Shared, job: JobId, mut next: Next) {
                 return engine.borrow_mut().requeue_job(job);
             }
             Next::Wait(wait, mut finished) => {
-                over(&engine, &wait).await;
+                over_or_ended(&engine, &wait, job).await;
                 if let Some(reason) = failure(&wait) {
                     finished.fail(super::dispatch::unreadable(&reason));
                 }
                 next = engine.borrow_mut().settle(job, finished);
             }
         }
+    }
+}
+
+/// Waits until a wait is over, or the call that waits has to end.
+async fn over_or_ended(engine: &Shared, wait: &Wait, job: JobId) {
+    let over = std::pin::pin!(over(engine, wait));
+    let ended = async {
+        while engine.borrow().must_end(job).is_none() {
+            tokio::time::sleep(END_CHECK_PAUSE).await;
+        }
+    };
+    tokio::select! {
+        () = over => {}
+        () = ended => {}
     }
 }
 

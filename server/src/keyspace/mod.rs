@@ -270,6 +270,11 @@ impl Keyspace {
         self.watchers.observer.set(is_observed);
     }
 
+    /// Notes a key as touched, for [`Keyspace::take_touched`] alone.
+    pub fn note_touched(&mut self, database: u8, key: &Key) {
+        self.watchers.observer.touch(database, key);
+    }
+
     /// How much the current transaction has touched so far, if all keys are observed.
     #[must_use]
     pub fn touched_len(&self) -> usize {

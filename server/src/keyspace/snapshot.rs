@@ -26,6 +26,12 @@ impl Keyspace {
         self.history.is_lost(snapshot)
     }
 
+    /// Whether a key has changed since a snapshot, as far as that is still known.
+    #[must_use]
+    pub fn has_changed(&self, snapshot: Snapshot, database: u8, key: &Key) -> bool {
+        self.is_lost(snapshot) || self.history.version(snapshot, database, key).is_some()
+    }
+
     /// What a key holds as a snapshot sees it. Expiry is for the reader to judge.
     pub fn entry_at(&self, snapshot: Snapshot, database: u8, key: &Key) -> Result<Option<Box<Entry>>, Error> {
         if let Some(version) = self.history.version(snapshot, database, key) {

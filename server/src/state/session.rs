@@ -63,6 +63,8 @@ pub struct Transaction {
     pub aborted: bool,
     /// Whether a queued command is a write.
     pub writes: bool,
+    /// Whether one needs memory, so that EXEC is refused while there is none.
+    pub needs_memory: bool,
     /// Whether one is a write or a procedure that may write.
     pub may_write: bool,
     /// What became of the first commands of the queue when EXEC ran them in vain, because something had to be loaded

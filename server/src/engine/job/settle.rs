@@ -1,15 +1,16 @@
 //! The end of a try: whether what it did holds, taking that in, and trying again.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::super::Engine;
 use super::super::limits::{FIRST_CONFLICT_PAUSE_US, GROUP_BYTES, MAX_CONFLICT_PAUSE_US};
 use super::super::persistence::Wait;
 use super::super::workers::{Failed, Finished, JobId, Request};
-use super::{Held, Origin};
+use super::{Held, Origin, error_of};
 use crate::command::Error;
 use crate::keyspace::{self, Need};
+use crate::procedure::CallError;
 use crate::protocol::ErrorReply;
 use crate::state::Message;
 
@@ -47,16 +48,29 @@ impl Engine {
         self.clock.restart();
         let now_us = self.clock.unix_us();
         self.core().keyspace.begin(now_us);
+        if finished.result.is_ok()
+            && let Some(error) = self.must_end(id)
+        {
+            finished.fail(error);
+        }
         let result = std::mem::replace(&mut finished.result, Err(Failed::Lost));
+        let mut holds_now = false;
         let result = match result {
             Err(Failed::Lost) => return self.try_again(id, tries, &finished),
             Err(Failed::Error(text)) => Err(text),
             Ok(reply) if finished.changes_nothing() && !is_delivery => Ok(reply),
             Ok(reply) => match self.take_in(id, &mut finished) {
-                TakenIn::Yes => Ok(reply),
+                TakenIn::Yes => {
+                    holds_now = true;
+                    Ok(reply)
+                }
                 TakenIn::Refused(text) => Err(text),
                 TakenIn::Conflict => return self.try_again(id, tries, &finished),
                 TakenIn::Wait(wait) => {
+                    if matches!(wait, Wait::Room(_)) {
+                        // The delivery that makes room may need what this call holds.
+                        self.release_held_by(id);
+                    }
                     finished.result = Ok(reply);
                     self.suspend_transaction(None);
                     return Next::Wait(wait, finished);
@@ -66,9 +80,19 @@ impl Engine {
         let inline_fuel = self.options().wasm_inline_fuel;
         let was_long = finished.fuel_used > inline_fuel;
         self.jobs.note((request.module.id(), request.procedure), was_long);
-        self.keep_traces(id, &request, &mut finished);
+        self.keep_traces(id, &request, &mut finished, holds_now);
         self.end_job(id, result);
         Next::Done
+    }
+
+    /// Why a call has to end although its procedure has run: it waits for something while it is stopped or its time is
+    /// over.
+    pub(in crate::engine) fn must_end(&self, id: JobId) -> Option<ErrorReply> {
+        let request = &self.jobs.calls.get(&id)?.request;
+        if request.control.is_stopped() {
+            return Some(error_of(request, &CallError::Stopped));
+        }
+        (Instant::now() >= request.deadline).then(|| error_of(request, &CallError::DeadlineExceeded))
     }
 
     /// Takes in what a try did, with the triggers of that, unless something it read has changed.
@@ -168,19 +192,23 @@ impl Engine {
         TakenIn::Wait(wait)
     }
 
-    /// What is left of a call whatever it answered: lines for the log and monitors, keys that its client has read.
-    fn keep_traces(&mut self, id: JobId, request: &Request, finished: &mut Finished) {
-        let client = self.jobs.calls.get(&id).and_then(|job| job.origin.client());
-        let core = self.core();
+    /// What is left of a call whatever it answered: lines for the log and monitors, keys that its client has read. Unless
+    /// what it read `holds_now`, its client has to be told of what has changed since its snapshot.
+    fn keep_traces(&mut self, id: JobId, request: &Request, finished: &mut Finished, holds_now: bool) {
+        let Self { core: Some(core), jobs, .. } = self else { return };
+        let Some(job) = jobs.calls.get(&id) else { return };
+        let client = job.origin.client();
         core.running = super::super::core::Running::new(request.name.clone(), request.database, client);
         core.running.lines = std::mem::take(&mut finished.lines);
         core.keep_lines();
         core.shown.append(std::mem::take(&mut finished.shown));
         core.server.statistics.procedure_calls += 1;
         core.server.statistics.background_calls += 1;
-        if let Some(client) = client.filter(|_| !core.server.tracking.is_idle()) {
-            for (_, key) in &finished.reads.keys {
-                core.note_read(client, key);
+        if let (Some(client), Some(running), true) = (client, &job.running, job.is_tracked) {
+            let snapshot = running.outside.snapshot;
+            for (database, key) in &finished.reads.keys {
+                let has_changed = !holds_now && core.keyspace.has_changed(snapshot, *database, key);
+                core.note_read_of_snapshot(client, *database, key, has_changed);
             }
         }
     }
