@@ -31,19 +31,31 @@ pub enum Step {
     },
 }
 
-/// What the checks and the command made of a request.
-enum Answer {
-    Reply(Reply),
-    /// It was refused before it ran.
-    Rejected(ErrorReply),
-    /// It waits for EXEC.
-    Queued,
-    Close(Reply),
-    Shutdown {
-        force: bool,
-    },
-    Wait(Wait),
-    Block(Option<Instant>),
+/// The answer to a request.
+struct Answer {
+    /// What the client is told now; nothing if it has to wait.
+    reply: Reply,
+    step: Step,
+    /// Whether the command has run, rather than been refused or queued: then it counts as a call.
+    has_run: bool,
+}
+
+impl Answer {
+    fn to(reply: Reply) -> Self {
+        Self { reply, step: Step::Done, has_run: true }
+    }
+
+    fn before_run(reply: Reply) -> Self {
+        Self { reply, step: Step::Done, has_run: false }
+    }
+
+    fn without_reply(step: Step) -> Self {
+        Self { reply: Reply::Sequence(Vec::new()), step, has_run: true }
+    }
+
+    fn wait(wait: Wait) -> Self {
+        Self::without_reply(Step::Wait(wait))
+    }
 }
 
 /// A request that has been found in the table.
@@ -88,57 +100,45 @@ impl Engine {
             Ok(found) => self.answer(session, mailbox, *found, arguments),
             Err(error) => Err(self.reject(session, arguments, error.clone())),
         };
-        let answer = match answer {
-            Err(Error::NotResident(need)) => self.wait_for(session, &[need]),
-            Err(Error::QueueFull(shortage)) => {
-                // Waiting for room may take long, so the rerun uses the time that it has then, not that of the first attempt.
-                session.retry = None;
-                Ok(Answer::Wait(Wait::Room(shortage)))
-            }
-            other => other,
-        };
-        if answer.is_err() && matches!(&found, Ok(found) if found.parent.name == "exec") {
-            // Whatever was the matter, for the client EXEC has ended the transaction.
-            if session.transaction.take().is_some() {
+        let name = found.as_ref().map_or("", |found| found.parent.name);
+        let answer = answer.or_else(|error| self.wait_or_fail(session, error)).unwrap_or_else(|text| {
+            if name == "exec" && session.transaction.take().is_some() {
+                // Whatever was the matter, for the client EXEC has ended the transaction.
                 self.leave_transaction(session);
             }
+            Answer::to(Reply::Error(text))
+        });
+        if let Step::Wait(_) = answer.step {
+            self.suspend_transaction(Some(session));
+            return answer.step;
         }
-        let is_client = matches!(&found, Ok(found) if found.parent.name == "client");
-        let mut ran = found.ok();
-        let (reply, step) = match answer {
-            Ok(Answer::Wait(wait)) => {
-                self.suspend_transaction(Some(session));
-                return Step::Wait(wait);
-            }
-            // The answer comes when it is served.
-            Ok(Answer::Block(deadline)) => (Reply::Sequence(Vec::new()), Step::Block(deadline)),
-            Ok(Answer::Queued) => {
-                ran = None;
-                (Reply::simple("QUEUED"), Step::Done)
-            }
-            Ok(Answer::Rejected(text)) => {
-                ran = None;
-                (Reply::Error(text), Step::Done)
-            }
-            Ok(Answer::Reply(reply)) => (reply, Step::Done),
-            Ok(Answer::Close(reply)) => (reply, Step::Close),
-            Ok(Answer::Shutdown { force }) => (Reply::Sequence(Vec::new()), Step::Shutdown { force }),
-            Err(Error::Reply(text)) => (Reply::Error(text), Step::Done),
-            Err(Error::NotResident(_) | Error::QueueFull(_)) => (Reply::error(TOO_MANY_RETRIES), Step::Done),
-        };
         session.retry = None;
         session.seed = None;
-        self.account(session, ran, arguments, &reply);
-        if !is_client && session.transaction.is_none() {
+        self.account(session, found.ok().filter(|_| answer.has_run), arguments, &answer.reply);
+        if name != "client" && session.transaction.is_none() {
             self.core().server.tracking.end_caching(session.id);
         }
         self.finish_transaction(Some(session));
-        match step {
+        match answer.step {
+            // The answer comes when it is served.
             Step::Block(_) => {
                 self.dispatch_jobs();
-                step
+                answer.step
             }
-            step => self.send(session, &reply, output, step),
+            step => self.send(session, &answer.reply, output, step),
+        }
+    }
+
+    /// Lets a request wait that cannot run yet; otherwise gives the error reply.
+    fn wait_or_fail(&mut self, session: &mut Session, error: Error) -> Result<Answer, ErrorReply> {
+        match error {
+            Error::Reply(text) => Err(text),
+            Error::NotResident(need) => self.wait_for(session, &[need]),
+            Error::QueueFull(shortage) => {
+                // Waiting for room may take long, so the rerun uses the time that it has then, not that of the first attempt.
+                session.retry = None;
+                Ok(Answer::wait(Wait::Room(shortage)))
+            }
         }
     }
 
@@ -196,12 +196,12 @@ impl Engine {
         if let Err(text) = self.check(session, found) {
             self.core().server.statistics.command(found.place).rejected_calls += 1;
             return match self.reject(session, arguments, Error::Reply(text)) {
-                Error::Reply(text) => Ok(Answer::Rejected(text)),
+                Error::Reply(text) => Ok(Answer::before_run(Reply::Error(text))),
                 other => Err(other),
             };
         }
         if let Some(wait) = self.pause_for(session, found) {
-            return Ok(Answer::Wait(wait));
+            return Ok(Answer::wait(wait));
         }
         // A subcommand may be called as a command is, so it is the parent's name that counts.
         let (row, name) = (found.row, found.parent.name);
@@ -218,35 +218,35 @@ impl Engine {
             transaction.writes |= row.is(Flags::WRITE);
             transaction.needs_memory |= row.is(Flags::DENYOOM);
             transaction.may_write |= may_write(row);
-            return Ok(Answer::Queued);
+            return Ok(Answer::before_run(Reply::simple("QUEUED")));
         }
         let queue_may_write =
             name == "exec" && session.transaction.as_ref().is_some_and(|transaction| transaction.may_write);
         if (may_write(row) || queue_may_write)
             && let Some(wait) = self.persistence.back_pressure(self.core_ref())
         {
-            return Ok(Answer::Wait(wait));
+            return Ok(Answer::wait(wait));
         }
         if let Some(wait) = self.wait_for_held(session, row, name, arguments) {
-            return Ok(Answer::Wait(wait));
+            return Ok(Answer::wait(wait));
         }
         let needs = match (&session.transaction, name) {
             (Some(transaction), "exec") => self.needs_of_queue(session.database, transaction),
             _ => self.needs_of(session.database, row, arguments),
         };
         if !needs.is_empty() {
-            return self.wait_for(session, &needs);
+            return self.wait_for(session, &needs).map_err(Error::Reply);
         }
         let outcome = self.perform(session, Some(mailbox), row, arguments, true)?;
         let answer = match outcome {
-            Outcome::Reply(reply) => Answer::Reply(reply),
-            Outcome::Close(reply) => Answer::Close(reply),
-            Outcome::Shutdown { force } => Answer::Shutdown { force },
-            Outcome::Block(block) => Answer::Block(self.block(session, *block)),
-            Outcome::Execute => Answer::Reply(self.execute_queue(session, mailbox)?),
+            Outcome::Reply(reply) => Answer::to(reply),
+            Outcome::Close(reply) => Answer { step: Step::Close, ..Answer::to(reply) },
+            Outcome::Shutdown { force } => Answer::without_reply(Step::Shutdown { force }),
+            Outcome::Block(block) => Answer::without_reply(Step::Block(self.block(session, *block))),
+            Outcome::Execute => Answer::to(self.execute_queue(session, mailbox)?),
             Outcome::Call(call) => {
                 self.start_job(session, &call, arguments)?;
-                Answer::Block(None)
+                Answer::without_reply(Step::Block(None))
             }
         };
         if matches!(name, "config" | "exec" | "function" | "trigger") {
@@ -369,22 +369,22 @@ impl Engine {
     }
 
     /// Has something loaded, and the request executed again afterwards.
-    fn wait_for(&mut self, session: &mut Session, needs: &[Need]) -> command::Result<Answer> {
+    fn wait_for(&mut self, session: &mut Session, needs: &[Need]) -> Result<Answer, ErrorReply> {
         let (time_us, count) = match &session.retry {
             Some(retry) => {
                 if let Some(reason) = retry.load.failure_of(needs) {
-                    return Err(Error::Reply(unreadable(&reason)));
+                    return Err(unreadable(&reason));
                 }
                 (retry.time_us, retry.count)
             }
             None => (self.core_ref().keyspace.now_us(), 0),
         };
         if count >= MAX_RETRIES {
-            return Err(Error::text(TOO_MANY_RETRIES));
+            return Err(TOO_MANY_RETRIES.into());
         }
         let load = self.load(needs);
         session.retry = Some(Retry { time_us, count: count + 1, load: Rc::clone(&load) });
-        Ok(Answer::Wait(Wait::Loaded(load)))
+        Ok(Answer::wait(Wait::Loaded(load)))
     }
 }
 
