@@ -140,9 +140,7 @@ impl Connection {
         let mut engine = engine.borrow_mut();
         let Some(mut session) = engine.begin_batch(self.id) else { return Pause::Close };
         let (executed, pause) = self.execute_batch(&mut engine, &mut session);
-        if !matches!(pause, Pause::Wait(_) | Pause::Block(_)) || executed > 0 {
-            self.input.drain(..executed);
-        }
+        self.input.drain(..executed);
         session.query_buffer_bytes = self.input.len();
         let too_much = self.has_too_much_input(&engine);
         self.barrier = self.barrier.max(engine.barrier());
