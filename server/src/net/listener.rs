@@ -10,7 +10,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::connection::{Connection, StopSender};
-use crate::engine::Shared;
+use crate::engine::{EndOnPanic, Shared};
 
 /// When the system has no file descriptor left, accepting pauses for this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -101,6 +101,7 @@ fn listen(address: SocketAddr, backlog: u32) -> std::io::Result<TcpListener> {
 }
 
 async fn accept_all(socket: TcpListener, engine: Shared, stop: StopSender) {
+    let _guard = EndOnPanic(Rc::clone(&engine));
     let mut warned: Option<Instant> = None;
     loop {
         match socket.accept().await {
