@@ -94,7 +94,14 @@ impl Listener {
 }
 
 fn listen(address: SocketAddr, backlog: u32) -> std::io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        let socket = TcpSocket::new_v6()?;
+        // Otherwise `::` takes the port of IPv4 as well, and cannot be listened on beside `0.0.0.0`.
+        sockopt::set_ipv6_v6only(&socket, true)?;
+        socket
+    };
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(backlog)
@@ -142,5 +149,30 @@ fn configure(stream: &TcpStream, keepalive_s: u32) {
     };
     if let Err(error) = nodelay.and(keepalive) {
         tracing::debug!("a connection keeps the system's settings: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use tokio::runtime::Builder;
+
+    use super::*;
+
+    #[test]
+    fn all_addresses_of_both_families_can_be_listened_on_at_one_port() {
+        if std::net::TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
+            eprintln!("skipped: this machine has no IPv6");
+            return;
+        }
+        let addresses = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let listener = Listener::bind(&addresses, 0, 16).expect("both are free");
+            for address in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
+                TcpStream::connect((address, listener.port())).await.expect("somebody listens");
+            }
+        });
     }
 }
