@@ -97,7 +97,7 @@ impl Connection {
     async fn serve(&mut self, stop: &StopSender) -> io::Result<()> {
         loop {
             let pause = self.execute();
-            self.collect_mail();
+            self.collect_mail()?;
             if !self.output.is_empty() {
                 // All that is ready runs before the first reply is sent: clients that get their replies together are woken
                 // less often, and waking them costs more than most commands.
@@ -221,16 +221,18 @@ impl Connection {
         (end - start).max(1)
     }
 
-    /// Appends messages that others sent to this client.
-    fn collect_mail(&mut self) {
+    /// Appends messages that others sent to this client. Fails when the server is about to end: mail that nobody takes
+    /// would wake the connection again and again.
+    fn collect_mail(&mut self) -> io::Result<()> {
         if self.mailbox.is_empty() {
-            return;
+            return Ok(());
         }
         let mut engine = self.engine.borrow_mut();
-        let Some(session) = engine.begin_batch(self.id) else { return };
+        let session = engine.begin_batch(self.id).ok_or_else(closed_by_server)?;
         take_mail(&self.mailbox, &session, &mut self.output);
         self.barrier = self.barrier.max(engine.barrier());
         engine.end_batch(session, 0);
+        Ok(())
     }
 
     /// Sends the output as soon as what it tells is as durable as promised.
@@ -297,7 +299,7 @@ impl Connection {
                 self.engine.borrow_mut().count_too_much_input();
                 return Ok(false);
             }
-            self.collect_mail();
+            self.collect_mail()?;
             if !self.output.is_empty() {
                 self.send().await?;
                 continue;
@@ -391,40 +393,119 @@ async fn closed_now(mailbox: &Mailbox) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::mpsc::RecvTimeoutError;
     use std::time::Duration;
 
     use tokio::io::AsyncReadExt;
     use tokio::net::TcpListener;
     use tokio::runtime::{Builder, LocalOptions};
+    use tokio::task::JoinHandle;
+    use tokio::time::timeout;
 
     use super::*;
     use crate::options::{AppendFsync, Options};
 
+    /// Longer than anything takes that is to happen at all.
+    const PATIENCE: Duration = Duration::from_secs(20);
+    /// Long enough for a reply that must not come to have come.
+    const SILENCE: Duration = Duration::from_millis(100);
+
+    /// An engine without its timers, and a listener for its clients.
+    struct Rig {
+        engine: Shared,
+        listener: TcpListener,
+    }
+
+    /// Both ends of a connection, and the task that serves it.
+    struct Served {
+        client: TcpStream,
+        mailbox: Rc<Mailbox>,
+        task: JoinHandle<()>,
+    }
+
+    /// Runs a test on a thread of its own, so that a task that never yields fails it.
+    fn with_rig(appendfsync: AppendFsync, test: impl AsyncFnOnce(Rig) + Send + 'static) {
+        let (done, ended) = std::sync::mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let directory = tempfile::tempdir().expect("a directory");
+            let dir = directory.path().to_string_lossy().into_owned();
+            let options = Options { dir, appendfsync, ..Options::default() };
+            let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+            runtime.expect("a runtime").block_on(async {
+                let (engine, _events) = crate::engine::open(options, None).expect("it opens");
+                let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+                test(Rig { engine, listener }).await;
+            });
+            done.send(()).expect("the test waits");
+        });
+        let result = ended.recv_timeout(3 * PATIENCE);
+        assert_ne!(result, Err(RecvTimeoutError::Timeout), "a task never yields");
+        if let Err(panic) = thread.join() {
+            std::panic::resume_unwind(panic);
+        }
+    }
+
+    impl Rig {
+        async fn connect(&self) -> Served {
+            let address = self.listener.local_addr().expect("bound");
+            let client = TcpStream::connect(address).await.expect("it listens");
+            let (stream, peer) = self.listener.accept().await.expect("a connection");
+            let (id, mailbox) = self.engine.borrow_mut().connect(peer, None).expect("below maxclients");
+            let (stop, _stopped) = mpsc::unbounded_channel();
+            let connection = Connection::new(stream, Rc::clone(&self.engine), id, Rc::clone(&mailbox));
+            Served { client, mailbox, task: tokio::task::spawn_local(connection.run(stop)) }
+        }
+    }
+
+    impl Served {
+        async fn send(&mut self, requests: &[u8]) {
+            self.client.write_all(requests).await.expect("sent");
+        }
+
+        async fn check_reply(&mut self, expected: &str) {
+            let mut reply = vec![0; expected.len()];
+            let read = timeout(PATIENCE, self.client.read_exact(&mut reply)).await;
+            read.expect("in time").expect("all of it");
+            assert_eq!(String::from_utf8_lossy(&reply), expected);
+        }
+
+        async fn check_silent(&mut self) {
+            let early = timeout(SILENCE, self.client.read(&mut [0])).await;
+            assert!(early.is_err(), "a reply came");
+        }
+    }
+
+    async fn check_ended(task: JoinHandle<()>) {
+        let ended = timeout(PATIENCE, task).await;
+        assert!(ended.is_ok_and(|joined| joined.is_ok()), "the connection goes on");
+    }
+
     #[test]
     fn a_client_is_killed_even_while_its_reply_waits_for_the_disk() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let dir = directory.path().to_string_lossy().into_owned();
-        let options = Options { dir, appendfsync: AppendFsync::Always, ..Options::default() };
-        let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
-        runtime.expect("a runtime").block_on(async {
-            // Nobody hands the log anything or listens to it, so nothing becomes durable.
-            let (engine, _events) = crate::engine::open(options, None).expect("it opens");
-            let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-            let address = listener.local_addr().expect("bound");
-            let mut client = TcpStream::connect(address).await.expect("it listens");
-            let (stream, peer) = listener.accept().await.expect("a connection");
-            let (id, mailbox) = engine.borrow_mut().connect(peer, None).expect("below maxclients");
-            let (stop, _stopped) = mpsc::unbounded_channel();
-            let connection = Connection::new(stream, Rc::clone(&engine), id, Rc::clone(&mailbox));
-            let task = tokio::task::spawn_local(connection.run(stop));
-            client.write_all(b"SET k v\r\n").await.expect("sent");
-            let mut reply = [0; 16];
-            let early = tokio::time::timeout(Duration::from_millis(100), client.read(&mut reply)).await;
-            assert!(early.is_err(), "the reply waits");
-            mailbox.close(Closing::Now);
-            let ended = tokio::time::timeout(Duration::from_secs(20), task).await;
-            assert!(ended.is_ok_and(|joined| joined.is_ok()));
-            assert_eq!(client.read(&mut reply).await.expect("the end"), 0, "the reply was never sent");
+        // Nobody hands the log anything or listens to it, so nothing becomes durable.
+        with_rig(AppendFsync::Always, async |rig| {
+            let mut served = rig.connect().await;
+            served.send(b"SET k v\r\n").await;
+            served.check_silent().await;
+            served.mailbox.close(Closing::Now);
+            check_ended(served.task).await;
+            assert_eq!(served.client.read(&mut [0]).await.expect("the end"), 0, "the reply was never sent");
         });
+    }
+
+    #[test]
+    fn mail_does_not_keep_a_connection_alive_when_the_server_must_end() {
+        for request in [&b"PING\r\n"[..], b"BLPOP none 0\r\n"] {
+            with_rig(AppendFsync::No, async move |rig| {
+                let mut served = rig.connect().await;
+                served.send(b"PING\r\n").await;
+                served.check_reply("+PONG\r\n").await;
+                served.send(request).await;
+                tokio::time::sleep(SILENCE).await;
+                rig.engine.borrow_mut().fail("broken".to_owned());
+                served.mailbox.post(Reply::Null, 4);
+                check_ended(served.task).await;
+            });
+        }
     }
 }
