@@ -144,3 +144,13 @@ fn an_idle_client_is_closed_after_timeout() {
         assert!(subscriber.drain("still there").is_ok(), "a subscriber may be idle");
     });
 }
+
+#[test]
+fn a_client_whose_command_has_to_wait_is_not_idle() {
+    check(&Options::new().with("timeout", "1"), |server| {
+        let mut writer = server.connect();
+        writer.run("PING");
+        server.connect().run("CLIENT PAUSE 3500 WRITE");
+        assert_eq!(writer.run("SET k v").to_string(), "+OK");
+    });
+}

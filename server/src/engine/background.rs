@@ -296,7 +296,8 @@ impl Engine {
             if too_much {
                 server.statistics.output_limit_disconnections += 1;
             }
-            let waits = session.is_subscriber()
+            let waits = session.is_parked
+                || session.is_subscriber()
                 || server.waiting.get(session.id).is_some()
                 || server.running.values().any(|call| call.client == Some(session.id));
             if too_much || idle && !waits {

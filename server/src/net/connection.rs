@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
+use std::pin::pin;
 use std::rc::Rc;
 use std::task::{Poll, ready};
 use std::time::Instant;
@@ -59,8 +60,8 @@ enum Pause {
     NeedInput,
     /// The output is large enough to be sent first.
     Output,
-    /// The next request has to wait.
-    Wait(Wait),
+    /// The next request has to wait; it is the first of the input, with so many bytes.
+    Wait(Wait, usize),
     /// The next request waits for its answer, until then at the latest.
     Block(Option<Instant>),
     /// The connection is to be closed when the output is sent.
@@ -112,8 +113,8 @@ impl Connection {
                         return Ok(());
                     }
                 }
-                Pause::Wait(wait) => {
-                    if !self.wait_for(&wait).await {
+                Pause::Wait(wait, request_bytes) => {
+                    if !self.wait_for(&wait, request_bytes).await? {
                         return Ok(());
                     }
                 }
@@ -142,6 +143,7 @@ impl Connection {
         let (executed, pause) = self.execute_batch(&mut engine, &mut session);
         self.input.drain(..executed);
         session.query_buffer_bytes = self.input.len();
+        session.is_parked = matches!(pause, Pause::Wait(..));
         let too_much = self.has_too_much_input(&engine);
         self.barrier = self.barrier.max(engine.barrier());
         engine.end_batch(session, executed);
@@ -192,7 +194,7 @@ impl Connection {
             }
             match engine.execute(session, &self.mailbox, &arguments, &mut self.output) {
                 Step::Done => executed += length,
-                Step::Wait(wait) => return (executed, Pause::Wait(wait)),
+                Step::Wait(wait) => return (executed, Pause::Wait(wait, length)),
                 Step::Block(deadline) => return (executed, Pause::Block(deadline)),
                 Step::Close => return (executed + length, Pause::Close),
                 Step::Shutdown { force } => return (executed + length, Pause::Shutdown { force }),
@@ -281,12 +283,39 @@ impl Connection {
     }
 
     /// Waits for what a request needs; `false` when the connection is to be closed instead.
-    async fn wait_for(&self, wait: &Wait) -> bool {
-        tokio::select! {
-            biased;
-            () = over(&self.engine, wait) => true,
-            () = closed_now(&self.mailbox) => false,
+    async fn wait_for(&mut self, wait: &Wait, request_bytes: usize) -> io::Result<bool> {
+        let engine = Rc::clone(&self.engine);
+        let mut over = pin!(over(&engine, wait));
+        if matches!(wait, Wait::Loaded(_)) {
+            // The disk answers soon, and a client that has ended its half of the connection still gets all replies.
+            return Ok(tokio::select! {
+                biased;
+                () = over => true,
+                () = closed_now(&self.mailbox) => false,
+            });
         }
+        while self.mailbox.closing().is_none() {
+            self.collect_mail()?;
+            if !self.output.is_empty() {
+                // Not in the select below: what is sent in part must not be sent again.
+                self.send().await?;
+                continue;
+            }
+            // The rest of a long pipeline stays with the client.
+            let has_room = self.input.len() < request_bytes + READ_BYTES;
+            let mailbox = Rc::clone(&self.mailbox);
+            tokio::select! {
+                biased;
+                () = &mut over => return Ok(true),
+                is_open = self.receive(), if has_room => {
+                    if !is_open? {
+                        return Ok(false);
+                    }
+                }
+                () = mailbox.filled(), if !has_room => {}
+            }
+        }
+        Ok(false)
     }
 
     /// Waits until the answer to a command that waits is there; `false` when the connection is to be closed instead.
@@ -396,7 +425,7 @@ mod tests {
     use std::sync::mpsc::RecvTimeoutError;
     use std::time::Duration;
 
-    use tokio::io::AsyncReadExt;
+    use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
     use tokio::net::TcpListener;
     use tokio::runtime::{Builder, LocalOptions};
     use tokio::task::JoinHandle;
@@ -507,5 +536,60 @@ mod tests {
                 check_ended(served.task).await;
             });
         }
+    }
+
+    /// A connection whose write waits for the end of a pause.
+    async fn parked(rig: &Rig) -> Served {
+        let mut control = rig.connect().await;
+        control.send(b"CLIENT PAUSE 600000 WRITE\r\n").await;
+        control.check_reply("+OK\r\n").await;
+        let mut served = rig.connect().await;
+        served.send(b"INCR k\r\n").await;
+        served.check_silent().await;
+        served
+    }
+
+    async fn end_pause(rig: &Rig) {
+        let mut control = rig.connect().await;
+        control.send(b"CLIENT UNPAUSE\r\n").await;
+        control.check_reply("+OK\r\n").await;
+    }
+
+    #[test]
+    fn a_client_that_goes_away_while_its_write_waits_is_forgotten_with_it() {
+        with_rig(AppendFsync::No, async |rig| {
+            let Served { client, task, .. } = parked(&rig).await;
+            drop(client);
+            check_ended(task).await;
+            end_pause(&rig).await;
+            let mut reader = rig.connect().await;
+            reader.send(b"EXISTS k\r\n").await;
+            reader.check_reply(":0\r\n").await;
+        });
+    }
+
+    #[test]
+    fn what_a_client_sends_while_its_write_waits_is_executed_after_it_and_stays_with_the_client_if_long() {
+        // More than the system keeps for a connection.
+        const VALUE_BYTES: usize = 64 << 20;
+        with_rig(AppendFsync::No, async |rig| {
+            let mut served = parked(&rig).await;
+            served.send(b"INCR k\r\n").await;
+            let mut request = format!("*3\r\n$3\r\nSET\r\n$3\r\nbig\r\n${VALUE_BYTES}\r\n").into_bytes();
+            request.resize(request.len() + VALUE_BYTES, b'x');
+            request.extend(b"\r\n");
+            let (client, mut sender) = served.client.into_split();
+            let mut sending = tokio::task::spawn_local(async move { sender.write_all(&request).await });
+            assert!(timeout(SILENCE, &mut sending).await.is_err(), "nobody takes in so much");
+            served.mailbox.post(Reply::Null, 4);
+            tokio::time::sleep(SILENCE).await;
+            end_pause(&rig).await;
+            let mut lines = BufReader::new(client).lines();
+            for expected in ["$-1", ":1", ":2", "+OK"] {
+                let line = timeout(PATIENCE, lines.next_line()).await.expect("in time");
+                assert_eq!(line.expect("no error").as_deref(), Some(expected));
+            }
+            sending.await.expect("no panic").expect("sent");
+        });
     }
 }
