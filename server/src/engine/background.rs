@@ -19,7 +19,7 @@ use crate::store::limits::SYSTEM_DATABASE;
 
 /// How often clients and statistics are looked after.
 const HOUSEKEEPING_PAUSE: Duration = Duration::from_millis(100);
-/// For how long nobody looks whether a pause is over that was to be longer.
+/// A pause's end is looked for at least this often, because somebody may set the system's clock.
 const MAX_PAUSE_SLEEP: Duration = Duration::from_secs(1);
 
 /// Takes in what the store and the workers tell.
@@ -90,16 +90,20 @@ async fn run_expiry(engine: &Shared) {
     }
 }
 
-/// Wakes who waits for the end of a pause.
+/// Ends each pause in time: serves and wakes those who wait for its end.
 async fn run_pauses(engine: &Shared) {
     let signals = engine.borrow().signals();
     loop {
         signals.paused.notified().await;
         loop {
-            // It may have become longer, or be over before its time.
+            // A client may have made it longer or ended it.
             let Some(left) = engine.borrow().pause_left() else { break };
-            tokio::time::sleep(left.min(MAX_PAUSE_SLEEP)).await;
+            tokio::select! {
+                () = tokio::time::sleep(left.min(MAX_PAUSE_SLEEP)) => {}
+                () = signals.unpaused.notified() => {}
+            }
         }
+        engine.borrow_mut().resume_serving();
         signals.unpaused.notify_waiters();
     }
 }

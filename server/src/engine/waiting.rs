@@ -57,8 +57,12 @@ impl Engine {
         }
     }
 
-    /// Goes on with those who had to wait for something from disk, too, as far as it has been loaded.
+    /// Serves those for whom something had to be loaded first, unless it is not there yet. During a pause nobody is
+    /// served, because that would change keys; its end calls this again.
     pub(super) fn resume_serving(&mut self) {
+        if self.paused().is_some() {
+            return;
+        }
         let is_over = |(_, load): &mut (_, Rc<Load>)| load.is_over();
         let loaded: Vec<_> = self.unserved.extract_if(.., is_over).collect();
         if loaded.is_empty() {
