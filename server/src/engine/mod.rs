@@ -55,7 +55,7 @@ use self::core::Core;
 use self::delivery::Deliveries;
 use self::job::Jobs;
 use self::persistence::Persistence;
-use crate::keyspace::Key;
+use self::waiting::Postponed;
 use crate::options::Options;
 use crate::procedure::Runtime;
 use crate::protocol::RequestLimits;
@@ -88,9 +88,9 @@ pub struct Engine {
     jobs: Jobs,
     clock: Clock,
     /// Keys that were written, and whose waiting clients need something from disk first.
-    unserved: Vec<((u8, Key), Rc<Load>)>,
+    unserved: Postponed<Rc<Load>>,
     /// Keys that were written, and whose waiting clients need room in the queue of a trigger first.
-    stalled: Vec<(u8, Key)>,
+    stalled: Postponed<()>,
     deliveries: Deliveries,
 }
 

@@ -423,3 +423,35 @@ fn who_waits_for_a_key_is_served_after_a_pause_even_if_the_disk_answers_during_i
     });
     rig.check(&client, &[("LLEN cold", ":1")]);
 }
+
+#[test]
+fn a_key_whose_waiting_client_lacks_something_is_noted_once_however_often_it_is_written() {
+    let (mut rig, waiting) = with_client_that_waits_for_cold_key();
+    let client = rig.connect();
+    rig.check(&client, &[("SWAPDB 0 1", "+OK"), ("SWAPDB 0 1", "+OK"), ("SWAPDB 0 1", "+OK")]);
+    assert_eq!(rig.engine.borrow().unserved.len(), 1);
+    while !waiting.mailbox.is_answered() {
+        rig.take_event();
+    }
+    assert_eq!(rig.engine.borrow().unserved.len(), 0);
+    rig.check(&client, &[("LLEN cold", ":1")]);
+
+    rig.load_library(&client, "log", "(func (export \"log\"))");
+    rig.check(
+        &client,
+        &[
+            ("CONFIG SET trigger-queue-max-len 1", "+OK"),
+            ("TRIGGER CREATE full ASYNC ON lpop KEYS list CALL log", "+OK"),
+            ("RPUSH list x", ":1"),
+            ("LPOP list", "$1 x"),
+        ],
+    );
+    let waiting = rig.connect();
+    rig.check(&waiting, &[("BLPOP list 0", "")]);
+    rig.check(&client, &[("RPUSH list a", ":1"), ("RPUSH list b", ":2"), ("RPUSH list c", ":3")]);
+    assert_eq!(rig.engine.borrow().stalled.len(), 1);
+    rig.check(&client, &[("TRIGGER DROP full FORCE", "+OK")]);
+    rig.engine.borrow_mut().resume_stalled();
+    assert!(waiting.mailbox.is_answered());
+    assert_eq!(rig.engine.borrow().stalled.len(), 0);
+}

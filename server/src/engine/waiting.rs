@@ -5,6 +5,7 @@
 //! each as a transaction of its own, which may write awaited keys in its turn. So between a write and those that
 //! waited for it nobody else comes, whoever wrote: a client, EXEC, a procedure, a trigger.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -24,6 +25,40 @@ type Missing = Option<Lack>;
 enum Lack {
     Load(Need),
     Room,
+}
+
+/// Keys that were written, but whose waiting clients cannot be served yet: each once, in the order of writing, with
+/// what they lack.
+#[derive(Debug, Default)]
+pub(super) struct Postponed<Lacking> {
+    entries: Vec<((u8, Key), Lacking)>,
+    names: HashSet<(u8, Key)>,
+}
+
+impl<Lacking> Postponed<Lacking> {
+    fn contains(&self, name: &(u8, Key)) -> bool {
+        self.names.contains(name)
+    }
+
+    fn add(&mut self, name: (u8, Key), lacking: Lacking) {
+        if self.names.insert(name.clone()) {
+            self.entries.push((name, lacking));
+        }
+    }
+
+    /// Takes the keys whose clients do not lack anything any more.
+    fn take_if(&mut self, is_over: impl Fn(&Lacking) -> bool) -> Vec<((u8, Key), Lacking)> {
+        let taken: Vec<_> = self.entries.extract_if(.., |(_, lacking)| is_over(lacking)).collect();
+        for (name, _) in &taken {
+            self.names.remove(name);
+        }
+        taken
+    }
+
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
 }
 
 impl Engine {
@@ -63,8 +98,7 @@ impl Engine {
         if self.paused().is_some() {
             return;
         }
-        let is_over = |(_, load): &mut (_, Rc<Load>)| load.is_over();
-        let loaded: Vec<_> = self.unserved.extract_if(.., is_over).collect();
+        let loaded = self.unserved.take_if(|load| load.is_over());
         if loaded.is_empty() {
             return;
         }
@@ -79,20 +113,23 @@ impl Engine {
     fn serve_or_load(&mut self, name: (u8, Key), loaded: Option<&Load>, cause: Option<&Session>) {
         match self.serve_key(&name, loaded, cause) {
             None => {}
+            // What is loaded for this key already leads to another try, too.
+            Some(Lack::Load(_)) if self.unserved.contains(&name) => {}
             Some(Lack::Load(need)) => {
                 let load = self.load(&[need]);
-                self.unserved.push((name, load));
+                self.unserved.add(name, load);
             }
-            Some(Lack::Room) => self.stalled.push(name),
+            Some(Lack::Room) => self.stalled.add(name, ()),
         }
     }
 
     /// Goes on with those who had to wait for room in the queue of a trigger.
     pub(super) fn resume_stalled(&mut self) {
-        if self.stalled.is_empty() {
+        let stalled = self.stalled.take_if(|()| true);
+        if stalled.is_empty() {
             return;
         }
-        for name in std::mem::take(&mut self.stalled) {
+        for (name, ()) in stalled {
             self.serve_or_load(name, None, None);
         }
         self.serve_waiting(None);
