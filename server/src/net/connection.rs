@@ -26,16 +26,16 @@ thread_local! {
     static READ_BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; READ_BYTES]);
 }
 
-/// A client's wish that the server stop.
+/// A client has asked the server to stop.
 #[derive(Debug)]
 pub struct StopRequest {
     /// Whether to stop even if not everything can be made durable.
     pub force: bool,
-    /// To be told if the server goes on instead.
+    /// Signals that the server goes on instead.
     pub refused: oneshot::Sender<()>,
 }
 
-/// Where connections send such wishes.
+/// How connections ask the server to stop.
 pub type StopSender = mpsc::UnboundedSender<StopRequest>;
 
 /// See the module's description.
@@ -46,11 +46,11 @@ pub(super) struct Connection {
     id: ClientId,
     mailbox: Rc<Mailbox>,
     parser: RequestParser,
-    /// What has arrived and is not executed yet.
+    /// What has arrived but is not executed yet.
     input: Vec<u8>,
     /// Replies that are not sent yet.
     output: Vec<u8>,
-    /// The group that must be durable before the output may be sent.
+    /// The output may be sent when this group is durable.
     barrier: u64,
 }
 
@@ -58,15 +58,15 @@ pub(super) struct Connection {
 enum Pause {
     /// Everything complete has been executed.
     NeedInput,
-    /// The output is large enough to be sent first.
+    /// There is so much output that it is sent before more requests run.
     Output,
-    /// The next request has to wait; it is the first of the input, with so many bytes.
+    /// The next request has to wait. It is at the start of the input and has this many bytes.
     Wait(Wait, usize),
-    /// The next request waits for its answer, until then at the latest.
+    /// The next request waits for its answer, at most until this time.
     Block(Option<Instant>),
-    /// The connection is to be closed when the output is sent.
+    /// The connection is closed after the output has been sent.
     Close,
-    /// The server is to stop.
+    /// The server must stop.
     Shutdown { force: bool },
 }
 
@@ -86,7 +86,7 @@ impl Connection {
         }
     }
 
-    /// Serves the client until it goes, is told to go, or the server stops; `stop` is told of the last.
+    /// Serves the client until it disconnects, is disconnected, or the server stops. `stop` takes its SHUTDOWN.
     pub async fn run(mut self, stop: StopSender) {
         let _guard = EndOnPanic(Rc::clone(&self.engine));
         if let Err(error) = self.serve(&stop).await {
@@ -100,8 +100,8 @@ impl Connection {
             let pause = self.execute();
             self.collect_mail()?;
             if !self.output.is_empty() {
-                // All that is ready runs before the first reply is sent: clients that get their replies together are woken
-                // less often, and waking them costs more than most commands.
+                // Other connections run their requests before this one sends: clients that get their replies together
+                // are woken less often, and waking them costs more than most commands.
                 tokio::task::yield_now().await;
                 self.send().await?;
             }
@@ -162,11 +162,12 @@ impl Connection {
         let mut executed = 0;
         let mut warmed = 0;
         loop {
-            // Of a long request that arrives in pieces nothing is scanned twice.
+            // While a long request arrives in pieces, nothing of it is scanned twice.
             if executed >= warmed && self.parser.is_between_requests() {
                 warmed = executed + self.warm(engine, session, executed);
             }
-            // What was sent to the client before a request comes before its reply: it may be about to unsubscribe.
+            // Messages that arrived before a request are sent before its reply, because the request may be an
+            // UNSUBSCRIBE.
             take_mail(&self.mailbox, session, &mut self.output);
             if self.output.len() >= OUTPUT_HIGH_WATER_BYTES {
                 return (executed, Pause::Output);
@@ -202,7 +203,7 @@ impl Connection {
         }
     }
 
-    /// Looks ahead in a pipeline, so that the keys of its requests are looked up together. Gives how far it looked.
+    /// Looks ahead in a pipeline, so that the keys of its requests are looked up together. Returns how far it looked.
     fn warm(&self, engine: &Engine, session: &Session, start: usize) -> usize {
         // A single request gains nothing.
         const LEAST: usize = 2;
@@ -223,8 +224,8 @@ impl Connection {
         (end - start).max(1)
     }
 
-    /// Appends messages that others sent to this client. Fails when the server is about to end: mail that nobody takes
-    /// would wake the connection again and again.
+    /// Appends messages that others sent to this client. Fails when the server is about to end: mail that stays in the
+    /// mailbox would wake the connection again and again.
     fn collect_mail(&mut self) -> io::Result<()> {
         if self.mailbox.is_empty() {
             return Ok(());
@@ -237,7 +238,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Sends the output as soon as what it tells is as durable as promised.
+    /// Sends the output as soon as the changes behind it are as durable as promised.
     async fn send(&mut self) -> io::Result<()> {
         let mailbox = Rc::clone(&self.mailbox);
         if self.barrier > 0 {
@@ -247,7 +248,7 @@ impl Connection {
                 () = closed_now(&mailbox) => return Err(closed_by_server()),
             };
             if let Err(reason) = durable {
-                // What the replies tell may be lost, so none of them may be sent.
+                // The changes that the replies confirm may be lost, so no reply may be sent.
                 self.output.clear();
                 let text = format!("-MISCONF Errors writing to the AOF file: {reason}\r\n");
                 self.stream.write_all(text.as_bytes()).await?;
@@ -282,12 +283,13 @@ impl Connection {
         }
     }
 
-    /// Waits for what a request needs; `false` when the connection is to be closed instead.
+    /// Waits for what a request needs. `false`: the connection must be closed instead.
     async fn wait_for(&mut self, wait: &Wait, request_bytes: usize) -> io::Result<bool> {
         let engine = Rc::clone(&self.engine);
         let mut over = pin!(over(&engine, wait));
         if matches!(wait, Wait::Loaded(_)) {
-            // The disk answers soon, and a client that has ended its half of the connection still gets all replies.
+            // The disk answers soon. Until then nothing is read, so that a client that has shut down only its sending
+            // half still gets all replies.
             return Ok(tokio::select! {
                 biased;
                 () = over => true,
@@ -297,11 +299,11 @@ impl Connection {
         while self.mailbox.closing().is_none() {
             self.collect_mail()?;
             if !self.output.is_empty() {
-                // Not in the select below: what is sent in part must not be sent again.
+                // Not in the `select!` below, which could stop in the middle of a reply.
                 self.send().await?;
                 continue;
             }
-            // The rest of a long pipeline stays with the client.
+            // More than this of a long pipeline stays with the client.
             let has_room = self.input.len() < request_bytes + READ_BYTES;
             let mailbox = Rc::clone(&self.mailbox);
             tokio::select! {
@@ -318,7 +320,7 @@ impl Connection {
         Ok(false)
     }
 
-    /// Waits until the answer to a command that waits is there; `false` when the connection is to be closed instead.
+    /// Waits for the answer to a blocked command. `false`: the connection must be closed instead.
     async fn wait_until_answered(&mut self, deadline: Option<Instant>) -> io::Result<bool> {
         while !self.mailbox.is_answered() {
             if self.mailbox.closing().is_some() {
@@ -333,7 +335,7 @@ impl Connection {
                 self.send().await?;
                 continue;
             }
-            // What arrives meanwhile is kept; that nothing will arrive any more has to be noticed.
+            // Input that arrives meanwhile is kept. Reading it is also the way to notice that the client has gone.
             let is_open = match deadline {
                 None => self.receive().await?,
                 Some(deadline) => {
@@ -352,10 +354,10 @@ impl Connection {
         Ok(true)
     }
 
-    /// Waits for input or mail; `false` when the client has gone.
+    /// Waits for input or mail. `false`: the client has gone.
     async fn receive(&mut self) -> io::Result<bool> {
         let Self { stream, input, mailbox, parser, .. } = self;
-        // A long argument is read into place, without moving what is there again and again.
+        // Room for a whole long argument is reserved at once, so that the input is not moved again and again.
         let missing = parser.missing_bytes(input.len());
         if missing > READ_BYTES {
             input.reserve(missing.min(MAX_RESERVED_BYTES));
@@ -378,10 +380,10 @@ impl Connection {
         self.input.len() as u64 > engine.options().client_query_buffer_limit
     }
 
-    /// Asks the server to stop; `true` when it does not, which the client is told.
+    /// Asks the server to stop. `true`: it goes on, and the client gets an error.
     async fn stop_server(&mut self, force: bool, stop: &StopSender) -> bool {
         let (refused, refusal) = oneshot::channel();
-        // The receiver is gone only when the server stops already.
+        // The receiver is gone only when the server is already stopping.
         let _ = stop.send(StopRequest { force, refused });
         tokio::select! {
             Ok(()) = refusal => {}
@@ -398,7 +400,7 @@ impl Connection {
     }
 }
 
-/// Appends the messages of a mailbox to the output, as far as there is room.
+/// Moves messages from a mailbox to the output, as many as there is room for.
 fn take_mail(mailbox: &Mailbox, session: &Session, output: &mut Vec<u8>) {
     while output.len() < OUTPUT_HIGH_WATER_BYTES {
         let Some(message) = mailbox.take() else { break };
@@ -406,14 +408,14 @@ fn take_mail(mailbox: &Mailbox, session: &Session, output: &mut Vec<u8>) {
     }
 }
 
-/// An announced length alone must not make the server allocate more than this.
+/// A client that only announces a long argument cannot make the server allocate more than this.
 const MAX_RESERVED_BYTES: usize = 16 << 20;
 
 fn closed_by_server() -> io::Error {
     io::Error::other("closed by the server")
 }
 
-/// Waits for the order to close at once. Other mail that comes meanwhile stays in the mailbox.
+/// Waits for the order to close at once. Other mail stays in the mailbox.
 async fn closed_now(mailbox: &Mailbox) {
     while mailbox.closing() != Some(Closing::Now) {
         mailbox.arrived().await;

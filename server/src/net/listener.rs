@@ -15,21 +15,21 @@ use crate::engine::{EndOnPanic, Shared};
 /// When the system has no file descriptor left, accepting pauses for this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// That is in the log at most this often.
+/// The log mentions this at most this often.
 const ACCEPT_WARNING_PAUSE: Duration = Duration::from_secs(10);
 
-/// Files that the server may have open beside its connections; as many as Redis keeps free.
+/// Files that the server may have open besides its connections, as many as Redis keeps free.
 const OTHER_FILES: u32 = 32;
 
-/// Lets the process have enough files open for so many clients, if the system permits it, and gives for how many there is
-/// room.
+/// Raises the limit of open files to what this many clients need, if the system permits it. Returns how many clients
+/// there is room for.
 #[must_use]
 pub fn make_room_for(clients: u32) -> u32 {
     let wanted = u64::from(clients) + u64::from(OTHER_FILES);
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    // What is there already stays; later `maxclients` may be raised to it.
+    // A limit that is higher already stays, because `maxclients` may be raised later.
     let permitted = Rlimit { current: maximum, maximum };
-    // A privileged process may do more than it was given.
+    // A privileged process may raise even its hard limit.
     let raised = Rlimit { current: Some(wanted), maximum: Some(wanted) };
     let files =
         if maximum.is_some_and(|maximum| maximum < wanted) && setrlimit(Resource::Nofile, raised).is_ok() {
@@ -65,13 +65,13 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens on a port of all these addresses; port 0 takes a free one.
+    /// Listens on the same port of all these addresses. Port 0 stands for any free one.
     pub fn bind(addresses: &[IpAddr], mut port: u16, backlog: u32) -> Result<Self, ListenError> {
         let mut sockets = Vec::with_capacity(addresses.len());
         for address in addresses {
             let address = SocketAddr::new(*address, port);
             let socket = listen(address, backlog).map_err(|error| ListenError { address, error })?;
-            // With port 0 all addresses are to share the port that the first one got.
+            // With port 0 all addresses share the port that the first one got.
             port = socket.local_addr().map_or(port, |address| address.port());
             sockets.push(socket);
         }
@@ -84,7 +84,7 @@ impl Listener {
         self.port
     }
 
-    /// Starts a task for each socket, which starts one for each connection. `stop` is told when a client stops the
+    /// Starts a task for each socket, which starts one for each connection. `stop` takes clients' requests to stop the
     /// server.
     pub fn serve(self, engine: &Shared, stop: &StopSender) {
         for socket in self.sockets {
@@ -98,7 +98,7 @@ fn listen(address: SocketAddr, backlog: u32) -> std::io::Result<TcpListener> {
         TcpSocket::new_v4()?
     } else {
         let socket = TcpSocket::new_v6()?;
-        // Otherwise `::` takes the port of IPv4 as well, and cannot be listened on beside `0.0.0.0`.
+        // Otherwise `::` includes all IPv4 addresses, and `0.0.0.0` cannot be bound as well.
         sockopt::set_ipv6_v6only(&socket, true)?;
         socket
     };
@@ -121,7 +121,7 @@ async fn accept_all(socket: TcpListener, engine: Shared, stop: StopSender) {
                         let connection = Connection::new(stream, Rc::clone(&engine), id, mailbox);
                         tokio::task::spawn_local(connection.run(stop.clone()));
                     }
-                    // There is nobody to tell when even this cannot be sent.
+                    // If even this cannot be sent, there is nobody to tell.
                     None => drop(stream.try_write(b"-ERR max number of clients reached\r\n")),
                 }
             }
@@ -136,7 +136,7 @@ async fn accept_all(socket: TcpListener, engine: Shared, stop: StopSender) {
     }
 }
 
-/// Settings that a connection can do without.
+/// Makes settings that a connection works without, too.
 fn configure(stream: &TcpStream, keepalive_s: u32) {
     let nodelay = stream.set_nodelay(true);
     let keepalive = if keepalive_s > 0 {
