@@ -164,3 +164,13 @@ fn exec_is_refused_while_memory_is_short_if_what_is_queued_needs_some() {
         }
     });
 }
+
+#[test]
+fn a_client_whose_command_has_to_wait_is_not_idle() {
+    check(&Options::new().with("timeout", "1"), |server| {
+        let mut writer = server.connect();
+        writer.run("PING");
+        server.connect().run("CLIENT PAUSE 3500 WRITE");
+        assert_eq!(writer.run("SET k v").to_string(), "+OK");
+    });
+}

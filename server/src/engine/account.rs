@@ -1,4 +1,4 @@
-//! What is kept of a command that has run: counts, how long it took, and what those see who look on.
+//! What is noted after a command: counts, how long it took, and what monitors and tracking clients must know of it.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use crate::protocol::Reply;
 use crate::state::{Session, SlowLog, SlowLogEntry};
 
 impl Engine {
-    /// Counts a reply, and the command that has run for it, if one has.
+    /// Counts a reply, and the command that it answers unless that was refused before it ran.
     pub(super) fn account(
         &mut self,
         session: &Session,
@@ -59,7 +59,7 @@ impl Engine {
         }
     }
 
-    /// Notes how long something took, if that was long.
+    /// Adds an event to the latency history if it took long.
     pub(super) fn note_latency(&mut self, event: &'static str, took: Duration) {
         let time_s = self.clock.unix_us() / 1_000_000;
         let server = &mut self.core().server;

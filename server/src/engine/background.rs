@@ -1,4 +1,4 @@
-//! Work that no client asks for: groups to the log in time, keys that expire, clients that are idle or too slow.
+//! Work that no client asks for: flushing groups to the log, expiring keys, closing clients that are idle or too slow.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -17,12 +17,12 @@ use crate::options::{AppendFsync, OutputClass};
 use crate::state::Closing;
 use crate::store::limits::SYSTEM_DATABASE;
 
-/// How often clients and statistics are looked after.
+/// Pause between two rounds of housekeeping for clients and statistics.
 const HOUSEKEEPING_PAUSE: Duration = Duration::from_millis(100);
-/// For how long nobody looks whether a pause is over that was to be longer.
+/// The clock is checked at least this often during a pause, because somebody may set it.
 const MAX_PAUSE_SLEEP: Duration = Duration::from_secs(1);
 
-/// Takes in what the store and the workers tell.
+/// Handles what the store and the workers report.
 pub async fn run_store_events(engine: Shared, mut arrivals: UnboundedReceiver<Arrival>) {
     let _guard = EndOnPanic(Rc::clone(&engine));
     while let Some(arrival) = arrivals.recv().await {
@@ -33,7 +33,7 @@ pub async fn run_store_events(engine: Shared, mut arrivals: UnboundedReceiver<Ar
     }
 }
 
-/// Runs for as long as the server does.
+/// Runs all timers, for as long as the server runs.
 pub async fn run_timers(engine: Shared) {
     let _guard = EndOnPanic(Rc::clone(&engine));
     let signals = engine.borrow().signals();
@@ -42,14 +42,14 @@ pub async fn run_timers(engine: Shared) {
     tokio::join!(timers, run_pauses(&engine), stay_awake(&engine), async {
         loop {
             signals.flush.notified().await;
-            // What is ready to run runs first, so that one group takes it all.
+            // Other tasks that are ready run first, so that one group takes all their changes.
             tokio::task::yield_now().await;
             engine.borrow_mut().flush();
         }
     });
 }
 
-/// Makes durable what was done until now; an error says why the disk does not take it.
+/// Makes everything done so far durable. An error says why the disk refuses it.
 pub async fn settle(engine: &Shared) -> Result<(), String> {
     let (signals, last) = {
         let mut engine = engine.borrow_mut();
@@ -90,21 +90,25 @@ async fn run_expiry(engine: &Shared) {
     }
 }
 
-/// Wakes who waits for the end of a pause.
+/// At the end of each pause, serves and wakes the clients that wait for it.
 async fn run_pauses(engine: &Shared) {
     let signals = engine.borrow().signals();
     loop {
         signals.paused.notified().await;
         loop {
-            // It may have become longer, or be over before its time.
+            // Meanwhile a client may have prolonged or ended the pause.
             let Some(left) = engine.borrow().pause_left() else { break };
-            tokio::time::sleep(left.min(MAX_PAUSE_SLEEP)).await;
+            tokio::select! {
+                () = tokio::time::sleep(left.min(MAX_PAUSE_SLEEP)) => {}
+                () = signals.unpaused.notified() => {}
+            }
         }
+        engine.borrow_mut().resume_serving();
         signals.unpaused.notify_waiters();
     }
 }
 
-/// Keeps this thread from sleeping while a worker may soon be done: to be woken takes longer than most tasks do.
+/// Keeps this thread awake while a worker may soon be done, because waking up takes longer than most tasks.
 async fn stay_awake(engine: &Shared) {
     let signals = engine.borrow().signals();
     loop {
@@ -126,7 +130,7 @@ async fn run_housekeeping(engine: &Rc<std::cell::RefCell<Engine>>) {
     }
 }
 
-/// How much of the time this thread works.
+/// Measures the share of time for which this thread works.
 struct Load {
     measured: Instant,
     busy: Duration,
@@ -139,7 +143,7 @@ impl Default for Load {
 }
 
 impl Load {
-    /// In percent, since it was last measured.
+    /// In percent, since the last measurement.
     fn measure_percent(&mut self) -> u128 {
         let (now, busy) = (Instant::now(), Handle::current().metrics().worker_total_busy_duration(0));
         let elapsed = now.duration_since(std::mem::replace(&mut self.measured, now));
@@ -155,7 +159,7 @@ struct Rates {
     sent_bytes: Rate,
 }
 
-/// How much a counter rises per second, over the last second and a half or so.
+/// How fast a counter rises per second, averaged over about one and a half seconds.
 #[derive(Default)]
 struct Rate {
     samples: std::collections::VecDeque<(Instant, u64)>,
@@ -176,14 +180,14 @@ impl Rate {
     }
 }
 
-/// Whether it is the server itself that needs this.
+/// Whether this belongs to the server itself, not to clients.
 fn is_of_system(need: &Need) -> bool {
     let (Need::Key { database, .. } | Need::Keys { database, .. } | Need::Page { database, .. }) = need;
     *database == SYSTEM_DATABASE
 }
 
 impl Engine {
-    /// Lets some keys and fields expire whose time has come; `true` when there may be more.
+    /// Removes some expired keys and fields. `true`: there may be more.
     fn expire_due(&mut self) -> bool {
         if self.paused().is_some() {
             return false;
@@ -214,9 +218,9 @@ impl Engine {
         true
     }
 
-    /// Lets one key or some of its fields expire; `false` when a trigger first needs a key from disk.
+    /// Lets one key or some of its fields expire. `false`: a trigger needs a key from disk first.
     ///
-    /// The deletion stands whatever triggers say; what they did is undone when one fails.
+    /// A failing trigger undoes what the triggers did, but not the deletion.
     fn expire(&mut self, database: u8, key: &[u8]) -> bool {
         let core = self.core();
         let from = core.keyspace.journal().events().len();
@@ -238,7 +242,7 @@ impl Engine {
         if is_unreadable && !is_of_system(&needs[0]) {
             let [need] = needs;
             tracing::warn!(?need, "a trigger on an expired key needed a key that cannot be read");
-            // What triggers did has been undone already.
+            // The triggers' changes have been undone already.
             let queued = self.queue_events(from, Admission::Free);
             self.core().keyspace.release(whole.keyspace);
             if let Err(error) = queued {
@@ -251,7 +255,7 @@ impl Engine {
         false
     }
 
-    /// Runs the triggers of an expiry; what they did is undone when one fails, which is no error here.
+    /// Runs the triggers of an expiry. A failing one undoes what they did, which is no error here.
     fn run_triggers_of_expiry(&mut self, from: usize) -> command::Result<()> {
         let triggers = self.open();
         let done = self.run_triggers(from);
@@ -296,7 +300,8 @@ impl Engine {
             if too_much {
                 server.statistics.output_limit_disconnections += 1;
             }
-            let waits = session.is_subscriber()
+            let waits = session.is_parked
+                || session.is_subscriber()
                 || server.waiting.get(session.id).is_some()
                 || server.running.values().any(|call| call.client == Some(session.id));
             if too_much || idle && !waits {

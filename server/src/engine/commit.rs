@@ -1,4 +1,4 @@
-//! The end of a transaction: what it did becomes visible to others.
+//! The end of a transaction: other clients learn what it did.
 
 use super::Engine;
 use super::core::Core;
@@ -7,30 +7,31 @@ use crate::keyspace::{Event, EventClasses};
 use crate::options::AppendFsync;
 use crate::state::{ClientId, PubSub, Session};
 
-/// Whose transaction ends.
+/// Whose transaction is ending.
 #[derive(Clone, Copy)]
 pub(super) struct Author<'a> {
     /// The client whose command it was.
     pub client: Option<&'a Session>,
-    /// The client whose command led to it and has not ended yet. Its session is not in the registry either.
+    /// The client whose command caused this one and is still running. Like `client`'s, its session is lent out, so the
+    /// registry does not have it.
     pub cause: Option<&'a Session>,
 }
 
 impl<'a> Author<'a> {
-    /// The session of a client whose command is running.
+    /// The session of this client, if its command is running.
     pub fn running(self, id: ClientId) -> Option<&'a Session> {
         [self.client, self.cause].into_iter().flatten().find(|session| session.id == id)
     }
 }
 
 impl Engine {
-    /// Ends the transaction, and serves those who waited for what it wrote. `by` is the client whose command it was.
+    /// Ends the transaction, and serves clients that waited for keys it wrote. `by` is the client whose command it was.
     pub(super) fn finish_transaction(&mut self, by: Option<&Session>) {
         self.commit_transaction(Author { client: by, cause: None });
         self.serve_waiting(by);
     }
 
-    /// Ends the transaction: journal, notifications, published messages, what cached keys have changed.
+    /// Ends the transaction: its journal record, notifications, published messages, and messages to caching clients.
     pub(super) fn commit_transaction(&mut self, by: Author<'_>) {
         let core = self.core();
         let events = core.keyspace.commit();
@@ -50,8 +51,8 @@ impl Engine {
         }
     }
 
-    /// Ends a transaction that is undone and will be run again. Not before that may the journal be taken, because it
-    /// has begun a transaction, and groups hold whole ones.
+    /// Closes a transaction that was rolled back and will run again. Until this is done the journal counts as open, and
+    /// `take_group` takes only whole transactions.
     pub(super) fn suspend_transaction(&mut self, by: Option<&Session>) {
         self.core().keyspace.keep_pages();
         self.core().shown.clear();
@@ -67,7 +68,7 @@ impl Engine {
         }
     }
 
-    /// Brings what follows from the options and triggers up to date; after every command that may change them.
+    /// Updates what depends on options and triggers. Called after every command that may change either.
     pub(super) fn update_listeners(&mut self) {
         let core = self.core();
         let notified = core.server.options.notify_keyspace_events;
@@ -89,7 +90,8 @@ impl Engine {
 }
 
 impl Core {
-    /// Sends what the transaction published, and the events that `notify-keyspace-events` names, in their order.
+    /// Sends the messages that the transaction published and its events that `notify-keyspace-events` selects, in the
+    /// order in which they came about.
     fn publish(&mut self, events: &[Event]) {
         let mut messages = std::mem::take(&mut self.messages).into_iter().peekable();
         if self.server.pubsub.is_idle() {
@@ -106,7 +108,7 @@ impl Core {
     }
 }
 
-/// Publishes an event on the channels of its key and of its name, as far as they are wanted.
+/// Publishes an event on the channels of its key and of its name, if they are enabled.
 fn notify(pubsub: &PubSub, wanted: EventClasses, event: &Event) {
     if !wanted.contains(event.kind.class) {
         return;

@@ -1,18 +1,19 @@
 //! The engine: the only door to the data. It checks, executes, runs triggers, commits and answers.
 //!
 //! Everything here runs on one thread, so a command is atomic by nature. Must not know sockets: `net` hands it
-//! complete requests and takes the encoded replies, and when a request has to wait ([`Step::Wait`]) it is `net` that
-//! waits and comes again.
+//! complete requests and takes the encoded replies. If a request has to wait ([`Step::Wait`]), `net` waits and hands it
+//! over again.
 //!
-//! - `dispatch`: the checks and one command, `transaction`: EXEC, `pause`: what has to wait for a client's sake,
+//! - `dispatch`: the checks and one command, `transaction`: EXEC, `pause`: CLIENT PAUSE,
 //! - `waiting`: commands that wait for a key,
-//! - `call`: procedures, `core`: what they may reach, `cascade`: triggers, `queueing` and `delivery`: those
-//!   that run later,
-//! - `job`: procedures in the background, `workers`: the threads on which these run,
-//!   `worker_events`: what those tell,
-//! - `commit`: what happens when a transaction ends, `account`: what is counted, `monitor` and `tracking`: who is shown
-//!   what ran, or told what it changed,
-//! - `import`: keys from a file of Redis, `persistence`: the store's side, `background`: timers.
+//! - `call`: procedures, `core`: what they may reach, `cascade`: synchronous triggers, `queueing` and `delivery`:
+//!   asynchronous ones,
+//! - `job`: procedures in the background, `workers`: the threads on which these run, `worker_events`: what the threads
+//!   report,
+//! - `commit`: what happens when a transaction ends, `account`: statistics, `monitor` and `tracking`: messages to
+//!   clients that watch commands or cache keys,
+//! - `start`: opening the data directory, `import`: keys from a file of Redis, `persistence`: the store's side,
+//!   `background`: timers, `limits`: every bound that no option sets.
 
 mod account;
 mod background;
@@ -55,20 +56,20 @@ use self::core::Core;
 use self::delivery::Deliveries;
 use self::job::Jobs;
 use self::persistence::Persistence;
-use crate::keyspace::Key;
+use self::waiting::Postponed;
 use crate::options::Options;
 use crate::procedure::Runtime;
 use crate::protocol::RequestLimits;
 use crate::state::{ClientId, Load, Mailbox, Session};
 
-/// The first arguments of a request, empty where it has not so many.
+/// The first arguments of a request. Those that it does not have are empty.
 pub type Head<'a> = [&'a [u8]; 4];
 
 /// The engine, shared by the tasks of the one thread that it runs on.
 pub type Shared = Rc<RefCell<Engine>>;
 
-/// A defect that makes a task panic may leave a transaction half done. Then the process ends: the log has only whole
-/// transactions, so a restart is safe, and going on is not. Every task that uses the engine keeps one of these.
+/// Ends the process when a defect makes a task panic. The panic may leave a transaction half done in memory, but the
+/// log has only whole ones, so a restart is safe. Every task that uses the engine keeps one of these.
 pub struct EndOnPanic(pub Shared);
 
 impl Drop for EndOnPanic {
@@ -87,10 +88,10 @@ pub struct Engine {
     persistence: Persistence,
     jobs: Jobs,
     clock: Clock,
-    /// Keys that were written, and whose waiting clients need something from disk first.
-    unserved: Vec<((u8, Key), Rc<Load>)>,
-    /// Keys that were written, and whose waiting clients need room in the queue of a trigger first.
-    stalled: Vec<(u8, Key)>,
+    /// Written keys whose waiting clients first need something from disk.
+    unserved: Postponed<Rc<Load>>,
+    /// Written keys whose waiting clients first need room in the queue of a trigger.
+    stalled: Postponed<()>,
     deliveries: Deliveries,
 }
 
@@ -163,8 +164,8 @@ impl Engine {
         core.server.clients.remove(id);
     }
 
-    /// Starts a run of a client's commands: reads the clock and lends its session. `None` when it is not registered,
-    /// or the server is about to end.
+    /// Starts a run of a client's commands: reads the clock and lends its session. `None`: it is not registered, or
+    /// the server is about to end.
     pub fn begin_batch(&mut self, id: ClientId) -> Option<Box<Session>> {
         if self.fatal().is_some() {
             return None;
@@ -204,11 +205,11 @@ impl Engine {
         self.core().server.statistics.output_limit_disconnections += 1;
     }
 
-    /// Brings the keys of the next requests, each with the element that is perhaps looked for there, into the processor's
-    /// caches.
+    /// Brings the keys of the next requests into the processor's caches, each with the element that its request may
+    /// look for.
     pub fn warm(&self, session: &Session, requests: &[Head<'_>]) {
-        // Most commands have their first key, or their only one, behind their name, and its element, if they are about one,
-        // behind that; for the others little is lost.
+        // In most commands the first key follows the name, and the element, if there is one, follows the key. For other
+        // commands this look-up costs little.
         let lookups = requests.iter().map(|[name, first, second, third]| {
             let is_call = name.get(..4).is_some_and(|start| {
                 start.eq_ignore_ascii_case(b"fcal") || start.eq_ignore_ascii_case(b"eval")
@@ -244,7 +245,7 @@ impl Engine {
         self.core().server.port = port;
     }
 
-    /// Tells how many clients the system has room for: there will be no more, whatever `maxclients` says.
+    /// Keeps `maxclients` within the number of clients that the system has room for.
     pub fn limit_clients(&mut self, possible: u32) {
         let server = &mut self.core().server;
         server.clients_possible = possible;

@@ -1,7 +1,7 @@
-//! MONITOR: shows the commands that run to the clients that asked to see them.
+//! MONITOR: shows running commands to the clients that asked to see them.
 //!
-//! The lines of a transaction are kept until it ends, because one that needs a key from disk is run again. What a
-//! failed procedure ran is shown all the same.
+//! The lines of a transaction are kept until it ends, because a transaction that needs a key from disk runs again. The
+//! commands of a failed procedure are shown, too.
 
 use std::fmt::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -12,7 +12,7 @@ use crate::command;
 use crate::protocol::Reply;
 use crate::state::Session;
 
-/// The lines that the current transaction has for monitors.
+/// The current transaction's lines for monitors.
 #[derive(Debug, Default)]
 pub struct Shown {
     lines: Vec<String>,
@@ -20,7 +20,7 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// Lines that would make it too much are left out.
+    /// Adds a line unless it would exceed the limit.
     fn add(&mut self, line: String) {
         if self.bytes + line.len() <= MAX_SHOWN_BYTES {
             self.bytes += line.len();
@@ -28,12 +28,12 @@ impl Shown {
         }
     }
 
-    /// Adds the lines of a procedure that ran beside the engine.
+    /// Adds the lines of a procedure that ran in the background.
     pub fn append(&mut self, other: Self) {
         other.lines.into_iter().for_each(|line| self.add(line));
     }
 
-    /// Forgets everything, because it will be shown again.
+    /// Forgets all lines, because the transaction runs again and will add them again.
     pub fn clear(&mut self) {
         *self = Self::default();
     }
@@ -46,10 +46,10 @@ impl Core {
         self.show_as(session.database, &address, &command::redact(arguments));
     }
 
-    /// Shows what the procedure that runs does, in the words of a command.
+    /// Shows what the running procedure does, as if it were a command.
     pub fn show_of_procedure(&mut self, arguments: &[&[u8]]) {
         if !self.server.monitors.is_empty() {
-            // Clients' parsers know no other word for "not a connection".
+            // Clients parse these lines, and know only this word for a command that comes from no connection.
             self.show_as(self.running.session.database, "lua", arguments);
         }
     }
@@ -67,7 +67,7 @@ impl Core {
         self.shown.add(line);
     }
 
-    /// Sends the lines of the transaction that ends.
+    /// Sends the lines of the transaction that is ending.
     pub fn send_shown(&mut self) {
         for line in std::mem::take(&mut self.shown).lines {
             for mailbox in self.server.monitors.values() {
@@ -90,7 +90,7 @@ fn quote(bytes: &[u8], line: &mut String) {
             0x08 => line.push_str("\\b"),
             b' '..=b'~' => line.push(char::from(*byte)),
             other => {
-                // A string takes whatever is written to it.
+                // Writing to a string never fails.
                 let _ = write!(line, "\\x{other:02x}");
             }
         }

@@ -1,4 +1,4 @@
-//! `CLIENT PAUSE`: commands wait until it is over, and keys do not expire meanwhile.
+//! `CLIENT PAUSE`: commands wait until the pause is over, and keys do not expire meanwhile.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,8 +9,8 @@ use crate::command::{Command, Flags};
 use crate::state::{Paused, Session};
 
 impl Engine {
-    /// What a command has to wait for because of a pause. One that need not wait leaves keys alone whose time has come:
-    /// letting them go would be a change.
+    /// Makes a command wait if a pause concerns it. A command that runs during a pause does not remove expired keys,
+    /// because that would be a change.
     pub(super) fn pause_for(&mut self, session: &Session, found: Found) -> Option<Wait> {
         let paused = self.paused()?;
         // Monitors are exempt, as in Redis, but they cannot read or write anyway.
@@ -24,7 +24,7 @@ impl Engine {
         waits.then_some(Wait::Unpaused)
     }
 
-    /// What has to wait now. A pause that is over is forgotten.
+    /// Which commands have to wait now. Forgets a pause that is over.
     pub(super) fn paused(&mut self) -> Option<Paused> {
         let what = self.core_ref().server.pause?.what;
         if self.pause_left().is_some() {
@@ -42,7 +42,7 @@ impl Engine {
         until.checked_sub(now).filter(|left| !left.is_zero())
     }
 
-    /// Lets those know who wait for the end of a pause, or for its beginning; after every command that may change it.
+    /// Wakes the tasks that wait for a pause to begin or to end. Called after every command that may do either.
     pub(super) fn signal_pause(&mut self) {
         let signals = self.signals();
         if self.pause_left().is_some() {
@@ -53,7 +53,7 @@ impl Engine {
     }
 }
 
-/// Whether a command may change anything that others see.
+/// Whether a command may change anything that other clients can see.
 fn may_change(session: &Session, row: &Command) -> bool {
     let changes = |row: &Command| row.is(Flags::WRITE) || row.is(Flags::MAY_REPLICATE);
     let mut queued = session.transaction.iter().flat_map(|transaction| &transaction.queue);

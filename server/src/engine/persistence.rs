@@ -19,24 +19,24 @@ use crate::store::{
 use crate::trigger::queue::Shortage;
 use crate::types::Kind;
 
-/// What tasks wait on. Whoever waits looks at the engine again when it is told.
+/// What tasks wait on. A task that is woken looks at the engine again.
 #[derive(Debug, Default)]
 pub struct Signals {
-    /// A group became durable, or never will.
+    /// A group became durable, or it is certain that it never will.
     pub durable: Notify,
     /// The log has room again.
     pub writable: Notify,
-    /// There is a group to be written at once.
+    /// A group must be written at once.
     pub flush: Notify,
     /// A pause has begun.
     pub paused: Notify,
     /// The pause is over.
     pub unpaused: Notify,
-    /// Keys that were held for a call in the background are not any more.
+    /// A call in the background no longer holds any keys.
     pub released: Notify,
-    /// A worker has a task, which may soon be done.
+    /// A worker got a task, which may soon be done.
     pub task: Notify,
-    /// Keys have come to memory whose time has come, or it is known that there are more on disk.
+    /// Expired keys have been loaded, or there are known to be more on disk.
     pub expiry: Notify,
     /// There may be something to deliver.
     pub deliveries: Notify,
@@ -44,17 +44,17 @@ pub struct Signals {
     pub room: Notify,
 }
 
-/// What the store tells the engine, with values ready to be taken in: making a big one takes long, so the thread that
-/// read it does that.
+/// What the store reports to the engine. Values arrive parsed: parsing a big one takes long, so the thread that read it
+/// does that.
 pub enum Arrival {
-    /// Answers a question for keys.
+    /// The answer to a request for keys.
     Loaded {
-        /// The token of the question.
+        /// The token of the request.
         token: u64,
-        /// The values, or why there are none.
+        /// The values, or why they could not be read.
         result: Result<Vec<Option<Loaded>>, String>,
     },
-    /// A worker has a question, or has ended a try.
+    /// A worker asks something, or reports the end of a try.
     Worker(FromWorker),
     /// Anything else.
     Event(StoreEvent),
@@ -80,13 +80,13 @@ pub enum Wait {
     Writable,
     /// For the end of a pause.
     Unpaused,
-    /// For the end of a call in the background that keys are held for.
+    /// For the end of a call in the background that holds keys.
     Released,
     /// For room in the queue of a trigger.
     Room(Shortage),
 }
 
-/// A question to the reader thread that is not answered yet.
+/// A request to the reader thread that has not been answered yet.
 enum Question {
     Keys { needs: Vec<Need>, keys: Vec<KeyAt> },
     Page { need: Need, storage: StorageId, from: Position, limit: usize },
@@ -94,31 +94,32 @@ enum Question {
 }
 
 pub(super) struct Persistence {
-    /// `None` after the server was told to stop.
+    /// `None` once the store has been closed.
     store: Option<Store>,
     signals: Rc<Signals>,
-    /// The last group that is durable.
+    /// The last durable group.
     durable: u64,
-    /// Groups that are not: number and bytes.
+    /// Groups that are not durable yet: number and bytes.
     in_flight: VecDeque<(u64, usize)>,
     in_flight_bytes: usize,
-    /// Used buffers, for the next groups: memory that has been touched already costs no page faults.
+    /// Used buffers, kept for the next groups because memory that was touched before causes no page faults.
     spares: Vec<Vec<u8>>,
-    /// With `appendfsync always`: why the server cannot go on.
+    /// Why the server must end, if it must.
     fatal: Option<String>,
-    /// By number, with the group up to which data.redb was applied when they were asked.
+    /// By token, with the group up to which data.redb was applied at the time of the request.
     questions: BTreeMap<u64, (Question, u64)>,
     last_token: u64,
-    /// What is being loaded, and who waits for it.
+    /// What is being loaded, and for whom.
     loading: HashMap<Need, Vec<Rc<Load>>>,
-    /// What the triggers of a key that is to expire have waited for last.
+    /// The expired key whose triggers need something from disk, and the load that was last requested for them.
     pub expiry_load: Option<(Key, Rc<Load>)>,
-    /// The group up to which data.redb is applied.
+    /// The last group that data.redb reflects.
     applied: u64,
-    /// The group up to which it was forgotten what the disk says by itself.
+    /// Deletion marks of groups up to this one are dropped, because data.redb reflects them.
     forgotten: u64,
     pub next_cold_expiry_ms: u64,
-    /// Where the next look for them goes on. Those before it may be on disk still when they have gone from memory.
+    /// Where the next search for expired keys on disk continues. Keys before it may still be on disk though they were
+    /// removed in memory.
     cold_expiry_from: Option<ExpiryCursor>,
 }
 
@@ -147,7 +148,7 @@ impl Persistence {
         Rc::clone(&self.signals)
     }
 
-    /// Whether writes have to wait: too much is on its way to the log, or in it. Those that will be refused need not.
+    /// Makes writes wait while too much is on its way to the log, or in it. Writes that will be refused need not wait.
     pub fn back_pressure(&self, core: &Core) -> Option<Wait> {
         if core.write_failure().is_some() {
             return None;
@@ -159,7 +160,7 @@ impl Persistence {
         full.then_some(Wait::Writable)
     }
 
-    /// Has things loaded that are not being loaded already; `load`, if somebody waits, is told of each.
+    /// Requests whatever of this is not being loaded already. `load`, if somebody waits, is told of each answer.
     fn request(&mut self, keyspace: &Keyspace, needs: &[Need], load: Option<&Rc<Load>>) {
         let Some(store) = &self.store else { return };
         let (mut keys, mut asked) = (Vec::new(), Vec::new());
@@ -197,7 +198,7 @@ impl Persistence {
         }
     }
 
-    /// Says whether the engine needs the processor for itself.
+    /// Tells the store whether the engine needs the processor for itself.
     pub fn set_busy(&self, busy: bool) {
         if let Some(store) = &self.store {
             store.set_busy(busy);
@@ -226,7 +227,7 @@ impl Persistence {
     }
 }
 
-/// Notes a question, and gives its number.
+/// Notes a request, and returns its token.
 fn ask(
     questions: &mut BTreeMap<u64, (Question, u64)>,
     last_token: &mut u64,
@@ -239,7 +240,7 @@ fn ask(
 }
 
 impl Engine {
-    /// Has things loaded, and gives what tells when they are.
+    /// Requests things from disk. The result tells when they have been loaded.
     pub(super) fn load(&mut self, needs: &[Need]) -> Rc<Load> {
         let load = Rc::new(Load::new(needs.len()));
         let Self { core, persistence, .. } = self;
@@ -253,7 +254,7 @@ impl Engine {
     pub fn flush(&mut self) {
         let Self { core: Some(core), persistence, .. } = self else { return };
         let Some(store) = &persistence.store else { return };
-        // What a command that panicked has left half done must not become durable.
+        // After a panic the journal may hold half of a command's changes, which must not become durable.
         if persistence.fatal.is_some() {
             return;
         }
@@ -267,14 +268,14 @@ impl Engine {
         store.append(group, number);
     }
 
-    /// Hands the committed transactions to the log, unless the present one has records already.
+    /// Hands the committed transactions to the log, unless the current one has records already.
     pub(super) fn flush_before_transaction(&mut self) {
         if !self.core_ref().keyspace.journal().is_open() {
             self.flush();
         }
     }
 
-    /// With `appendfsync always`: has the log told, once all that is ready to run has run.
+    /// With `appendfsync always`: requests a flush, which happens after all tasks that are ready now have run.
     pub(super) fn request_flush(&mut self) {
         let pending = self.core_ref().keyspace.journal().pending_bytes() > 0;
         if pending && self.options().appendfsync == AppendFsync::Always {
@@ -282,7 +283,7 @@ impl Engine {
         }
     }
 
-    /// The group that must be durable before replies given until now may be sent.
+    /// Replies given so far may be sent when this group is durable.
     #[must_use]
     pub fn barrier(&self) -> u64 {
         match self.options().appendfsync {
@@ -291,7 +292,7 @@ impl Engine {
         }
     }
 
-    /// The last group that is durable; or why none will be any more.
+    /// The last durable group, or why no more groups will become durable.
     pub fn durable(&self) -> Result<u64, String> {
         match &self.persistence.fatal {
             None => Ok(self.persistence.durable),
@@ -305,7 +306,7 @@ impl Engine {
         self.persistence.fatal.as_deref()
     }
 
-    /// Whether what a request waits for has come.
+    /// Whether a wait is over.
     #[must_use]
     pub fn is_over(&self, wait: &Wait) -> bool {
         match wait {
@@ -317,7 +318,7 @@ impl Engine {
         }
     }
 
-    /// Takes in what the store tells.
+    /// Handles what the store reports.
     pub fn on_arrival(&mut self, arrival: Arrival) {
         match arrival {
             Arrival::Loaded { token, result } => self.on_loaded(token, result),
@@ -372,7 +373,7 @@ impl Engine {
         }
     }
 
-    /// Whether everything up to that group is durable; an error says why the disk does not take it.
+    /// Whether everything up to this group is durable. An error says why the disk refuses it.
     pub(super) fn settled(&self, group: u64) -> Result<bool, String> {
         let durable = self.durable()? >= group;
         match &self.core_ref().server.store.failure {
@@ -387,7 +388,7 @@ impl Engine {
         self.persistence.store.take().map_or(Ok(()), Store::close)
     }
 
-    /// Makes the server end: it must not serve what it cannot keep.
+    /// Makes the server end, because its data would no longer be safe.
     pub fn fail(&mut self, reason: String) {
         self.persistence.fatal = Some(reason);
         self.persistence.signals.durable.notify_waiters();
@@ -431,7 +432,7 @@ impl Engine {
                     Some(ColdKey {
                         position: scanned.position,
                         key: Key::new(&scanned.key),
-                        // A number that stands for no type is told when the key is loaded.
+                        // A number that stands for no type is reported when the key is loaded.
                         kind: Kind::from_number(scanned.kind)?,
                         expires_at_ms: scanned.expires_at_ms,
                     })
@@ -444,7 +445,7 @@ impl Engine {
         }
     }
 
-    /// Keys on disk whose time has come are loaded; then they expire like any other.
+    /// Loads expired keys from disk; then they are removed like any others.
     fn on_due(&mut self, token: u64, result: Result<DuePage, StoreError>) {
         self.persistence.questions.remove(&token);
         let now_ms = self.core().keyspace.now_ms();
@@ -462,7 +463,7 @@ impl Engine {
                 let next = if page.more.is_some() { now_ms } else { next };
                 self.persistence.next_cold_expiry_ms = next.min(now_ms + pause_ms);
                 self.persistence.cold_expiry_from = page.more;
-                // Otherwise it goes on when these have been loaded.
+                // Otherwise the search continues when these keys have been loaded.
                 if needs.is_empty() && self.persistence.cold_expiry_from.is_some() {
                     self.persistence.signals.expiry.notify_one();
                 }
@@ -480,7 +481,7 @@ impl Engine {
         self.forget_absent();
     }
 
-    /// Tells those who wait for these that they are loaded, or could not be.
+    /// Tells everybody who waits for these needs that they have been loaded, or could not be.
     fn answered(&mut self, needs: &[Need], error: Option<&dyn std::fmt::Display>) {
         let error = error.map(ToString::to_string);
         if let Some(error) = &error {
@@ -498,7 +499,7 @@ impl Engine {
         }
     }
 
-    /// Tidies up what the disk says by itself. A read that is under way may have seen it as it was when it was asked.
+    /// Drops deletion marks that data.redb already reflects. A read still under way may have seen an older state.
     fn forget_absent(&mut self) {
         let oldest = self.persistence.questions.first_key_value().map(|(_, (_, applied))| *applied);
         let applied = oldest.unwrap_or(self.persistence.applied);

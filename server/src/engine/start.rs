@@ -12,6 +12,7 @@ use super::core::Core;
 use super::delivery::Deliveries;
 use super::job::Jobs;
 use super::persistence::{Arrival, Persistence};
+use super::waiting::Postponed;
 use super::workers::Pool;
 use super::{Clock, Engine, Shared};
 use crate::keyspace::{Keyspace, Loaded, Replay, ReplayError};
@@ -77,8 +78,8 @@ pub fn open(
         persistence: Persistence::new(store, last_group, applied),
         jobs,
         clock: Clock::new(),
-        unserved: Vec::new(),
-        stalled: Vec::new(),
+        unserved: Postponed::default(),
+        stalled: Postponed::default(),
         deliveries: Deliveries::default(),
     };
     engine.update_listeners();

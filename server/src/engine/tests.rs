@@ -390,3 +390,68 @@ fn reads_of_a_client_that_asked_for_it_do_not_count_as_use() {
     assert!(idle[1..].parse::<u64>().is_ok_and(|idle_s| idle_s >= 100), "{idle}");
     rig.check(&client, &[("TOUCH k", ":1"), ("OBJECT IDLETIME k", ":0")]);
 }
+
+/// A server after a restart with the list `cold` in database 1, which is not in memory, and a client that waits for this
+/// key in database 0: SWAPDB brings it.
+fn with_client_that_waits_for_cold_key() -> (Rig, Client) {
+    let mut rig = Rig::new();
+    let client = rig.connect();
+    rig.check(&client, &[("SELECT 1", "+OK"), ("RPUSH cold a b", ":2")]);
+    let mut rig = rig.restart_cold();
+    let waiting = rig.connect();
+    rig.check(&waiting, &[("BLPOP cold 0", "")]);
+    (rig, waiting)
+}
+
+#[test]
+fn who_waits_for_a_key_is_served_after_a_pause_even_if_the_disk_answers_during_it() {
+    let (mut rig, waiting) = with_client_that_waits_for_cold_key();
+    let client = rig.connect();
+    rig.check(&client, &[("SWAPDB 0 1", "+OK"), ("CLIENT PAUSE 600000 WRITE", "+OK")]);
+    let wait = rig.try_line(&client, "LLEN cold").expect_err("it is being loaded");
+    rig.wait(&wait);
+    rig.check(&client, &[("LLEN cold", ":2")]);
+    assert!(!waiting.mailbox.is_answered());
+    let runtime = Builder::new_current_thread().enable_all().build_local(LocalOptions::default());
+    runtime.expect("a runtime").block_on(async {
+        tokio::task::spawn_local(run_timers(Rc::clone(&rig.engine)));
+        // Now the timers know of the pause.
+        tokio::task::yield_now().await;
+        assert_eq!(rig.try_line(&client, "CLIENT UNPAUSE").expect("an answer"), "+OK");
+        let served = tokio::time::timeout(std::time::Duration::from_secs(20), waiting.mailbox.filled()).await;
+        assert!(served.is_ok() && waiting.mailbox.is_answered());
+    });
+    rig.check(&client, &[("LLEN cold", ":1")]);
+}
+
+#[test]
+fn a_key_whose_waiting_client_lacks_something_is_noted_once_however_often_it_is_written() {
+    let (mut rig, waiting) = with_client_that_waits_for_cold_key();
+    let client = rig.connect();
+    rig.check(&client, &[("SWAPDB 0 1", "+OK"), ("SWAPDB 0 1", "+OK"), ("SWAPDB 0 1", "+OK")]);
+    assert_eq!(rig.engine.borrow().unserved.len(), 1);
+    while !waiting.mailbox.is_answered() {
+        rig.take_event();
+    }
+    assert_eq!(rig.engine.borrow().unserved.len(), 0);
+    rig.check(&client, &[("LLEN cold", ":1")]);
+
+    rig.load_library(&client, "log", "(func (export \"log\"))");
+    rig.check(
+        &client,
+        &[
+            ("CONFIG SET trigger-queue-max-len 1", "+OK"),
+            ("TRIGGER CREATE full ASYNC ON lpop KEYS list CALL log", "+OK"),
+            ("RPUSH list x", ":1"),
+            ("LPOP list", "$1 x"),
+        ],
+    );
+    let waiting = rig.connect();
+    rig.check(&waiting, &[("BLPOP list 0", "")]);
+    rig.check(&client, &[("RPUSH list a", ":1"), ("RPUSH list b", ":2"), ("RPUSH list c", ":3")]);
+    assert_eq!(rig.engine.borrow().stalled.len(), 1);
+    rig.check(&client, &[("TRIGGER DROP full FORCE", "+OK")]);
+    rig.engine.borrow_mut().resume_stalled();
+    assert!(waiting.mailbox.is_answered());
+    assert_eq!(rig.engine.borrow().stalled.len(), 0);
+}

@@ -1,7 +1,7 @@
-//! Client-side caching: notes what clients read, and tells them when that changes.
+//! Client-side caching: notes what clients read, and tells them when it changes.
 //!
-//! Clients are told when the transaction has been committed. What they read and what changed is taken in the order in
-//! which it happened: a client that read a key after it was changed has its new value.
+//! Clients are told when the transaction is committed. Reads and changes are processed in the order in which they
+//! happened: a client that read a key after the change has the new value already.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -13,20 +13,21 @@ use crate::keyspace::{Key, Touched};
 use crate::protocol::{Reply, Version};
 use crate::state::{ClientId, Mailbox, Server, Session};
 
-/// The channel on which a RESP2 client is told.
+/// The channel on which RESP2 clients get these messages.
 const CHANNEL: &str = "__redis__:invalidate";
 
-/// About how many bytes a message takes beside its keys.
+/// About how many bytes a message takes besides its keys.
 const MESSAGE_BYTES: usize = 40;
 
-/// A key that a client read when its transaction had touched so many.
+/// A key that a client read within a transaction.
 pub(super) struct Read {
     client: ClientId,
     key: Key,
+    /// How many keys the transaction had touched before.
     after_touched: usize,
 }
 
-/// Which keys have changed, as a client is told.
+/// What a message says has changed.
 enum Changed<'a> {
     Keys(&'a [Key]),
     All,
@@ -47,7 +48,7 @@ impl Changed<'_> {
 }
 
 impl Core {
-    /// Shows a command that has run to monitors, and notes what it read.
+    /// After a command: shows it to monitors, and notes what it read.
     pub fn observe(&mut self, session: &Session, row: &Command, arguments: &[&[u8]]) {
         let is_shown = !row.is(Flags::ADMIN) && !row.is(Flags::SKIP_MONITOR);
         if is_shown && !self.server.monitors.is_empty() {
@@ -60,7 +61,7 @@ impl Core {
 
     /// Notes the keys that a client's command has read.
     pub fn note_reads(&mut self, client: ClientId, row: &Command, arguments: &[&[u8]]) {
-        // Of a procedure, what its commands read counts.
+        // A call of a procedure reads nothing itself; the procedure's own reads are noted one by one.
         if row.is(Flags::READONLY) && !row.is(Flags::NO_MANDATORY_KEYS) {
             for place in row.key_places(arguments) {
                 self.note_read(client, arguments[place]);
@@ -98,7 +99,7 @@ impl Core {
         self.server.tracking.remember(client, key, max_keys);
     }
 
-    /// Tells clients what a transaction has changed that they have read, or that their prefixes name.
+    /// Tells clients which keys a transaction has changed, if they have read these or follow their prefixes.
     pub fn invalidate(&mut self, by: Author<'_>) {
         let touched = self.keyspace.take_touched();
         let mut reads = std::mem::take(&mut self.reads).into_iter().peekable();
@@ -115,7 +116,7 @@ impl Core {
                         broadcasts.entry(prefix.to_vec()).or_default().insert(key.clone());
                     }
                 }
-                // FLUSHALL empties one database after the other; once is enough.
+                // FLUSHALL empties one database after another; one message is enough.
                 Touched::All if touched.get(index + 1) == Some(&Touched::All) => {}
                 Touched::All => self.invalidate_all(by),
             }
@@ -127,23 +128,23 @@ impl Core {
             self.tell_all(by, &clients, &Changed::Keys(&keys));
         }
         for (key, readers) in self.server.tracking.take_evicted() {
-            // It has not changed, so it is no change of the client's own.
+            // The key has not changed, so NOLOOP, which hides the client's own changes, does not apply.
             for id in readers {
                 self.tell(by, id, &Changed::Keys(std::slice::from_ref(&key)));
             }
         }
     }
 
-    /// Lets keys leave the table that are more than it may hold.
+    /// Removes keys from the table while it has more than the option permits.
     pub fn shrink_tracking_table(&mut self) {
-        /// Keys that leave in one go.
+        /// Keys that are removed in one go.
         const AT_ONCE: usize = 10_000;
         let max_keys = self.server.options.tracking_table_max_keys;
         self.server.tracking.shrink(max_keys, AT_ONCE);
         self.invalidate(Author { client: None, cause: None });
     }
 
-    /// A whole database has changed, which is told to everybody, own change or not.
+    /// Tells everybody that a whole database has changed, even the client that did it.
     fn invalidate_all(&mut self, by: Author<'_>) {
         self.server.tracking.forget_all();
         let clients: Vec<ClientId> = self.server.tracking.clients().collect();
@@ -162,7 +163,7 @@ impl Core {
         }
     }
 
-    /// Tells a client, or the one to which it redirects.
+    /// Tells a client, or the client to which it redirects its messages.
     fn tell(&mut self, by: Author<'_>, id: ClientId, changed: &Changed<'_>) {
         let Some(tracker) = self.server.tracking.get(id) else { return };
         let redirect = tracker.redirect;
@@ -174,7 +175,7 @@ impl Core {
         } else if redirect.is_some() && receiver.is_subscriber {
             vec![Reply::text("message"), Reply::text(CHANNEL)]
         } else {
-            // RESP2 has no way to tell a client what it did not ask for.
+            // In RESP2 only subscribers can get messages.
             return;
         };
         let parts = name.into_iter().chain([changed.reply()]).collect();
@@ -194,7 +195,7 @@ impl Core {
     }
 }
 
-/// A client that can be told something.
+/// A client to which a message can be sent.
 struct Receiver {
     mailbox: Rc<Mailbox>,
     version: Version,

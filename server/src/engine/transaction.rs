@@ -8,8 +8,8 @@ use crate::protocol::Reply;
 use crate::state::{Mailbox, Session, Transaction};
 
 impl Engine {
-    /// Runs what a session has queued. A command that fails does not stop the others, as in Redis; a procedure or
-    /// trigger that fails undoes its own command only.
+    /// Runs a session's queued commands. A command that fails does not stop the others, as in Redis. A procedure or
+    /// trigger that fails undoes only the command that it belongs to.
     pub(super) fn execute_queue(
         &mut self,
         session: &mut Session,
@@ -30,7 +30,7 @@ impl Engine {
         }
         match self.run_queue(session, mailbox, &mut transaction) {
             Err(again @ (Error::NotResident(_) | Error::QueueFull(_))) => {
-                // It will be run again from the start.
+                // EXEC will run again, with the whole queue.
                 session.transaction = Some(transaction);
                 Err(again)
             }
@@ -54,9 +54,9 @@ impl Engine {
         transaction: &mut Transaction,
     ) -> command::Result<Reply> {
         let database = session.database;
-        // UNWATCH has nothing to do here: the end of EXEC forgets what is watched, and a retry must not forget it before.
+        // A queued UNWATCH must do nothing: EXEC ends all watching anyway, and if it runs again, it must still check.
         let watching = std::mem::take(&mut session.watching);
-        // Each procedure gets random numbers of its own, and the same ones when all is run again.
+        // Each procedure gets its own random numbers, and the same ones if EXEC runs again.
         let seed = *session.seed.get_or_insert_with(|| fastrand::u64(..));
         let savepoint = self.open();
         let mut replies = Vec::with_capacity(transaction.queue.len());
@@ -87,7 +87,7 @@ impl Engine {
         Err(again)
     }
 
-    /// Runs one command of the queue; an error is why all of them have to be run again.
+    /// Runs one command of the queue. An error says why the whole queue has to run again.
     fn run_queued(
         &mut self,
         session: &mut Session,
@@ -122,7 +122,7 @@ impl Engine {
     }
 }
 
-/// Whether a command does what taking back the transaction leaves as it is: to clients, subscriptions and the server.
+/// Whether a command affects clients, subscriptions or the server, which taking back the transaction does not undo.
 fn has_lasting_effect(row: &Command) -> bool {
     let is_outside = row.is(Flags::ADMIN) || matches!(row.group, Group::Connection | Group::PubSub);
     is_outside && !row.is(Flags::WRITE) && !matches!(row.name, "select" | "publish")

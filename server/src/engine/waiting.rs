@@ -1,10 +1,11 @@
 //! Commands that wait for a key to be written: letting them wait, and serving them.
 //!
-//! A waiting client's connection waits, nobody else does. Behind every transaction the awaited keys that it wrote are
-//! looked at, in the order of writing: the commands that wait for such a key are run again in the order of waiting,
-//! each as a transaction of its own, which may write awaited keys in its turn. So between a write and those that
-//! waited for it nobody else comes, whoever wrote: a client, EXEC, a procedure, a trigger.
+//! Only the waiting client's own connection waits. After every transaction the engine takes the awaited keys that it
+//! wrote, in the order of writing, and runs the commands that wait for them again, those that have waited longest
+//! first. Each is a transaction of its own, which may write awaited keys in turn. So no other command runs between a
+//! write and the commands that waited for it, whether a client, EXEC, a procedure, or a trigger wrote.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::time::Instant;
 
@@ -17,17 +18,51 @@ use crate::keyspace::{self, Key, Need};
 use crate::protocol::Reply;
 use crate::state::{ClientId, Load, Session, Waiter};
 
-/// Why serving has to stop, if it has to: it goes on there, with all who come later, when something has been loaded or
-/// there is room.
+/// Why waiting clients cannot be served now, if they cannot.
 type Missing = Option<Lack>;
 
+/// What has to come first; then serving continues with the client that lacked it.
 enum Lack {
     Load(Need),
     Room,
 }
 
+/// Keys that were written although their waiting clients cannot be served yet. Each is there once, in the order of
+/// writing, with what the clients lack.
+#[derive(Debug, Default)]
+pub(super) struct Postponed<Lacking> {
+    entries: Vec<((u8, Key), Lacking)>,
+    names: HashSet<(u8, Key)>,
+}
+
+impl<Lacking> Postponed<Lacking> {
+    fn contains(&self, name: &(u8, Key)) -> bool {
+        self.names.contains(name)
+    }
+
+    fn add(&mut self, name: (u8, Key), lacking: Lacking) {
+        if self.names.insert(name.clone()) {
+            self.entries.push((name, lacking));
+        }
+    }
+
+    /// Takes the keys whose clients no longer lack anything.
+    fn take_if(&mut self, is_over: impl Fn(&Lacking) -> bool) -> Vec<((u8, Key), Lacking)> {
+        let taken: Vec<_> = self.entries.extract_if(.., |(_, lacking)| is_over(lacking)).collect();
+        for (name, _) in &taken {
+            self.names.remove(name);
+        }
+        taken
+    }
+
+    #[cfg(test)]
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+}
+
 impl Engine {
-    /// Lets a client's command wait; gives the end of the wait.
+    /// Lets a client's command wait. Returns when the wait ends at the latest.
     pub(super) fn block(&mut self, session: &Session, block: Block) -> Option<Instant> {
         let deadline = block.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
         let arguments = block.request.arguments();
@@ -44,23 +79,26 @@ impl Engine {
         deadline
     }
 
-    /// Ends the wait of a client whose time is over. Of no effect when it has been answered.
+    /// Ends a client's wait because its time is over. Does nothing if the client has been answered already.
     pub fn time_out(&mut self, client: ClientId) {
         let Core { keyspace, server, .. } = self.core();
         server.answer_waiting(keyspace, client, Reply::NullArray);
     }
 
-    /// Runs the commands that wait for keys which have been written. `cause` is the client whose command wrote them.
+    /// Runs the commands that wait for keys that were just written. `cause` is the client whose command wrote them.
     pub(super) fn serve_waiting(&mut self, cause: Option<&Session>) {
         while let Some(name) = self.core().keyspace.next_ready() {
             self.serve_or_load(name, None, cause);
         }
     }
 
-    /// Goes on with those who had to wait for something from disk, too, as far as it has been loaded.
+    /// Serves the clients that needed something from disk, if it has been loaded. Does nothing during a pause, because
+    /// serving changes keys; when the pause ends, this is called again.
     pub(super) fn resume_serving(&mut self) {
-        let is_over = |(_, load): &mut (_, Rc<Load>)| load.is_over();
-        let loaded: Vec<_> = self.unserved.extract_if(.., is_over).collect();
+        if self.paused().is_some() {
+            return;
+        }
+        let loaded = self.unserved.take_if(|load| load.is_over());
         if loaded.is_empty() {
             return;
         }
@@ -75,28 +113,31 @@ impl Engine {
     fn serve_or_load(&mut self, name: (u8, Key), loaded: Option<&Load>, cause: Option<&Session>) {
         match self.serve_key(&name, loaded, cause) {
             None => {}
+            // There will be another try when the load that was requested earlier is over.
+            Some(Lack::Load(_)) if self.unserved.contains(&name) => {}
             Some(Lack::Load(need)) => {
                 let load = self.load(&[need]);
-                self.unserved.push((name, load));
+                self.unserved.add(name, load);
             }
-            Some(Lack::Room) => self.stalled.push(name),
+            Some(Lack::Room) => self.stalled.add(name, ()),
         }
     }
 
-    /// Goes on with those who had to wait for room in the queue of a trigger.
+    /// Tries again to serve the clients for which a trigger's queue had no room.
     pub(super) fn resume_stalled(&mut self) {
-        if self.stalled.is_empty() {
+        let stalled = self.stalled.take_if(|()| true);
+        if stalled.is_empty() {
             return;
         }
-        for name in std::mem::take(&mut self.stalled) {
+        for (name, ()) in stalled {
             self.serve_or_load(name, None, None);
         }
         self.serve_waiting(None);
         self.request_flush();
     }
 
-    /// Runs the commands that wait for a key, in the order of their coming, as long as it is there. `loaded` is what was
-    /// loaded for that.
+    /// Runs the commands that wait for a key in the order of their arrival, as long as the key is there. `loaded` is
+    /// what was loaded for them.
     fn serve_key(&mut self, name: &(u8, Key), loaded: Option<&Load>, cause: Option<&Session>) -> Missing {
         let mut last = 0;
         while let Some((arrival, client)) = self.core().server.waiting.next(name, last) {
@@ -122,12 +163,12 @@ impl Engine {
                 return Some(lack);
             }
         }
-        // A look may have found that the key's time has come.
+        // Looking at the key may have made it expire.
         self.commit_transaction(Author { client: None, cause });
         None
     }
 
-    /// Runs the command of one client that waits.
+    /// Runs one waiting client's command.
     fn serve(
         &mut self,
         client: ClientId,
@@ -170,7 +211,7 @@ impl Engine {
             server.answer_waiting(keyspace, client, reply);
         }
         self.commit_transaction(Author { client: Some(&session), cause });
-        // What this took is not to be counted as a part of the next command.
+        // The time that this took must not count as the next command's.
         self.clock.now = Instant::now();
         if let Some(handle) = self.core().server.clients.get_mut(client) {
             handle.session = Some(session);

@@ -10,26 +10,26 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::connection::{Connection, StopSender};
-use crate::engine::Shared;
+use crate::engine::{EndOnPanic, Shared};
 
 /// When the system has no file descriptor left, accepting pauses for this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// That is in the log at most this often.
+/// The log mentions this at most this often.
 const ACCEPT_WARNING_PAUSE: Duration = Duration::from_secs(10);
 
-/// Files that the server may have open beside its connections; as many as Redis keeps free.
+/// Files that the server may have open besides its connections, as many as Redis keeps free.
 const OTHER_FILES: u32 = 32;
 
-/// Lets the process have enough files open for so many clients, if the system permits it, and gives for how many there is
-/// room.
+/// Raises the limit of open files to what this many clients need, if the system permits it. Returns how many clients
+/// there is room for.
 #[must_use]
 pub fn make_room_for(clients: u32) -> u32 {
     let wanted = u64::from(clients) + u64::from(OTHER_FILES);
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
-    // What is there already stays; later `maxclients` may be raised to it.
+    // A limit that is higher already stays, because `maxclients` may be raised later.
     let permitted = Rlimit { current: maximum, maximum };
-    // A privileged process may do more than it was given.
+    // A privileged process may raise even its hard limit.
     let raised = Rlimit { current: Some(wanted), maximum: Some(wanted) };
     let files =
         if maximum.is_some_and(|maximum| maximum < wanted) && setrlimit(Resource::Nofile, raised).is_ok() {
@@ -65,13 +65,13 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens on a port of all these addresses; port 0 takes a free one.
+    /// Listens on the same port of all these addresses. Port 0 stands for any free one.
     pub fn bind(addresses: &[IpAddr], mut port: u16, backlog: u32) -> Result<Self, ListenError> {
         let mut sockets = Vec::with_capacity(addresses.len());
         for address in addresses {
             let address = SocketAddr::new(*address, port);
             let socket = listen(address, backlog).map_err(|error| ListenError { address, error })?;
-            // With port 0 all addresses are to share the port that the first one got.
+            // With port 0 all addresses share the port that the first one got.
             port = socket.local_addr().map_or(port, |address| address.port());
             sockets.push(socket);
         }
@@ -84,7 +84,7 @@ impl Listener {
         self.port
     }
 
-    /// Starts a task for each socket, which starts one for each connection. `stop` is told when a client stops the
+    /// Starts a task for each socket, which starts one for each connection. `stop` takes clients' requests to stop the
     /// server.
     pub fn serve(self, engine: &Shared, stop: &StopSender) {
         for socket in self.sockets {
@@ -94,13 +94,21 @@ impl Listener {
 }
 
 fn listen(address: SocketAddr, backlog: u32) -> std::io::Result<TcpListener> {
-    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        let socket = TcpSocket::new_v6()?;
+        // Otherwise `::` includes all IPv4 addresses, and `0.0.0.0` cannot be bound as well.
+        sockopt::set_ipv6_v6only(&socket, true)?;
+        socket
+    };
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(backlog)
 }
 
 async fn accept_all(socket: TcpListener, engine: Shared, stop: StopSender) {
+    let _guard = EndOnPanic(Rc::clone(&engine));
     let mut warned: Option<Instant> = None;
     loop {
         match socket.accept().await {
@@ -113,7 +121,7 @@ async fn accept_all(socket: TcpListener, engine: Shared, stop: StopSender) {
                         let connection = Connection::new(stream, Rc::clone(&engine), id, mailbox);
                         tokio::task::spawn_local(connection.run(stop.clone()));
                     }
-                    // There is nobody to tell when even this cannot be sent.
+                    // If even this cannot be sent, there is nobody to tell.
                     None => drop(stream.try_write(b"-ERR max number of clients reached\r\n")),
                 }
             }
@@ -128,7 +136,7 @@ async fn accept_all(socket: TcpListener, engine: Shared, stop: StopSender) {
     }
 }
 
-/// Settings that a connection can do without.
+/// Makes settings that a connection works without, too.
 fn configure(stream: &TcpStream, keepalive_s: u32) {
     let nodelay = stream.set_nodelay(true);
     let keepalive = if keepalive_s > 0 {
@@ -141,5 +149,30 @@ fn configure(stream: &TcpStream, keepalive_s: u32) {
     };
     if let Err(error) = nodelay.and(keepalive) {
         tracing::debug!("a connection keeps the system's settings: {error}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, Ipv6Addr};
+
+    use tokio::runtime::Builder;
+
+    use super::*;
+
+    #[test]
+    fn all_addresses_of_both_families_can_be_listened_on_at_one_port() {
+        if std::net::TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
+            eprintln!("skipped: this machine has no IPv6");
+            return;
+        }
+        let addresses = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+        runtime.block_on(async {
+            let listener = Listener::bind(&addresses, 0, 16).expect("both are free");
+            for address in [IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()] {
+                TcpStream::connect((address, listener.port())).await.expect("somebody listens");
+            }
+        });
     }
 }

@@ -1,4 +1,4 @@
-//! Connections: one task each, which reads what has arrived, hands every complete request to the engine in order, and
+//! Connections. Each has a task that reads what has arrived, hands every complete request to the engine in order, and
 //! writes all the replies at once.
 //!
 //! Owns sockets and buffers. Must not know commands, keys or what a reply means.

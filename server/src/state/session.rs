@@ -113,6 +113,8 @@ pub struct Session {
     pub queued_bytes: usize,
     /// Its request waits for something from disk and is run again.
     pub retry: Option<Retry>,
+    /// Its request waits before it can run, for whatever reason.
+    pub is_parked: bool,
     /// Where random numbers of the procedure that it calls start.
     pub seed: Option<u64>,
     /// The key that was written, while a command that waited for it is run again.
@@ -162,6 +164,7 @@ impl Session {
             transaction: None,
             queued_bytes: 0,
             retry: None,
+            is_parked: false,
             seed: None,
             woken_by: None,
             watching: false,
