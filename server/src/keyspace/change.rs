@@ -95,11 +95,9 @@ impl Keyspace {
         self.edit_at(database, key, place, event, change).map(Some)
     }
 
-    /// Changes the string at a key, which is `initial` when there is none; what stays [`Edit::Unchanged`] then is not
-    /// created.
+    /// Changes the string at a key, starting with `initial` if there is no key; then [`Edit::Unchanged`] creates none.
     ///
-    /// Of a string that becomes long at once, only the [`Edit::Bytes`] are journalled: so they must be all of it that
-    /// is not zero.
+    /// If the new string is long, only the [`Edit::Bytes`] range is journalled, so everything outside it must be zero.
     pub fn edit_or_create<R>(
         &mut self,
         database: u8,
@@ -131,8 +129,8 @@ impl Keyspace {
         Ok(result)
     }
 
-    /// Changes the collection at a key that exists; gives `None` when it does not. A collection that becomes empty goes,
-    /// with a second event. What is not recorded has not happened.
+    /// Changes the collection at a key that exists; gives `None` when it does not. A collection that becomes empty is
+    /// deleted, with a second event. If `change` records nothing, the value counts as unchanged.
     pub fn update<T: Collection + Typed, R>(
         &mut self,
         database: u8,
@@ -144,7 +142,8 @@ impl Keyspace {
         self.update_at(database, key, place, event, change).map(Some)
     }
 
-    /// Changes the collection at a key, which is empty when there is none; what stays empty then is not created.
+    /// Changes the collection at a key, starting with an empty one if there is no key; if that stays empty, no key is
+    /// created.
     pub fn update_or_create<T: Collection + Typed + Into<Value>, R>(
         &mut self,
         database: u8,
@@ -248,7 +247,7 @@ impl Keyspace {
     /// Announces a second event about a key that was just changed, such as `expire` after `set`.
     pub fn announce(&mut self, database: u8, key: &[u8], event: EventKind) {
         if self.journal.wants(event.class) {
-            // A key whose time to live has ended by now still got it before it goes.
+            // If the new time to live has already ended, the key got it all the same, and is removed afterwards.
             let table = &self.databases[usize::from(database)].table;
             let entry = table.find(self.seed.position(key), key).and_then(|place| table.get(place));
             let value = entry.filter(|_| self.journal.wants_values()).map(|entry| entry.value.clone());
@@ -396,7 +395,7 @@ impl Keyspace {
         self.insert_new(database, key, position, value, expires_at_ms, event, Vec::new());
     }
 
-    /// Puts in a key that is not there and has been journalled.
+    /// Adds a new key, which has already been journalled.
     #[expect(clippy::too_many_arguments, reason = "all that makes an entry and its event")]
     fn insert_new(
         &mut self,
@@ -447,8 +446,8 @@ impl Keyspace {
         Some(entry)
     }
 
-    /// Does what must come before the value or the time to live at `place` changes; gives the value before, where
-    /// triggers want it.
+    /// Prepares a change of the value or the time to live at `place`. Returns the value before the change if triggers
+    /// want it.
     fn before_change(&mut self, database: u8, place: Place) -> Option<Value> {
         let entry = self.databases[usize::from(database)].table.get_mut(place)?;
         self.history.keep(database, &entry.key, Some(entry));
@@ -475,7 +474,7 @@ impl Keyspace {
     }
 }
 
-/// Keys or elements that are freed at once.
+/// Up to this many elements are freed at once; more are freed by another thread.
 pub(super) const FREED_AT_ONCE: usize = 100_000;
 
 /// Freeing millions of keys takes long enough to be noticed, so another thread does it.
@@ -485,7 +484,7 @@ fn drop_elsewhere(before: Box<super::Database>) {
     }
 }
 
-/// Frees an entry, elsewhere if its value is big.
+/// Frees an entry; if its value is big, on another thread.
 pub(super) fn discard(entry: Box<Entry>) {
     if entry.value.elements() > FREED_AT_ONCE {
         free(entry);
@@ -493,6 +492,6 @@ pub(super) fn discard(entry: Box<Entry>) {
 }
 
 pub(super) fn free<T: Send + 'static>(garbage: T) {
-    // Without a thread it is freed here: slower, but right.
+    // If no thread can be started, this frees the garbage here: slower, but correct.
     let _ = std::thread::Builder::new().name("free".into()).spawn(move || drop(garbage));
 }

@@ -1,8 +1,9 @@
 //! Old versions of keys, for transactions that run beside the engine and read the data as it was when they began.
 //!
-//! A *snapshot* is the number of the last transaction that it sees. While one is open, the first change of a key in
-//! a transaction leaves here what the key held before: a clone in O(1). So a snapshot costs nothing when it is opened,
-//! and later only for what changes. What has left nothing here since is unchanged, which is all that validation asks.
+//! A *snapshot* is the number of the last transaction that it sees. While one is open, the first change of a key in a
+//! transaction saves here what the key held before: a clone in O(1). So opening a snapshot costs nothing, and later
+//! only changes cost something. A key without a version here has not changed since, which is all that validation needs
+//! to know.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
@@ -27,28 +28,28 @@ struct Version {
 pub(super) struct History {
     /// How many transactions have ended: the number of the last one.
     ended: u64,
-    /// The open snapshots, each with how many use it.
+    /// The open snapshots, each with the number of its users.
     open: BTreeMap<Snapshot, usize>,
-    /// The latest open snapshot that is not lost; what changes for the first time since is to be kept.
+    /// The latest open snapshot that is not lost. The first change of a key after it saves a version.
     newest: Option<Snapshot>,
     /// Snapshots up to this one are lost.
     lost: Option<Snapshot>,
     versions: HashMap<(u8, Key), VecDeque<Version>>,
-    /// The same in the order of the changes.
+    /// The keys of the versions, in the order in which these were saved.
     order: VecDeque<(u64, u8, Key)>,
-    /// Versions ever kept: a point to which a transaction can return.
+    /// Number of versions ever saved: marks a point to which a transaction can return.
     kept: u64,
 }
 
 impl History {
-    /// Opens a snapshot of what the ended transactions have left. Not within a transaction.
+    /// Opens a snapshot of the data after the last transaction. Must not be called within a transaction.
     pub fn open(&mut self) -> Snapshot {
         *self.open.entry(self.ended).or_default() += 1;
         self.newest = Some(self.ended);
         self.ended
     }
 
-    /// Closes a snapshot, and drops the versions that nobody can ask for any more.
+    /// Closes a snapshot, and drops the versions that no other one needs.
     pub fn close(&mut self, snapshot: Snapshot) {
         if let Some(users) = self.open.get_mut(&snapshot) {
             *users -= 1;
@@ -73,7 +74,7 @@ impl History {
         self.ended += 1;
     }
 
-    /// Whether changes have to be told.
+    /// Whether changes have to be passed to [`Self::keep`].
     pub fn is_active(&self) -> bool {
         self.newest.is_some()
     }
@@ -93,7 +94,7 @@ impl History {
         }
     }
 
-    /// Gives up all open snapshots, because too much has changed, or all of a database at once.
+    /// Gives up all open snapshots, because too much has changed, or a whole database at once.
     pub fn lose(&mut self) {
         if self.is_active() {
             self.lost = Some(self.ended);
@@ -107,7 +108,7 @@ impl History {
         self.kept
     }
 
-    /// Forgets what was kept since, because it has not changed after all.
+    /// Drops the versions saved since `mark`, because their changes were undone.
     pub fn rollback(&mut self, mark: u64) {
         while self.kept > mark {
             self.kept -= 1;
@@ -126,7 +127,7 @@ impl History {
         self.lost.is_some_and(|lost| snapshot <= lost)
     }
 
-    /// What a key held as a snapshot sees it; `None` when that has not changed since.
+    /// What a key held at a snapshot; `None` if it has not changed since.
     #[expect(clippy::option_option, reason = "not changed, and not there then, are different things")]
     pub fn version(&self, snapshot: Snapshot, database: u8, key: &Key) -> Option<Option<&Entry>> {
         if self.versions.is_empty() {
@@ -137,7 +138,7 @@ impl History {
         Some(version.entry.as_deref())
     }
 
-    /// The keys of a database that have changed since a snapshot, with what it sees of each.
+    /// The keys of a database that have changed since a snapshot, with what each held then.
     pub fn changed(&self, snapshot: Snapshot, database: u8) -> impl Iterator<Item = (&Key, Option<&Entry>)> {
         let of_database = self.versions.iter().filter(move |((number, _), _)| *number == database);
         of_database.filter_map(move |((_, key), versions)| {

@@ -1,5 +1,5 @@
-//! The engine's side of transactions that run beside it: what their snapshots see, whether that still holds, and taking
-//! in what they did.
+//! The engine's side of transactions that run beside it: what their snapshots see, whether their reads still hold, and
+//! applying their changes.
 
 use super::cold::{ColdKey, ColdPage};
 use super::detached::{Effects, Outside, Reads, Rearranged};
@@ -26,7 +26,7 @@ impl Keyspace {
         self.history.is_lost(snapshot)
     }
 
-    /// What a key holds as a snapshot sees it. Expiry is for the reader to judge.
+    /// What a key held at a snapshot. Does not check expiry; the reader must.
     pub fn entry_at(&self, snapshot: Snapshot, database: u8, key: &Key) -> Result<Option<Box<Entry>>, Error> {
         if let Some(version) = self.history.version(snapshot, database, key) {
             return Ok(version.cloned().map(Box::new));
@@ -40,7 +40,7 @@ impl Keyspace {
         Ok(None)
     }
 
-    /// The names of the keys from a position on, about `limit` of them, as a snapshot sees them.
+    /// About `limit` names of keys, starting at a position, as a snapshot sees them.
     pub fn page_at(
         &mut self,
         snapshot: Snapshot,
@@ -54,7 +54,7 @@ impl Keyspace {
             position: self.seed.position(key),
             key: key.clone(),
             kind,
-            // Who reads the key finds out.
+            // Reading the key will tell.
             expires_at_ms: None,
         };
         for scanned in &now.keys {
@@ -73,8 +73,8 @@ impl Keyspace {
         Ok(ColdPage { keys, next: now.next })
     }
 
-    /// Whether nothing that was read has changed since the snapshot. A key whose time has come meanwhile goes first,
-    /// because nobody could read it any more.
+    /// Whether nothing that was read has changed since the snapshot. Keys that have expired meanwhile are removed
+    /// first, because nobody could read them any more.
     pub fn still_holds(&mut self, snapshot: Snapshot, reads: &Reads) -> Result<bool, Error> {
         if self.is_lost(snapshot) {
             return Ok(false);
@@ -97,8 +97,8 @@ impl Keyspace {
             .all(|(database, count)| self.databases[usize::from(*database)].len() == *count))
     }
 
-    /// Takes in what a transaction did that ran beside the engine and whose reads still hold, as part of the present
-    /// transaction: journalled, undoable, watched, announced.
+    /// Applies, as part of the present transaction, the changes of a transaction that ran beside the engine and whose
+    /// reads still hold: journalled, undoable, watched, announced.
     pub fn take_in(&mut self, effects: Effects) {
         let Effects { records, events, rearranged, entries } = effects;
         let mark = self.journal.mark();
@@ -108,7 +108,7 @@ impl Keyspace {
                 Rearranged::Swap(first, second) => self.swap(first, second),
             }
         }
-        // The records have all of it, in its order.
+        // The effects' own records contain these changes, in the right order.
         self.journal.rollback(mark);
         for (database, key, entry) in entries {
             self.take_in_key(database, key, entry);
@@ -136,7 +136,7 @@ impl Keyspace {
     }
 }
 
-/// Whether a position is in a range whose end is open, or missing.
+/// Whether a position is in a range. The end is exclusive; `None` means up to the last position.
 fn is_within(position: Position, from: Position, next: Option<Position>) -> bool {
     position >= from && next.is_none_or(|next| position < next)
 }

@@ -1,6 +1,6 @@
 //! Undo: the old roots of changed keys, kept while a transaction may still be taken back.
 //!
-//! A value clones in O(1), so saving it before a change is cheap; and it is saved only while a savepoint is open, so
+//! A value clones in O(1), so saving it before a change is cheap. Values are saved only while a savepoint is open, so
 //! plain commands pay nothing.
 
 use std::collections::VecDeque;
@@ -21,7 +21,7 @@ pub(super) struct Saved {
     pub entry: Option<Box<Entry>>,
 }
 
-/// What one step of a transaction took away, in the order of the steps.
+/// What one step of a transaction changed, and what was there before.
 #[derive(Debug)]
 pub(super) enum Step {
     /// A key changed, came or went.
@@ -55,17 +55,17 @@ impl UndoLog {
         self.open.last().copied()
     }
 
-    /// Whether there are no more numbers, and no savepoint is open.
+    /// Whether the numbers are used up and no savepoint is open.
     pub fn is_exhausted(&self) -> bool {
         self.open.is_empty() && self.last_savepoint >= Stamp::MAX_SAVEPOINT - MAX_OPEN_SAVEPOINTS
     }
 
-    /// Gives numbers from the start again, now that no entry is stamped.
+    /// Starts numbering from 1 again, now that no entry is stamped.
     pub fn restart(&mut self) {
         self.last_savepoint = 0;
     }
 
-    /// Gives out all numbers but the last ones.
+    /// Uses up all numbers but the last ones.
     #[cfg(test)]
     pub fn exhaust(&mut self) {
         self.last_savepoint = Stamp::MAX_SAVEPOINT - MAX_OPEN_SAVEPOINTS;
@@ -84,7 +84,7 @@ impl UndoLog {
         self.open.push(self.last_savepoint);
     }
 
-    /// Closes the innermost savepoint; its steps now belong to the one around it, or are forgotten with the last.
+    /// Closes the innermost savepoint. Its steps now belong to the enclosing one; without one, they are dropped.
     pub fn close(&mut self) {
         self.open.pop();
         if self.open.is_empty() {
@@ -97,7 +97,7 @@ impl UndoLog {
         self.steps.pop_front()
     }
 
-    /// Takes the latest step made since there were `len` of them.
+    /// Takes the latest step, if there are more than `len`.
     pub fn pop_beyond(&mut self, len: usize) -> Option<Step> {
         if self.steps.len() > len { self.steps.pop_back() } else { None }
     }
