@@ -357,6 +357,7 @@ impl Keyspace {
         event: EventKind,
     ) {
         let before = self.before_change(database, place);
+        self.note_garbage_at(database, place);
         let held = &mut self.databases[usize::from(database)];
         match expiry {
             Expiry::Keep => {}
@@ -442,6 +443,7 @@ impl Keyspace {
         if self.undo.is_recording() {
             let saved = Saved { database, key: entry.key.clone(), entry: Some(entry.clone()) };
             self.undo.push(Step::Key(saved));
+            self.undo.note_garbage(entry.value.elements());
         }
         Some(entry)
     }
@@ -461,12 +463,23 @@ impl Keyspace {
         self.journal.wants_values().then(|| entry.value.clone())
     }
 
+    /// Notes that the value at `place` is about to be replaced, and is freed with the undo log.
+    fn note_garbage_at(&mut self, database: u8, place: Place) {
+        if self.undo.is_recording()
+            && let Some(entry) = self.databases[usize::from(database)].table.get(place)
+        {
+            self.undo.note_garbage(entry.value.elements());
+        }
+    }
+
     /// Puts a key back as it was saved.
     pub(super) fn restore(&mut self, saved: Saved) {
         let position = self.seed.position(&saved.key);
         let held = &mut self.databases[usize::from(saved.database)];
-        if let Some(place) = held.table.find(position, &saved.key) {
-            held.remove(place);
+        if let Some(place) = held.table.find(position, &saved.key)
+            && let Some(undone) = held.remove(place)
+        {
+            discard(undone);
         }
         if let Some(entry) = saved.entry {
             held.insert(&self.seed, position, entry);
@@ -477,9 +490,9 @@ impl Keyspace {
 /// Up to this many elements are freed at once; more are freed by another thread.
 pub(super) const FREED_AT_ONCE: usize = 100_000;
 
-/// Freeing millions of keys takes long enough to be noticed, so another thread does it.
-fn drop_elsewhere(before: Box<super::Database>) {
-    if before.table.len() > FREED_AT_ONCE / 10 {
+/// Frees a database on another thread: it may hold millions of keys, or few with millions of elements.
+pub(super) fn drop_elsewhere(before: Box<super::Database>) {
+    if before.table.len() > 0 {
         free(before);
     }
 }

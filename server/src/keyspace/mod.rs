@@ -199,7 +199,8 @@ impl Keyspace {
             match step {
                 Step::Key(saved) => self.restore(saved),
                 Step::Flush { database, before, storages } => {
-                    self.databases[usize::from(database)] = *before;
+                    let undone = std::mem::replace(&mut self.databases[usize::from(database)], *before);
+                    change::drop_elsewhere(Box::new(undone));
                     self.storages = *storages;
                 }
                 Step::Swap { first, second } => self.exchange(first, second),
@@ -228,6 +229,12 @@ impl Keyspace {
         }
         let events = self.journal.commit();
         if events.len() == 0 { Vec::new() } else { events.collect() }
+    }
+
+    /// Lets another thread free what the transaction has replaced or removed, if that takes long. Call it after
+    /// dropping the transaction's events.
+    pub fn free_garbage(&mut self) {
+        self.undo.free_forgotten();
     }
 
     /// Starts watching a key: [`Self::is_dirty`] says later whether it was touched.

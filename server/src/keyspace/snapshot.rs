@@ -129,6 +129,7 @@ impl Keyspace {
             None => held.cold.note_absent(key.clone(), sequence),
         }
         if self.undo.is_recording() {
+            self.undo.note_garbage(before.as_ref().map_or(0, |before| before.value.elements()));
             self.undo.push(Step::Key(Saved { database, key, entry: before }));
         } else if let Some(before) = before {
             super::change::discard(before);
