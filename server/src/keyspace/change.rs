@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::entry::{NEVER, Stamp};
 use super::event::events;
+use super::history::Extent;
 use super::journal::{JournalRecorder, Recorded};
 use super::table::Place;
 use super::undo::{Saved, Step};
@@ -178,7 +179,7 @@ impl Keyspace {
         if T::of(&self.databases[usize::from(database)].table.entry_mut(place).value).is_none() {
             return Err(Error::WrongType);
         }
-        let before = self.before_change(database, place);
+        let before = self.before_change(database, place, Extent::Blocks);
         let entry = self.databases[usize::from(database)].table.entry_mut(place);
         let end_before = entry.value.next_end_ms();
         let value = T::of_mut(&mut entry.value).ok_or(Error::WrongType)?;
@@ -230,7 +231,7 @@ impl Keyspace {
         event: EventKind,
     ) -> Result<bool, Error> {
         let Some((_, place)) = self.locate(database, key)? else { return Ok(false) };
-        let before = self.before_change(database, place);
+        let before = self.before_change(database, place, Extent::Nothing);
         let held = &mut self.databases[usize::from(database)];
         held.set_expiry(place, expires_at_ms.unwrap_or(NEVER));
         if let Some(entry) = held.table.get_mut(place) {
@@ -326,7 +327,7 @@ impl Keyspace {
         if StringValue::of(&self.databases[usize::from(database)].table.entry_mut(place).value).is_none() {
             return Err(Error::WrongType);
         }
-        let before = self.before_change(database, place);
+        let before = self.before_change(database, place, Extent::Chunk);
         let entry = self.databases[usize::from(database)].table.entry_mut(place);
         let string = StringValue::of_mut(&mut entry.value).ok_or(Error::WrongType)?;
         let (result, edit) = change(string);
@@ -356,7 +357,7 @@ impl Keyspace {
         expiry: Expiry,
         event: EventKind,
     ) {
-        let before = self.before_change(database, place);
+        let before = self.before_change(database, place, Extent::Whole);
         self.note_garbage_at(database, place);
         let held = &mut self.databases[usize::from(database)];
         match expiry {
@@ -411,7 +412,7 @@ impl Keyspace {
         self.statistics.changes += 1;
         self.watchers.touch(database, key);
         if self.history.is_active() {
-            self.history.keep(database, &Key::new(key), None);
+            self.history.keep(database, &Key::new(key), None, Extent::Nothing);
         }
         if self.undo.is_recording() {
             self.undo.push(Step::Key(Saved { database, key: Key::new(key), entry: None }));
@@ -435,7 +436,7 @@ impl Keyspace {
         let held = &mut self.databases[usize::from(database)];
         let entry = held.remove(place)?;
         held.cold.note_absent(entry.key.clone(), sequence);
-        self.history.keep(database, &entry.key, Some(&entry));
+        self.history.keep(database, &entry.key, Some(&entry), Extent::Whole);
         self.watchers.touch(database, &entry.key);
         self.journal.push(&Change::Delete { database, key: &entry.key });
         let before = self.journal.wants_values().then(|| entry.value.clone());
@@ -450,9 +451,9 @@ impl Keyspace {
 
     /// Prepares a change of the value or the time to live at `place`. Returns the value before the change if triggers
     /// want it.
-    fn before_change(&mut self, database: u8, place: Place) -> Option<Value> {
+    fn before_change(&mut self, database: u8, place: Place, changed: Extent) -> Option<Value> {
         let entry = self.databases[usize::from(database)].table.get_mut(place)?;
-        self.history.keep(database, &entry.key, Some(entry));
+        self.history.keep(database, &entry.key, Some(entry), changed);
         if let Some(savepoint) = self.undo.savepoint()
             && entry.stamp.savepoint() != savepoint
         {

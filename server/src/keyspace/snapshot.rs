@@ -3,7 +3,7 @@
 
 use super::cold::{ColdKey, ColdPage};
 use super::detached::{Effects, Outside, Reads, Rearranged};
-use super::history::Snapshot;
+use super::history::{Extent, Snapshot};
 use super::undo::{Saved, Step};
 use super::{Entry, Error, Key, Keyspace};
 use crate::store::Position;
@@ -110,20 +110,23 @@ impl Keyspace {
         }
         // The effects' own records contain these changes, in the right order.
         self.journal.rollback(mark);
+        // A new value shares all but about this much with the old one.
+        let changed = Extent::Bytes(records.open_bytes());
         for (database, key, entry) in entries {
-            self.take_in_key(database, key, entry);
+            self.take_in_key(database, key, entry, changed);
         }
         self.journal.append_transaction(records, events);
     }
 
-    fn take_in_key(&mut self, database: u8, key: Key, entry: Option<Box<Entry>>) {
+    fn take_in_key(&mut self, database: u8, key: Key, entry: Option<Box<Entry>>, changed: Extent) {
         self.statistics.changes += 1;
         self.watchers.touch(database, &key);
         let position = self.seed.position(&key);
         let sequence = self.journal.group();
         let held = &mut self.databases[usize::from(database)];
         let before = held.table.find(position, &key).and_then(|place| held.remove(place));
-        self.history.keep(database, &key, before.as_deref());
+        let changed = if entry.is_some() { changed } else { Extent::Whole };
+        self.history.keep(database, &key, before.as_deref(), changed);
         match entry {
             Some(entry) => held.insert(&self.seed, position, entry),
             None => held.cold.note_absent(key.clone(), sequence),
