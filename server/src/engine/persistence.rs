@@ -390,6 +390,7 @@ impl Engine {
     /// Makes the server end: it must not serve what it cannot keep.
     pub fn fail(&mut self, reason: String) {
         self.persistence.fatal = Some(reason);
+        self.persistence.signals.writable.notify_waiters();
         self.persistence.signals.durable.notify_waiters();
     }
 
