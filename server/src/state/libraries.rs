@@ -10,12 +10,10 @@ use std::sync::Arc;
 use crate::options::Options;
 use crate::procedure::{GateError, Limits, Module};
 
-/// The limits of modules and calls that the options set.
+/// The limits of modules that the options set.
 #[must_use]
 pub fn module_limits(options: &Options) -> Limits {
     Limits {
-        fuel: options.wasm_fuel,
-        deadline_ms: options.wasm_deadline_ms,
         max_memory_bytes: options.wasm_max_memory,
         max_module_bytes: options.wasm_max_module_size,
         max_functions: options.wasm_max_functions,
@@ -23,8 +21,6 @@ pub fn module_limits(options: &Options) -> Limits {
         max_nesting: options.wasm_max_nesting,
         max_table_elements: options.wasm_max_table_size,
         max_stack_bytes: options.wasm_max_stack as u32,
-        max_reply_bytes: options.wasm_max_reply_size,
-        max_log_bytes: options.wasm_max_log_size,
     }
 }
 
