@@ -262,11 +262,6 @@ impl Keyspace {
         self.watchers.next_ready()
     }
 
-    /// Has [`Self::next_ready`] tell a key again.
-    pub fn set_ready(&mut self, key: (u8, Key)) {
-        self.watchers.set_ready(key);
-    }
-
     /// Sets whether expired keys are hidden but not removed: for times when nothing may be written.
     pub fn hold_expiry(&mut self, is_held: bool) {
         self.expiry_held = is_held;

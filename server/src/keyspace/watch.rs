@@ -127,11 +127,6 @@ impl Watchers {
         }
     }
 
-    /// Notes that whoever waits for a key is to have a look at it.
-    pub fn set_ready(&mut self, key: (u8, Key)) {
-        self.ready.push_back(key);
-    }
-
     pub fn next_ready(&mut self) -> Option<(u8, Key)> {
         self.ready.pop_front()
     }
