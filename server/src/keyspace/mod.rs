@@ -214,7 +214,7 @@ impl Keyspace {
         self.undo.close();
     }
 
-    /// Notes that the transaction will be run again, and needs again the names that were loaded for it.
+    /// The transaction will run again, so keep the loaded pages of key names for it.
     pub fn keep_pages(&mut self) {
         self.used_pages.clear();
     }

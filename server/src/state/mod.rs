@@ -46,9 +46,9 @@ use crate::trigger::{Queues, Triggers};
 /// The state of the store, for INFO.
 #[derive(Clone, Debug, Default)]
 pub struct StoreStatus {
-    /// Number of the last transaction that is durable.
+    /// Number of the last group that is durable.
     pub durable: u64,
-    /// Number of the last transaction that is in data.redb.
+    /// Number of the last group that is applied to data.redb.
     pub applied: u64,
     /// Bytes in log.redb that are not applied yet.
     pub log_bytes: u64,

@@ -1,8 +1,12 @@
 //! The queues of asynchronous triggers: what waits for delivery, and which delivery may start.
 //!
-//! A queue is durable and indexed. `stored` keeps it in the system database, so what is added or removed belongs to the
-//! transaction in which that happens. The index (`index`) is in memory, and follows: it notes what the transaction does
-//! to it, so that it can be taken back with it. After a start the index is made anew, a slice at a time. Runs nothing.
+//! Runs nothing. A queue is durable and indexed:
+//!
+//! - `entry`: one event that waits for its delivery, as fields of a stream's entry,
+//! - `stored`: keeps a queue in the system database, so adding and removing belong to the transaction around them,
+//! - `index`: says in memory which delivery may start next. After a start it is rebuilt, a slice at a time,
+//! - `undo`: what a transaction has done to the index, so that it can be undone with the transaction,
+//! - `dead_letters`: deliveries that were given up.
 
 mod dead_letters;
 mod entry;
