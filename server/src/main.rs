@@ -146,8 +146,9 @@ fn import(path: &Path, startup: Startup) -> Result<(), String> {
         });
         let result = result.await;
         let closed = engine.borrow_mut().close();
+        let imported = result?;
         closed.map_err(|error| format!("not everything could be made durable: {error}"))?;
-        result
+        Ok::<_, String>(imported)
     })?;
     let Imported { keys, expired, libraries, .. } = imported;
     let mut text =

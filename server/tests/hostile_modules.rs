@@ -15,6 +15,9 @@ const GOOD: &str = r#"(module (import "kvasm_1" "get" (func $get (param i32 i32 
     (import "kvasm_1" "reply_integer" (func $reply (param i64))) (memory 1) (data (i32.const 0) "key")
     (func (export "run") (call $reply (call $get (i32.const 0) (i32.const 3) (i32.const 16) (i32.const 9)))))"#;
 
+/// Fuel of each call.
+const FUEL: u64 = 20_000_000;
+
 /// What came of a hostile module: the text of the error, or that it ended normally.
 type Verdict = Result<ProcedureReply, String>;
 
@@ -28,7 +31,7 @@ struct Arena {
 
 impl Arena {
     fn new() -> Self {
-        let limits = Limits { max_memory_bytes: 64 * PAGE_BYTES, fuel: 20_000_000, ..Limits::default() };
+        let limits = Limits { max_memory_bytes: 64 * PAGE_BYTES, ..Limits::default() };
         let good = Arc::new(Module::compile(GOOD.as_bytes(), &limits).expect("good"));
         let mut host = Box::new(MapHost::default());
         host.data.insert(b"key".to_vec(), b"value".to_vec());
@@ -40,7 +43,7 @@ impl Arena {
             keys: &[],
             args: &[],
             read_only: false,
-            fuel: self.limits.fuel,
+            fuel: FUEL,
             deadline: Instant::now() + Duration::from_secs(20),
             control: None,
             time_us: 0,

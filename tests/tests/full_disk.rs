@@ -1,5 +1,8 @@
 //! What happens when the disk takes no more: nothing is lost silently, and reads go on where that is honest.
 
+use std::process::Command;
+
+use kvasm_tests::binary::kvasm;
 use kvasm_tests::guest::{eval, procedure, put_then};
 use kvasm_tests::server::wait_for;
 use kvasm_tests::{Options, Server};
@@ -70,4 +73,26 @@ fn with_always_the_client_gets_an_error_and_the_process_ends() {
     let refused = refused.into_iter().find(|reply| reply != "+OK").expect("the disk is full by now");
     assert!(refused.starts_with(MISCONF), "{refused}");
     assert!(!server.wait_until_ended().success());
+}
+
+#[test]
+fn an_import_that_the_disk_does_not_take_ends_with_the_reason() {
+    let redis = Server::redis(&Options::new());
+    let script = "for i = 1, 30000 do redis.call('SET', 'k' .. i, string.rep('x', 2000)) end";
+    let mut connection = redis.connect();
+    connection.command(&["EVAL", script, "0"]);
+    assert_eq!(connection.run("SAVE").to_string(), "+OK");
+    for appendfsync in ["always", "everysec", "no"] {
+        let directory = tempfile::tempdir().expect("a directory");
+        let limited = format!("trap '' XFSZ; ulimit -f {LIMIT_KIB}; exec timeout 180 \"$0\" \"$@\"");
+        let mut import = Command::new("sh");
+        import.args(["-c", &limited]).arg(kvasm()).arg("import").arg(redis.data_directory().join("dump.rdb"));
+        import
+            .args(["--appendfsync", appendfsync, "--log-buffer-size", "1mb", "--dir"])
+            .arg(directory.path());
+        let output = import.output().expect("sh runs");
+        let told = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{appendfsync}: {told}");
+        assert!(!told.contains("not everything could be made durable"), "it stopped early: {told}");
+    }
 }

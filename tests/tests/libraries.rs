@@ -188,6 +188,19 @@ fn libraries_survive_every_kind_of_restart() {
 }
 
 #[test]
+fn a_flush_deletes_libraries_that_exceed_lowered_limits_too() {
+    let mut first = server();
+    load(&mut first.connect(), "large", &constant("large", 1));
+    first.terminate();
+    let mut narrow = Server::kvasm(&Options::new().with("wasm-max-functions", "1").in_directory_of(&first));
+    assert_eq!(narrow.connect().run("FUNCTION LIST").to_string(), "[]", "it is stored but not loaded");
+    assert_eq!(narrow.connect().run("FUNCTION FLUSH").to_string(), "+OK");
+    narrow.terminate();
+    first.restart();
+    assert_eq!(first.connect().run("FUNCTION LIST").to_string(), "[]");
+}
+
+#[test]
 fn procedures_find_cold_keys() {
     let mut server = server();
     server.connect().run("MSET cold:1 40 cold:2 x");

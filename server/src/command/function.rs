@@ -289,7 +289,9 @@ fn flush(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
         let name = &trigger.definition.name;
         return Err(format!("ERR Libraries are in use: trigger '{name}' calls one of their functions").into());
     }
-    let names: Vec<String> = context.server.libraries.iter().map(|library| library.name.clone()).collect();
+    // As with `delete`: not all that are stored are loaded.
+    let stored = context.keyspace.definitions(SystemTable::Library);
+    let names: Vec<String> = stored.iter().map(|(name, _)| text(name)).collect();
     for name in &names {
         refuse_losses(context, name, &[])?;
     }

@@ -43,6 +43,8 @@ impl Engine {
         if !events.is_empty() || !core.messages.is_empty() {
             core.publish(&events);
         }
+        drop(events);
+        core.keyspace.free_garbage();
         if core.keyspace.journal().pending_bytes() >= GROUP_BYTES {
             self.flush_when_large();
         }

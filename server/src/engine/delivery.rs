@@ -198,6 +198,7 @@ impl Engine {
         let Ok(Some((entry, _))) = core.server.queues.look(&mut core.keyspace, &ticket) else {
             // An open queue is in memory and has all that its index has.
             tracing::error!(trigger = &*ticket.trigger, id = %ticket.id, "a queued event cannot be found");
+            core.server.queues.abandon(&ticket);
             return;
         };
         let fuel = options.fuel.map_or(most, |fuel| fuel.min(most));

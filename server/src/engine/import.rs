@@ -44,27 +44,36 @@ pub async fn import<R: Read>(
         (imported.libraries, imported.bytes) = (file.libraries, file.position());
         if (imported.keys + imported.expired).is_multiple_of(KEYS_PER_TURN) {
             progress(&imported);
-            wait_for_room(engine).await;
+            wait_for_room(engine).await?;
         }
     }
     Ok(imported)
 }
 
-async fn wait_for_room(engine: &Shared) {
+/// Waits until the log has room; an error if it takes nothing any more.
+async fn wait_for_room(engine: &Shared) -> Result<(), String> {
     let signals = engine.borrow().signals();
     // The tasks that take groups to the log run now.
     tokio::task::yield_now().await;
     loop {
         let mut told = std::pin::pin!(signals.writable.notified());
         told.as_mut().enable();
+        if let Some(failure) = engine.borrow().import_failure() {
+            return Err(failure);
+        }
         if engine.borrow().is_over(&Wait::Writable) {
-            return;
+            return Ok(());
         }
         told.await;
     }
 }
 
 impl super::Engine {
+    /// Why what is taken in from now on could not be kept.
+    fn import_failure(&self) -> Option<String> {
+        self.fatal().map(str::to_owned).or_else(|| self.core_ref().write_failure())
+    }
+
     /// Takes one key in; says whether it is there, which it is not if its time to live has ended.
     fn import_key(&mut self, entry: rdb::Entry) -> Result<bool, String> {
         self.clock.restart();

@@ -391,6 +391,7 @@ impl Engine {
     /// Makes the server end, because its data would no longer be safe.
     pub fn fail(&mut self, reason: String) {
         self.persistence.fatal = Some(reason);
+        self.persistence.signals.writable.notify_waiters();
         self.persistence.signals.durable.notify_waiters();
     }
 

@@ -41,7 +41,7 @@ impl Keyspace {
         self.get(database, key)?.map(|value| T::of(value).ok_or(Error::WrongType)).transpose()
     }
 
-    /// All that is known of a key, without any trace of the look.
+    /// The entry of a key. Looking at it counts as nothing: no hit, no miss, no use.
     pub fn peek(&mut self, database: u8, key: &[u8]) -> Result<Option<&Entry>, Error> {
         let Some((_, place)) = self.locate(database, key)? else { return Ok(None) };
         Ok(self.databases[usize::from(database)].table.get(place))
@@ -57,7 +57,7 @@ impl Keyspace {
         self.peek(database, key)?.map(|entry| T::of(&entry.value).ok_or(Error::WrongType)).transpose()
     }
 
-    /// All that is known of a key, for a command that looks at it: counts a hit or a miss, but not its use.
+    /// The entry of a key, for a command that inspects it: counts a hit or a miss, but not as a use of the key.
     pub fn inspect(&mut self, database: u8, key: &[u8]) -> Result<Option<&Entry>, Error> {
         let Some((_, place)) = self.locate(database, key)? else {
             self.statistics.misses += 1;
@@ -68,7 +68,7 @@ impl Keyspace {
         Ok(self.databases[usize::from(database)].table.get(place))
     }
 
-    /// Whether a key exists; counts a hit or a miss but not its use.
+    /// Whether a key exists; counts a hit or a miss, but not as a use of the key.
     pub fn exists(&mut self, database: u8, key: &[u8]) -> Result<bool, Error> {
         Ok(self.inspect(database, key)?.is_some())
     }
@@ -110,7 +110,8 @@ impl Keyspace {
         !self.databases[usize::from(database)].cold.is_empty()
     }
 
-    /// What must be loaded before a command can use these keys; asked before it runs, so that it never stops half-way.
+    /// What must be loaded before a command can use these keys. Asked before the command runs, so that it need not stop
+    /// half-way.
     #[must_use]
     pub fn needs<'a>(&self, database: u8, keys: impl Iterator<Item = &'a [u8]>) -> Vec<Need> {
         if !self.is_any_cold(database) {
@@ -127,8 +128,8 @@ impl Keyspace {
             && held.cold.may_hold(self.storages.storage(database), position, key)
     }
 
-    /// Fails unless all these keys, which a command has not named, are in memory; then all that are not are asked for
-    /// together.
+    /// Fails unless all these keys are in memory, and then requests all missing ones together. For keys that the
+    /// command itself does not name.
     pub fn require(&self, database: u8, keys: impl Iterator<Item = Vec<u8>>) -> Result<(), Error> {
         if !self.is_any_cold(database) {
             return Ok(());
@@ -141,7 +142,7 @@ impl Keyspace {
         Err(Error::NotResident(Need::Keys { database, keys }))
     }
 
-    /// Brings what is known of these keys into the processor's caches, before commands use them one after the other.
+    /// Brings the entries of these keys into the processor's caches, before commands use them one by one.
     pub fn warm<'a>(&self, database: u8, lookups: impl Iterator<Item = (&'a [u8], &'a [u8])>) {
         let table = &self.databases[usize::from(database)].table;
         let lookups: SmallVec<[(Position, &[u8]); WARMED_AT_ONCE]> =
@@ -149,7 +150,7 @@ impl Keyspace {
         table.warm(&lookups);
     }
 
-    /// Where a key is; deletes it when its time has come.
+    /// Where a key is; deletes the key if it has expired.
     pub(super) fn locate(&mut self, database: u8, key: &[u8]) -> Result<Option<(Position, Place)>, Error> {
         let position = self.seed.position(key);
         let held = &self.databases[usize::from(database)];

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::entry::{NEVER, Stamp};
 use super::event::events;
+use super::history::Extent;
 use super::journal::{JournalRecorder, Recorded};
 use super::table::Place;
 use super::undo::{Saved, Step};
@@ -95,11 +96,9 @@ impl Keyspace {
         self.edit_at(database, key, place, event, change).map(Some)
     }
 
-    /// Changes the string at a key, which is `initial` when there is none; what stays [`Edit::Unchanged`] then is not
-    /// created.
+    /// Changes the string at a key, starting with `initial` if there is no key; then [`Edit::Unchanged`] creates none.
     ///
-    /// Of a string that becomes long at once, only the [`Edit::Bytes`] are journalled: so they must be all of it that
-    /// is not zero.
+    /// If the new string is long, only the [`Edit::Bytes`] range is journalled, so everything outside it must be zero.
     pub fn edit_or_create<R>(
         &mut self,
         database: u8,
@@ -131,8 +130,8 @@ impl Keyspace {
         Ok(result)
     }
 
-    /// Changes the collection at a key that exists; gives `None` when it does not. A collection that becomes empty goes,
-    /// with a second event. What is not recorded has not happened.
+    /// Changes the collection at a key that exists; gives `None` when it does not. A collection that becomes empty is
+    /// deleted, with a second event. If `change` records nothing, the value counts as unchanged.
     pub fn update<T: Collection + Typed, R>(
         &mut self,
         database: u8,
@@ -144,7 +143,8 @@ impl Keyspace {
         self.update_at(database, key, place, event, change).map(Some)
     }
 
-    /// Changes the collection at a key, which is empty when there is none; what stays empty then is not created.
+    /// Changes the collection at a key, starting with an empty one if there is no key; if that stays empty, no key is
+    /// created.
     pub fn update_or_create<T: Collection + Typed + Into<Value>, R>(
         &mut self,
         database: u8,
@@ -179,7 +179,7 @@ impl Keyspace {
         if T::of(&self.databases[usize::from(database)].table.entry_mut(place).value).is_none() {
             return Err(Error::WrongType);
         }
-        let before = self.before_change(database, place);
+        let before = self.before_change(database, place, Extent::Blocks);
         let entry = self.databases[usize::from(database)].table.entry_mut(place);
         let end_before = entry.value.next_end_ms();
         let value = T::of_mut(&mut entry.value).ok_or(Error::WrongType)?;
@@ -231,7 +231,7 @@ impl Keyspace {
         event: EventKind,
     ) -> Result<bool, Error> {
         let Some((_, place)) = self.locate(database, key)? else { return Ok(false) };
-        let before = self.before_change(database, place);
+        let before = self.before_change(database, place, Extent::Nothing);
         let held = &mut self.databases[usize::from(database)];
         held.set_expiry(place, expires_at_ms.unwrap_or(NEVER));
         if let Some(entry) = held.table.get_mut(place) {
@@ -248,7 +248,7 @@ impl Keyspace {
     /// Announces a second event about a key that was just changed, such as `expire` after `set`.
     pub fn announce(&mut self, database: u8, key: &[u8], event: EventKind) {
         if self.journal.wants(event.class) {
-            // A key whose time to live has ended by now still got it before it goes.
+            // If the new time to live has already ended, the key got it all the same, and is removed afterwards.
             let table = &self.databases[usize::from(database)].table;
             let entry = table.find(self.seed.position(key), key).and_then(|place| table.get(place));
             let value = entry.filter(|_| self.journal.wants_values()).map(|entry| entry.value.clone());
@@ -327,7 +327,7 @@ impl Keyspace {
         if StringValue::of(&self.databases[usize::from(database)].table.entry_mut(place).value).is_none() {
             return Err(Error::WrongType);
         }
-        let before = self.before_change(database, place);
+        let before = self.before_change(database, place, Extent::Chunk);
         let entry = self.databases[usize::from(database)].table.entry_mut(place);
         let string = StringValue::of_mut(&mut entry.value).ok_or(Error::WrongType)?;
         let (result, edit) = change(string);
@@ -357,7 +357,8 @@ impl Keyspace {
         expiry: Expiry,
         event: EventKind,
     ) {
-        let before = self.before_change(database, place);
+        let before = self.before_change(database, place, Extent::Whole);
+        self.note_garbage_at(database, place);
         let held = &mut self.databases[usize::from(database)];
         match expiry {
             Expiry::Keep => {}
@@ -396,7 +397,7 @@ impl Keyspace {
         self.insert_new(database, key, position, value, expires_at_ms, event, Vec::new());
     }
 
-    /// Puts in a key that is not there and has been journalled.
+    /// Adds a new key, which has already been journalled.
     #[expect(clippy::too_many_arguments, reason = "all that makes an entry and its event")]
     fn insert_new(
         &mut self,
@@ -411,7 +412,7 @@ impl Keyspace {
         self.statistics.changes += 1;
         self.watchers.touch(database, key);
         if self.history.is_active() {
-            self.history.keep(database, &Key::new(key), None);
+            self.history.keep(database, &Key::new(key), None, Extent::Nothing);
         }
         if self.undo.is_recording() {
             self.undo.push(Step::Key(Saved { database, key: Key::new(key), entry: None }));
@@ -435,7 +436,7 @@ impl Keyspace {
         let held = &mut self.databases[usize::from(database)];
         let entry = held.remove(place)?;
         held.cold.note_absent(entry.key.clone(), sequence);
-        self.history.keep(database, &entry.key, Some(&entry));
+        self.history.keep(database, &entry.key, Some(&entry), Extent::Whole);
         self.watchers.touch(database, &entry.key);
         self.journal.push(&Change::Delete { database, key: &entry.key });
         let before = self.journal.wants_values().then(|| entry.value.clone());
@@ -443,15 +444,16 @@ impl Keyspace {
         if self.undo.is_recording() {
             let saved = Saved { database, key: entry.key.clone(), entry: Some(entry.clone()) };
             self.undo.push(Step::Key(saved));
+            self.undo.note_garbage(entry.value.elements());
         }
         Some(entry)
     }
 
-    /// Does what must come before the value or the time to live at `place` changes; gives the value before, where
-    /// triggers want it.
-    fn before_change(&mut self, database: u8, place: Place) -> Option<Value> {
+    /// Prepares a change of the value or the time to live at `place`. Returns the value before the change if triggers
+    /// want it.
+    fn before_change(&mut self, database: u8, place: Place, changed: Extent) -> Option<Value> {
         let entry = self.databases[usize::from(database)].table.get_mut(place)?;
-        self.history.keep(database, &entry.key, Some(entry));
+        self.history.keep(database, &entry.key, Some(entry), changed);
         if let Some(savepoint) = self.undo.savepoint()
             && entry.stamp.savepoint() != savepoint
         {
@@ -462,12 +464,23 @@ impl Keyspace {
         self.journal.wants_values().then(|| entry.value.clone())
     }
 
+    /// Notes that the value at `place` is about to be replaced, and is freed with the undo log.
+    fn note_garbage_at(&mut self, database: u8, place: Place) {
+        if self.undo.is_recording()
+            && let Some(entry) = self.databases[usize::from(database)].table.get(place)
+        {
+            self.undo.note_garbage(entry.value.elements());
+        }
+    }
+
     /// Puts a key back as it was saved.
     pub(super) fn restore(&mut self, saved: Saved) {
         let position = self.seed.position(&saved.key);
         let held = &mut self.databases[usize::from(saved.database)];
-        if let Some(place) = held.table.find(position, &saved.key) {
-            held.remove(place);
+        if let Some(place) = held.table.find(position, &saved.key)
+            && let Some(undone) = held.remove(place)
+        {
+            discard(undone);
         }
         if let Some(entry) = saved.entry {
             held.insert(&self.seed, position, entry);
@@ -475,17 +488,17 @@ impl Keyspace {
     }
 }
 
-/// Keys or elements that are freed at once.
+/// Up to this many elements are freed at once; more are freed by another thread.
 pub(super) const FREED_AT_ONCE: usize = 100_000;
 
-/// Freeing millions of keys takes long enough to be noticed, so another thread does it.
-fn drop_elsewhere(before: Box<super::Database>) {
-    if before.table.len() > FREED_AT_ONCE / 10 {
+/// Frees a database on another thread: it may hold millions of keys, or few with millions of elements.
+pub(super) fn drop_elsewhere(before: Box<super::Database>) {
+    if before.table.len() > 0 {
         free(before);
     }
 }
 
-/// Frees an entry, elsewhere if its value is big.
+/// Frees an entry; if its value is big, on another thread.
 pub(super) fn discard(entry: Box<Entry>) {
     if entry.value.elements() > FREED_AT_ONCE {
         free(entry);
@@ -493,6 +506,6 @@ pub(super) fn discard(entry: Box<Entry>) {
 }
 
 pub(super) fn free<T: Send + 'static>(garbage: T) {
-    // Without a thread it is freed here: slower, but right.
+    // If no thread can be started, this frees the garbage here: slower, but correct.
     let _ = std::thread::Builder::new().name("free".into()).spawn(move || drop(garbage));
 }

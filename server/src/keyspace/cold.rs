@@ -31,13 +31,13 @@ pub enum Need {
         /// The keys.
         keys: Vec<Key>,
     },
-    /// The names of the keys on disk from a position on.
+    /// The names of the keys on disk, starting at a position.
     Page {
         /// The number of the database.
         database: u8,
         /// Where the page starts.
         from: Position,
-        /// How many keys at the least, if there are so many.
+        /// The least number of keys wanted, if that many are left.
         limit: usize,
     },
 }
@@ -64,24 +64,24 @@ pub struct ColdPage {
     pub next: Option<Position>,
 }
 
-/// Pages that are kept until a transaction that uses them commits; the clients of some have gone. One transaction can
-/// use so many.
+/// Pages that are kept at most. Each is kept until a transaction that uses it commits, which never happens if its
+/// client has gone. One transaction can use this many.
 const MAX_PAGES: usize = 1024;
 
-/// Names of keys that the disk was asked for in vain, kept so that the command that needed one can run. Those of one
-/// answer may be more.
+/// Keys that were looked up on disk and not found. Remembered so that the command that asked can run; one answer may
+/// exceed this.
 const MAX_MISSING: usize = 10_000;
 
 /// The cold side of one database.
 #[derive(Debug, Default)]
 pub(super) struct Cold {
     count: usize,
-    /// Of a detached keyspace: which of the engine's databases the other keys are in.
+    /// In a detached keyspace: the engine's database that has the keys not fetched yet.
     remote: Option<u8>,
     /// Whether the number of keys was asked for.
     is_counted: Cell<bool>,
     absent: Absent,
-    /// Keys that are not on disk although the filter does not know that.
+    /// Keys that are not on disk, although the filter allows for them.
     missing: HashSet<Key>,
     filter: Option<Arc<Filter>>,
     pages: HashMap<(Position, usize), ColdPage>,
@@ -92,12 +92,13 @@ impl Cold {
         Self { count, ..Self::default() }
     }
 
-    /// The cold side of a database that has been detached from the engine's of that number, which has so many keys.
+    /// The cold side of a detached database: `database` and `count` are the number and the size of the engine's
+    /// database.
     pub fn remote(database: u8, count: usize) -> Self {
         Self { count, remote: Some(database), ..Self::default() }
     }
 
-    /// Which of the engine's databases the keys are in that have not been fetched; `None` unless detached.
+    /// The engine's database that has the keys not fetched yet; `None` unless detached.
     pub fn remote_database(&self) -> Option<u8> {
         self.remote
     }
@@ -113,26 +114,25 @@ impl Cold {
         self.count
     }
 
-    /// Whether nothing is known to be outside of memory. Of what has been detached that is never known: whoever relies
-    /// on it has to be told of keys that come.
+    /// Whether all keys are known to be in memory. Always `false` in a detached database, where keys can still arrive.
     pub fn is_empty(&self) -> bool {
         self.count == 0 && self.remote.is_none()
     }
 
-    /// Whether the disk has to be asked about a key that is not resident.
+    /// Whether a key that is not resident has to be looked up on disk.
     pub fn may_hold(&self, storage: StorageId, position: Position, key: &[u8]) -> bool {
         !self.is_empty()
             && !self.is_absent(key)
             && self.filter.as_ref().is_none_or(|filter| filter.may_contain(storage, position))
     }
 
-    /// Notes that a key that was only on disk is resident now, or deleted.
+    /// Notes that a key that was only on disk is now resident or deleted.
     pub fn leave(&mut self) {
         self.count = self.count.saturating_sub(1);
     }
 
-    /// Notes that a key is gone, whatever the disk says until group `sequence` of the log has been applied. It stays
-    /// noted when the key comes back: what is resident is looked up first.
+    /// Marks a key as deleted until group `sequence` of the log has been applied; until then the disk may still show
+    /// it. The mark may stay if the key is created again, because resident keys are looked up first.
     pub fn note_absent(&mut self, key: Key, sequence: u64) {
         if !self.is_empty() {
             self.absent.insert(key, sequence);
@@ -143,20 +143,20 @@ impl Cold {
         self.absent.contains_key(key) || self.missing.contains(key)
     }
 
-    /// Notes that the disk was asked for a key in vain. As with [`Self::note_absent`], it may come to be resident.
+    /// Notes that a key is not on disk. As with [`Self::note_absent`], it may become resident later.
     pub fn note_missing(&mut self, key: Key) {
         self.missing.insert(key);
     }
 
-    /// Makes room for the next keys that the disk is asked for in vain. The commands that needed the earlier ones
-    /// have run, or will ask again.
+    /// Makes room for the next keys that are not on disk. The commands that needed the earlier ones have run, or will
+    /// ask again.
     pub fn limit_missing(&mut self) {
         if self.missing.len() > MAX_MISSING {
             self.missing = HashSet::new();
         }
     }
 
-    /// Forgets what the disk says by itself now that everything up to `applied` is in it.
+    /// Drops deletion marks up to `applied`: the disk now shows these deletions itself.
     pub fn forget_absent(&mut self, applied: u64) {
         if self.count == 0 {
             (self.absent, self.missing) = (Absent::new(), HashSet::new());
@@ -165,7 +165,7 @@ impl Cold {
         }
         let absent = &self.absent;
         let is_forgotten = |key: &Key| absent.get(key).is_some_and(|sequence| *sequence <= applied);
-        // A page is as old as the disk was when it was read.
+        // A page shows the disk as it was when the page was read.
         for page in self.pages.values_mut() {
             page.keys.retain(|cold| !is_forgotten(&cold.key));
         }

@@ -11,9 +11,9 @@ use crate::store::{Position, Seed};
 #[derive(Debug, Default)]
 pub(super) struct Database {
     pub table: Table,
-    /// Resident keys that have a time to live, by its end.
+    /// Resident keys that have a time to live, ordered by when it ends.
     pub expiries: BTreeSet<(u64, Key)>,
-    /// Resident hashes that have fields with an end, by the first of these.
+    /// Resident hashes with fields that expire, ordered by when the first of these fields does.
     pub field_expiries: BTreeSet<(u64, Key)>,
     pub cold: Cold,
 }
@@ -24,7 +24,7 @@ impl Database {
         self.table.len() + self.cold.len()
     }
 
-    /// Puts an entry where none is.
+    /// Adds an entry for a key that has none.
     pub fn insert(&mut self, seed: &Seed, position: Position, entry: Box<Entry>) {
         if let Some(at) = entry.expires_at_ms() {
             self.expiries.insert((at, entry.key.clone()));
@@ -46,7 +46,7 @@ impl Database {
         Some(entry)
     }
 
-    /// Keeps the index of fields' ends in step with a value that was changed, given the first end before that.
+    /// Updates the index of fields' ends after a change of a value; `before` is the first end before the change.
     pub fn note_field_end(&mut self, place: Place, before: Option<u64>) {
         let Some(entry) = self.table.get(place) else { return };
         let after = entry.value.next_end_ms();
@@ -61,7 +61,7 @@ impl Database {
         }
     }
 
-    /// Changes an entry's end and keeps the index of ends in step.
+    /// Changes when an entry expires, in the entry and in the index.
     pub fn set_expiry(&mut self, place: Place, expires_at_ms: u64) {
         let Some(entry) = self.table.get_mut(place) else { return };
         if entry.expires_at_ms == expires_at_ms {
@@ -77,5 +77,5 @@ impl Database {
     }
 }
 
-/// Keys known to be gone although the disk may still say otherwise, with the journal's number of their deletion.
+/// Deleted keys that the disk may still show, each with the group of the journal that deletes it.
 pub(super) type Absent = HashMap<Key, u64>;

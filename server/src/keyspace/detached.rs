@@ -1,8 +1,8 @@
 //! A detached keyspace: what one transaction that runs beside the engine sees of the data, and its changes.
 //!
-//! It is a keyspace as any other, so that all commands work on it, with nothing in it at first. What a command needs is
-//! missing as a cold key is, and is fetched from the engine, which gives what its snapshot sees. At the end the changes
-//! are taken out as [`Effects`], which the engine takes in if nothing that was fetched has changed.
+//! It is a keyspace like any other, so all commands work on it, but it starts empty. A key that a command needs is
+//! missing as a cold key is; it is fetched from the engine, which returns the version that the snapshot sees. At the
+//! end the changes are extracted as [`Effects`]; the engine applies these if nothing that was fetched has changed.
 
 use std::collections::HashSet;
 
@@ -17,12 +17,12 @@ use crate::store::limits::ALL_DATABASES;
 use crate::store::record::Encoder;
 use crate::store::{Databases, Position, Seed};
 
-/// What a detached keyspace is made of: plain data of the engine's, as a snapshot sees it.
+/// What a detached keyspace starts with: plain data from the engine, as a snapshot sees it.
 #[derive(Clone, Debug)]
 pub struct Outside {
     /// The snapshot.
     pub snapshot: Snapshot,
-    /// Where keys have their places.
+    /// Gives keys their positions.
     pub seed: Seed,
     /// How many keys each database has.
     pub counts: Vec<usize>,
@@ -33,19 +33,19 @@ pub struct Outside {
 pub struct Reads {
     /// The keys, whether they exist or not, with the number of the database.
     pub keys: Vec<(u8, Key)>,
-    /// Ranges of positions of which all names were read; the end is open, or there is none.
+    /// Ranges of positions whose names were all read. The end is exclusive; `None` means up to the last position.
     pub pages: Vec<(u8, Position, Option<Position>)>,
-    /// Databases whose number of keys was read, and the number.
+    /// Databases whose number of keys was read, with that number.
     pub counts: Vec<(u8, usize)>,
 }
 
-/// What a transaction has changed, ready to be taken in by the engine's keyspace.
+/// What a transaction has changed, ready for the engine's keyspace.
 #[derive(Clone, Debug, Default)]
 pub struct Effects {
     /// The records, as the journal holds them.
     pub(super) records: Encoder,
     pub(super) events: Vec<Event>,
-    /// Databases that were emptied or exchanged, in the order in which that was done; before all else.
+    /// Databases that were emptied or exchanged, in order. Applied before everything else.
     pub(super) rearranged: Vec<Rearranged>,
     /// What the changed keys hold at the end.
     pub(super) entries: Vec<(u8, Key, Option<Box<Entry>>)>,
@@ -92,8 +92,8 @@ impl Keyspace {
         keyspace
     }
 
-    /// Takes in what a key holds that a need named; `None` says that it does not exist. The number of the database is
-    /// the detached keyspace's own.
+    /// Receives the entry of a key that a [`Need`] named; `None` means that the key does not exist. `database` counts
+    /// as in the detached keyspace.
     pub fn receive(&mut self, database: u8, key: &Key, entry: Option<Box<Entry>>) {
         let position = self.seed.position(key);
         let held = &mut self.databases[usize::from(database)];
@@ -108,33 +108,32 @@ impl Keyspace {
         }
     }
 
-    /// Takes in names of keys that a need named.
+    /// Receives the page of names that a [`Need`] named.
     pub fn receive_page(&mut self, database: u8, from: Position, limit: usize, page: ColdPage) {
         self.databases[usize::from(database)].cold.add_page(from, limit, page);
     }
 
-    /// Which of the engine's databases has what a need lacks; databases may have been exchanged here.
+    /// Which of the engine's databases to ask for a [`Need`]: databases may have been exchanged here.
     #[must_use]
     pub fn remote_database(&self, need: &Need) -> Option<u8> {
         let (Need::Key { database, .. } | Need::Keys { database, .. } | Need::Page { database, .. }) = need;
         self.databases[usize::from(*database)].cold.remote_database()
     }
 
-    /// Databases of the engine whose number of keys was read.
+    /// The engine's databases whose number of keys was read.
     #[must_use]
     pub fn counted(&self) -> Vec<u8> {
         let counted = self.databases.iter().filter(|database| database.cold.is_counted());
         counted.filter_map(|database| database.cold.remote_database()).collect()
     }
 
-    /// Bytes of records, and number of keys saved, that the transaction has changed so far.
+    /// How much the transaction has changed so far: bytes of records, and number of saved keys.
     #[must_use]
     pub fn changed_so_far(&self) -> (usize, usize) {
         (self.journal.open_bytes(), self.undo.len())
     }
 
-    /// Takes out what the transaction has changed. It must have a savepoint open since its start; afterwards the
-    /// keyspace is of no use.
+    /// Extracts what the transaction has changed. A savepoint must have been open since its start.
     #[must_use]
     pub fn into_effects(mut self) -> Effects {
         let mut keys: HashSet<(u8, Key)> = HashSet::new();

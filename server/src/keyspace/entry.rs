@@ -8,7 +8,7 @@ use compact_bytes::CompactBytes;
 
 use crate::types::Value;
 
-/// The name of a key: bytes, the first 23 of them without an allocation of their own.
+/// The name of a key. Up to 23 bytes need no allocation of their own.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Key(CompactBytes);
 
@@ -90,7 +90,7 @@ impl Stamp {
     /// The last number that a savepoint can have.
     pub const MAX_SAVEPOINT: u64 = (1 << (u64::BITS - Self::ACCESSED_BITS)) - 1;
 
-    /// Of an entry that is used now, and has not been saved.
+    /// The stamp of an entry that is used now and has not been saved.
     pub fn at(now_s: u64) -> Self {
         Self(now_s & Self::ACCESSED_MASK)
     }
@@ -132,13 +132,13 @@ impl Entry {
         self.expires_at_ms < now_ms
     }
 
-    /// For how long no command has used it, in seconds, at a time in seconds of unix time.
+    /// For how long no command has used it, in seconds; `now_s` is in unix time.
     #[must_use]
     pub fn idle_s(&self, now_s: u64) -> u64 {
         self.stamp.idle_s(now_s)
     }
 
-    /// Bytes that the key and its value take in memory, without the table's share.
+    /// Bytes of memory that the key and its value take, not counting the table.
     #[must_use]
     pub fn memory_usage(&self) -> usize {
         size_of::<Self>() + self.key.heap_bytes() + self.value.memory_usage()

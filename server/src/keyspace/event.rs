@@ -1,7 +1,7 @@
 //! Keyspace events: what happened to a key, in the words of Redis' notifications.
 //!
-//! One list serves notifications, triggers and tests. Who is interested is one set of classes, so that a change that
-//! nobody listens to costs one comparison.
+//! One list serves notifications, triggers and tests. All interests are merged into one set of classes, so a change
+//! that nobody listens to costs one comparison.
 
 use super::Key;
 use crate::types::Value;
@@ -25,7 +25,7 @@ const LETTERS: [(char, EventClasses); 14] = [
     ('K', EventClasses::KEYSPACE),
     ('E', EventClasses::KEYEVENT),
     ('m', EventClasses::KEY_MISS),
-    // Redis leaves this one out after an A; printed, it survives CONFIG REWRITE.
+    // Redis does not print this one after an A. We do, so that CONFIG REWRITE keeps it.
     ('n', EventClasses::NEW),
 ];
 
@@ -109,9 +109,9 @@ impl EventClasses {
 pub struct EventKind {
     /// As in notifications, for example `set`.
     pub name: &'static str,
-    /// Whom it concerns.
+    /// The class that listeners choose it by.
     pub class: EventClasses,
-    /// Whether those who watch the key or wait for it are to know.
+    /// Whether it counts as a change for clients that watch the key or wait for it.
     pub touches: bool,
 }
 

@@ -1,7 +1,7 @@
 //! Keys, and fields of hashes, whose time has come.
 //!
-//! Whoever looks at a key finds neither that nor fields of it if they are due: they are removed at once. What nobody
-//! looks at, the engine lets expire in small portions.
+//! A look-up removes a key, or fields of it, that are due, and does not find them. Keys that nobody looks up are
+//! removed by the engine, a few at a time.
 
 use super::event::events;
 use super::table::Place;
@@ -27,9 +27,9 @@ impl Keyspace {
         indexes.filter_map(|index| Some(index.first()?.0)).min()
     }
 
-    /// Lets a key expire that [`Self::next_due`] named, or some of its fields: as many as other work can wait for.
+    /// Removes a key that [`Self::next_due`] returned, or some of its fields: not so many that other work waits long.
     pub fn let_expire(&mut self, database: u8, key: &[u8]) {
-        /// Fields that go at once.
+        /// Fields that are removed in one go.
         const MAX_FIELDS: usize = 32;
         let held = &self.databases[usize::from(database)];
         let Some(place) = held.table.find(self.seed.position(key), key) else { return };

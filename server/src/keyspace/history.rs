@@ -1,15 +1,55 @@
 //! Old versions of keys, for transactions that run beside the engine and read the data as it was when they began.
 //!
-//! A *snapshot* is the number of the last transaction that it sees. While one is open, the first change of a key in
-//! a transaction leaves here what the key held before: a clone in O(1). So a snapshot costs nothing when it is opened,
-//! and later only for what changes. What has left nothing here since is unchanged, which is all that validation asks.
+//! A *snapshot* is the number of the last transaction that it sees. While one is open, the first change of a key in a
+//! transaction saves here what the key held before: a clone in O(1). So opening a snapshot costs nothing, and later
+//! only changes cost something. A key without a version here has not changed since, which is all that validation needs
+//! to know.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use super::change::{FREED_AT_ONCE, free};
 use super::{Entry, Key};
+use crate::types::CHUNK_LEN;
 
-/// Old versions that are kept at the most. With more, all snapshots that are open are lost.
+/// Old versions that are kept at most. With more, all open snapshots are lost.
 const MAX_VERSIONS: usize = 1_000_000;
+
+/// Bytes that old versions may take: about those that the present values do not share. With more, all open snapshots are
+/// lost.
+const MAX_BYTES: usize = 256 << 20;
+
+/// Bytes of old versions that are freed at once; another thread frees more.
+const BYTES_FREED_AT_ONCE: usize = 4 << 20;
+
+/// How much of a value a change replaces: afterwards only the old version holds that memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// Nothing: only the time to live changes.
+    Nothing,
+    /// Part of a string.
+    Chunk,
+    /// A few elements of a collection.
+    Blocks,
+    /// About that many bytes.
+    Bytes(usize),
+    /// All of it.
+    Whole,
+}
+
+impl Extent {
+    /// About how many bytes that is of a value.
+    fn bytes_of(self, value_bytes: usize) -> usize {
+        /// A block, and the nodes above it in its tree.
+        const BLOCKS_BYTES: usize = 4 << 10;
+        match self {
+            Self::Nothing => 0,
+            Self::Chunk => CHUNK_LEN.min(value_bytes),
+            Self::Blocks => BLOCKS_BYTES.min(value_bytes),
+            Self::Bytes(bytes) => bytes.min(value_bytes),
+            Self::Whole => value_bytes,
+        }
+    }
+}
 
 /// A snapshot: the number of the last transaction that it sees.
 pub type Snapshot = u64;
@@ -20,6 +60,24 @@ struct Version {
     through: u64,
     /// `None`: the key did not exist.
     entry: Option<Box<Entry>>,
+    /// About how many bytes the value has.
+    value_bytes: usize,
+    /// About how many of these bytes the present value no longer shares.
+    own_bytes: usize,
+}
+
+impl Version {
+    fn new(through: u64, entry: Option<&Entry>) -> Self {
+        let value_bytes = entry.map_or(0, |entry| entry.value.estimated_bytes());
+        Self { through, entry: entry.cloned().map(Box::new), value_bytes, own_bytes: 0 }
+    }
+
+    /// Notes a change of the present value. Returns how many more bytes only this version holds now.
+    fn part_from(&mut self, changed: Extent) -> usize {
+        let before = self.own_bytes;
+        self.own_bytes = (before + changed.bytes_of(self.value_bytes)).min(self.value_bytes);
+        self.own_bytes - before
+    }
 }
 
 /// See the module's description.
@@ -27,28 +85,30 @@ struct Version {
 pub(super) struct History {
     /// How many transactions have ended: the number of the last one.
     ended: u64,
-    /// The open snapshots, each with how many use it.
+    /// The open snapshots, each with the number of its users.
     open: BTreeMap<Snapshot, usize>,
-    /// The latest open snapshot that is not lost; what changes for the first time since is to be kept.
+    /// The latest open snapshot that is not lost. The first change of a key after it saves a version.
     newest: Option<Snapshot>,
     /// Snapshots up to this one are lost.
     lost: Option<Snapshot>,
     versions: HashMap<(u8, Key), VecDeque<Version>>,
-    /// The same in the order of the changes.
+    /// The keys of the versions, in the order in which these were saved.
     order: VecDeque<(u64, u8, Key)>,
-    /// Versions ever kept: a point to which a transaction can return.
+    /// The sum of the versions' own bytes.
+    bytes: usize,
+    /// Number of versions ever saved: marks a point to which a transaction can return.
     kept: u64,
 }
 
 impl History {
-    /// Opens a snapshot of what the ended transactions have left. Not within a transaction.
+    /// Opens a snapshot of the data after the last transaction. Must not be called within a transaction.
     pub fn open(&mut self) -> Snapshot {
         *self.open.entry(self.ended).or_default() += 1;
         self.newest = Some(self.ended);
         self.ended
     }
 
-    /// Closes a snapshot, and drops the versions that nobody can ask for any more.
+    /// Closes a snapshot, and drops the versions that no other one needs.
     pub fn close(&mut self, snapshot: Snapshot) {
         if let Some(users) = self.open.get_mut(&snapshot) {
             *users -= 1;
@@ -73,27 +133,27 @@ impl History {
         self.ended += 1;
     }
 
-    /// Whether changes have to be told.
+    /// Whether changes have to be passed to [`Self::keep`].
     pub fn is_active(&self) -> bool {
         self.newest.is_some()
     }
 
-    /// Keeps what a key holds, which is about to change, unless that is here for all open snapshots.
-    pub fn keep(&mut self, database: u8, key: &Key, entry: Option<&Entry>) {
+    /// Saves the value of a key that is about to change, unless every open snapshot already has a version of it.
+    pub fn keep(&mut self, database: u8, key: &Key, entry: Option<&Entry>, changed: Extent) {
         let Some(newest) = self.newest else { return };
         let versions = self.versions.entry((database, key.clone())).or_default();
-        if versions.back().is_some_and(|version| version.through >= newest) {
-            return;
+        if versions.back().is_none_or(|version| version.through < newest) {
+            versions.push_back(Version::new(self.ended, entry));
+            self.order.push_back((self.ended, database, key.clone()));
+            self.kept += 1;
         }
-        versions.push_back(Version { through: self.ended, entry: entry.cloned().map(Box::new) });
-        self.order.push_back((self.ended, database, key.clone()));
-        self.kept += 1;
-        if self.order.len() > MAX_VERSIONS {
+        self.bytes += versions.back_mut().map_or(0, |version| version.part_from(changed));
+        if self.order.len() > MAX_VERSIONS || self.bytes > MAX_BYTES {
             self.lose();
         }
     }
 
-    /// Gives up all open snapshots, because too much has changed, or all of a database at once.
+    /// Gives up all open snapshots, because too much has changed, or a whole database at once.
     pub fn lose(&mut self) {
         if self.is_active() {
             self.lost = Some(self.ended);
@@ -107,13 +167,13 @@ impl History {
         self.kept
     }
 
-    /// Forgets what was kept since, because it has not changed after all.
+    /// Drops the versions saved since `mark`, because their changes were undone.
     pub fn rollback(&mut self, mark: u64) {
         while self.kept > mark {
             self.kept -= 1;
             let Some((_, database, key)) = self.order.pop_back() else { continue };
             if let Some(versions) = self.versions.get_mut(&(database, key.clone())) {
-                versions.pop_back();
+                self.bytes -= versions.pop_back().map_or(0, |version| version.own_bytes);
                 if versions.is_empty() {
                     self.versions.remove(&(database, key));
                 }
@@ -126,7 +186,7 @@ impl History {
         self.lost.is_some_and(|lost| snapshot <= lost)
     }
 
-    /// What a key held as a snapshot sees it; `None` when that has not changed since.
+    /// What a key held at a snapshot; `None` if it has not changed since.
     #[expect(clippy::option_option, reason = "not changed, and not there then, are different things")]
     pub fn version(&self, snapshot: Snapshot, database: u8, key: &Key) -> Option<Option<&Entry>> {
         if self.versions.is_empty() {
@@ -137,7 +197,7 @@ impl History {
         Some(version.entry.as_deref())
     }
 
-    /// The keys of a database that have changed since a snapshot, with what it sees of each.
+    /// The keys of a database that have changed since a snapshot, with what each held then.
     pub fn changed(&self, snapshot: Snapshot, database: u8) -> impl Iterator<Item = (&Key, Option<&Entry>)> {
         let of_database = self.versions.iter().filter(move |((number, _), _)| *number == database);
         of_database.filter_map(move |((_, key), versions)| {
@@ -150,7 +210,12 @@ impl History {
         let Some((_, database, key)) = self.order.pop_front() else { return };
         let name = (database, key);
         if let Some(versions) = self.versions.get_mut(&name) {
-            versions.pop_front();
+            if let Some(version) = versions.pop_front() {
+                self.bytes -= version.own_bytes;
+                if version.own_bytes > BYTES_FREED_AT_ONCE {
+                    free(version);
+                }
+            }
             if versions.is_empty() {
                 self.versions.remove(&name);
             }
@@ -158,8 +223,9 @@ impl History {
     }
 
     fn clear(&mut self) {
-        if self.order.len() > super::change::FREED_AT_ONCE / 10 {
-            super::change::free((std::mem::take(&mut self.versions), std::mem::take(&mut self.order)));
+        let bytes = std::mem::take(&mut self.bytes);
+        if self.order.len() > FREED_AT_ONCE / 10 || bytes > BYTES_FREED_AT_ONCE {
+            free((std::mem::take(&mut self.versions), std::mem::take(&mut self.order)));
         } else {
             self.versions.clear();
             self.order.clear();
@@ -191,16 +257,16 @@ mod tests {
     fn each_snapshot_sees_what_was_there_when_it_was_opened() {
         let mut history = History::default();
         let key = Key::new(b"k");
-        history.keep(0, &key, Some(&entry(0)));
+        history.keep(0, &key, Some(&entry(0)), Extent::Whole);
         let first = history.open();
-        history.keep(0, &key, Some(&entry(1)));
-        history.keep(0, &key, Some(&entry(2)));
+        history.keep(0, &key, Some(&entry(1)), Extent::Whole);
+        history.keep(0, &key, Some(&entry(2)), Extent::Whole);
         history.end_transaction();
         let second = history.open();
         assert_eq!((seen(&history, first), seen(&history, second)), (Some(Some(1)), None));
-        history.keep(0, &key, None);
+        history.keep(0, &key, None, Extent::Whole);
         history.end_transaction();
-        history.keep(0, &key, Some(&entry(4)));
+        history.keep(0, &key, Some(&entry(4)), Extent::Whole);
         assert_eq!((seen(&history, first), seen(&history, second)), (Some(Some(1)), Some(None)));
         history.close(first);
         assert_eq!(history.order.len(), 1, "what only the first could see is gone");
@@ -215,11 +281,11 @@ mod tests {
         let key = Key::new(b"k");
         let snapshot = history.open();
         let mark = history.mark();
-        history.keep(0, &key, Some(&entry(1)));
+        history.keep(0, &key, Some(&entry(1)), Extent::Whole);
         history.rollback(mark);
         assert_eq!(seen(&history, snapshot), None);
         history.end_transaction();
-        history.keep(0, &key, Some(&entry(2)));
+        history.keep(0, &key, Some(&entry(2)), Extent::Whole);
         assert_eq!(seen(&history, snapshot), Some(Some(2)));
     }
 
@@ -228,14 +294,58 @@ mod tests {
         let mut history = History::default();
         let early = history.open();
         for number in 0..=MAX_VERSIONS {
-            history.keep(0, &Key::new(&number.to_le_bytes()), None);
+            history.keep(0, &Key::new(&number.to_le_bytes()), None, Extent::Whole);
         }
         assert!(history.is_lost(early) && history.versions.is_empty());
         history.end_transaction();
         let late = history.open();
-        history.keep(0, &Key::new(b"k"), Some(&entry(1)));
+        history.keep(0, &Key::new(b"k"), Some(&entry(1)), Extent::Whole);
         assert!(!history.is_lost(late));
         history.close(early);
         assert_eq!(seen(&history, late), Some(Some(1)));
+    }
+
+    #[test]
+    fn too_many_bytes_lose_the_snapshots_that_are_open() {
+        const LEN: usize = 1 << 20;
+        let long = Entry { value: StringValue::verbatim(&vec![1; LEN]).into(), ..entry(0) };
+        let mut history = History::default();
+        let snapshot = history.open();
+        let keep = |history: &mut History, number: usize, changed| {
+            history.keep(0, &Key::new(&number.to_le_bytes()), Some(&long), changed);
+        };
+        for number in 0..MAX_BYTES / LEN {
+            keep(&mut history, number, Extent::Whole);
+        }
+        // Memory that present values share, or that has been counted before, does not count.
+        for number in 0..2 * MAX_BYTES / LEN {
+            keep(&mut history, number, Extent::Nothing);
+            keep(&mut history, number % (MAX_BYTES / LEN), Extent::Whole);
+        }
+        assert!(!history.is_lost(snapshot));
+        keep(&mut history, 2 * MAX_BYTES / LEN - 1, Extent::Chunk);
+        assert!(history.is_lost(snapshot) && history.versions.is_empty());
+        assert_eq!(history.bytes, 0);
+    }
+
+    #[test]
+    fn the_bytes_of_versions_that_go_are_not_counted_any_longer() {
+        let long = Entry { value: StringValue::verbatim(&[1; 1000]).into(), ..entry(0) };
+        let mut history = History::default();
+        let key = Key::new(b"k");
+        let first = history.open();
+        history.keep(0, &key, Some(&long), Extent::Whole);
+        history.end_transaction();
+        let second = history.open();
+        let mark = history.mark();
+        history.keep(0, &key, Some(&long), Extent::Whole);
+        assert_eq!(history.bytes, 2000);
+        history.rollback(mark);
+        assert_eq!(history.bytes, 1000);
+        history.keep(0, &key, Some(&long), Extent::Bytes(10));
+        history.close(first);
+        assert_eq!(history.bytes, 10);
+        history.close(second);
+        assert_eq!(history.bytes, 0);
     }
 }

@@ -23,13 +23,13 @@ pub struct Journal {
     wants_values: bool,
 }
 
-/// Writes what a collection tells of its changes into the journal.
+/// Writes the changes that a collection reports into the journal.
 pub(super) struct JournalRecorder<'a> {
     journal: &'a mut Journal,
     database: u8,
     key: &'a [u8],
     start: JournalMark,
-    /// Whether the parts need not be told, because the whole value will be.
+    /// Whether parts need not be recorded, because the whole value will be.
     whole: bool,
     changed: bool,
     elements: Vec<Box<[u8]>>,
@@ -39,14 +39,15 @@ pub(super) struct JournalRecorder<'a> {
 #[derive(Debug, Default)]
 pub(super) struct Recorded {
     pub changed: bool,
-    /// The parts of the change are not in the journal: the value is to be put there.
+    /// The journal has no parts of the change, so the whole value must be put there.
     pub whole: bool,
     /// Which elements the change is about, where triggers want to know.
     pub elements: Vec<Box<[u8]>>,
 }
 
 impl<'a> JournalRecorder<'a> {
-    /// For the changes of one key; of one that is new only that it changed is recorded.
+    /// Records the changes of one key. For a new key it only notes that something changed, because the caller journals
+    /// the whole value.
     pub fn new(journal: &'a mut Journal, database: u8, key: &'a [u8], is_new: bool) -> Self {
         let start = journal.mark();
         Self { journal, database, key, start, whole: is_new, changed: false, elements: Vec::new() }
@@ -123,7 +124,8 @@ impl Journal {
         self.group
     }
 
-    /// Number of the last group that has committed transactions: what has been seen is durable when it is.
+    /// Number of the last group that has committed transactions. When it is durable, so is everything that anybody has
+    /// seen.
     #[must_use]
     pub fn last_group(&self) -> u64 {
         self.group - u64::from(self.encoder.is_empty())
@@ -158,7 +160,7 @@ impl Journal {
         self.encoder.open_bytes()
     }
 
-    /// Takes the records and events of the current transaction out, as those of [`Self::append_transaction`].
+    /// Extracts the records and events of the current transaction, for [`Self::append_transaction`].
     pub(super) fn take_transaction(&mut self) -> (Encoder, Vec<Event>) {
         (std::mem::take(&mut self.encoder), std::mem::take(&mut self.events))
     }
@@ -171,8 +173,8 @@ impl Journal {
         self.events.extend(events);
     }
 
-    /// Takes the committed transactions as one group for the log, and its number, leaving `spare` to write the next
-    /// ones into.
+    /// Takes the committed transactions as one group for the log, with its number. The next ones are written into
+    /// `spare`.
     pub fn take_group(&mut self, spare: Vec<u8>) -> (Vec<u8>, u64) {
         debug_assert!(!self.encoder.is_open(), "a group holds whole transactions");
         let group = std::mem::replace(&mut self.encoder, Encoder::new(spare)).finish();
@@ -248,7 +250,7 @@ impl Journal {
 
     /// Ends the transaction and gives its events.
     pub(super) fn commit(&mut self) -> std::vec::Drain<'_, Event> {
-        // A transaction that was rolled back to its start is left out.
+        // A transaction that was rolled back to its start leaves no record.
         self.encoder.end();
         self.events.drain(..)
     }

@@ -1,14 +1,14 @@
 //! The keyspace: the typed values of the numbered databases, and everything known of a key.
 //!
-//! Owns every change of a value: whoever changes one does it through here, so that it is journalled, can be undone,
-//! marks watched keys, raises its event, and keeps expiry and counts right. Must not know commands, replies, clients
-//! or threads; time is told to it.
+//! Every change of a value goes through here, so that it is journalled, can be undone, marks watched keys, raises its
+//! event, and keeps expiry and counts right. Must not know commands, replies, clients or threads; callers tell it the
+//! time.
 //!
-//! - `access`: reading, `change` and `relocate`: writing, `scan`: walking, `expiry`: keys whose time has come,
+//! - `access`: reading, `change` and `relocate`: writing, `scan`: walking, `expiry`: keys that expire,
 //! - `journal`, `undo`, `watch`, `observe`, `event`: what a change leaves behind,
 //! - `cold`: keys that are only on disk, `recovery`: the state after a start, `replay`: the log on top of it,
-//! - `detached`: a keyspace of its own for a transaction that runs beside the engine, `snapshot`: what that is given, and
-//!   taking in what it did, `history`: old versions for it.
+//! - `detached`: the separate keyspace of a transaction that runs beside the engine, `snapshot`: what the engine gives
+//!   it and how the engine applies its changes, `history`: old versions for it.
 
 mod access;
 mod change;
@@ -63,7 +63,7 @@ use crate::store::{Databases, Position, Seed, SystemTable};
 pub enum Error {
     /// The key holds a value of another type.
     WrongType,
-    /// Something must be loaded from disk first; the whole transaction is to be run again afterwards.
+    /// Something must be loaded from disk first; then the whole transaction must be run again.
     NotResident(Need),
 }
 
@@ -97,7 +97,7 @@ pub struct Keyspace {
     history: History,
     now_us: u64,
     now_ms: u64,
-    /// Whether keys whose time has come are as good as gone, but stay.
+    /// Whether expired keys are hidden but not removed.
     expiry_held: bool,
     /// Reads do not count as use of their keys.
     no_touch: bool,
@@ -125,7 +125,7 @@ impl Keyspace {
         self.now_ms = now_us / 1000;
     }
 
-    /// Says whether reads from now on leave the times when their keys were last used as they are.
+    /// Sets whether reads leave the time of their keys' last use unchanged.
     pub fn set_no_touch(&mut self, no_touch: bool) {
         self.no_touch = no_touch;
     }
@@ -173,7 +173,7 @@ impl Keyspace {
     /// Opens a savepoint: from here on changes can be undone.
     pub fn savepoint(&mut self) -> Savepoint {
         if self.undo.is_exhausted() {
-            // After a million savepoints a second for 12 days the numbers start again.
+            // At a million savepoints a second, the numbers start again after 12 days.
             self.databases.iter_mut().for_each(|database| database.table.forget_savepoints());
             self.undo.restart();
         }
@@ -199,7 +199,8 @@ impl Keyspace {
             match step {
                 Step::Key(saved) => self.restore(saved),
                 Step::Flush { database, before, storages } => {
-                    self.databases[usize::from(database)] = *before;
+                    let undone = std::mem::replace(&mut self.databases[usize::from(database)], *before);
+                    change::drop_elsewhere(Box::new(undone));
                     self.storages = *storages;
                 }
                 Step::Swap { first, second } => self.exchange(first, second),
@@ -213,12 +214,12 @@ impl Keyspace {
         self.undo.close();
     }
 
-    /// Notes that the transaction will be run again, and needs again the names that were loaded for it.
+    /// The transaction will run again, so keep the loaded pages of key names for it.
     pub fn keep_pages(&mut self) {
         self.used_pages.clear();
     }
 
-    /// Ends the transaction: what it did is final, and goes to the log with the next group. Gives its events.
+    /// Ends the transaction: its changes are final, and go to the log with the next group. Returns its events.
     pub fn commit(&mut self) -> Vec<Event> {
         debug_assert!(!self.undo.is_recording(), "a savepoint is still open");
         self.watchers.commit();
@@ -230,37 +231,38 @@ impl Keyspace {
         if events.len() == 0 { Vec::new() } else { events.collect() }
     }
 
-    /// Lets `watcher` know later whether the key was touched from now on.
+    /// Lets another thread free what the transaction has replaced or removed, if that takes long. Call it after
+    /// dropping the transaction's events.
+    pub fn free_garbage(&mut self) {
+        self.undo.free_forgotten();
+    }
+
+    /// Starts watching a key: [`Self::is_dirty`] says later whether it was touched.
     pub fn watch(&mut self, watcher: WatcherId, database: u8, key: &[u8]) -> Result<(), Error> {
-        // A key whose time has come goes first, so that its going is no change to who begins to watch it. To those who
-        // watch it already it is one, even if this transaction is taken back: they see that its time has come.
+        // An expired key is removed first, so that its removal is no change for the new watcher. For earlier watchers
+        // it is one, even if this transaction is undone: they see that the key has expired.
         self.locate(database, key)?;
         self.watchers.commit();
         self.watchers.watch(watcher, database, key);
         Ok(())
     }
 
-    /// Forgets all that `watcher` watches.
+    /// Stops watching all keys of `watcher`.
     pub fn unwatch(&mut self, watcher: WatcherId) {
         self.watchers.unwatch(watcher);
     }
 
-    /// Says whether clients wait for a key, so that [`Self::next_ready`] tells when it was written.
+    /// Sets whether clients wait for a key; [`Self::next_ready`] reports it once it was written.
     pub fn set_awaited(&mut self, database: u8, key: &Key, is_awaited: bool) {
         self.watchers.set_awaited(database, key, is_awaited);
     }
 
-    /// The awaited key, with the number of its database, that a committed transaction touched first, once.
+    /// Takes the next awaited key that a committed transaction has touched, with the number of its database.
     pub fn next_ready(&mut self) -> Option<(u8, Key)> {
         self.watchers.next_ready()
     }
 
-    /// Has [`Self::next_ready`] tell a key again.
-    pub fn set_ready(&mut self, key: (u8, Key)) {
-        self.watchers.set_ready(key);
-    }
-
-    /// Lets keys stay whose time has come, although nobody sees them; only while nothing may be written.
+    /// Sets whether expired keys are hidden but not removed: for times when nothing may be written.
     pub fn hold_expiry(&mut self, is_held: bool) {
         self.expiry_held = is_held;
     }
@@ -281,7 +283,7 @@ impl Keyspace {
         self.watchers.observer.touched_len()
     }
 
-    /// What committed transactions have touched since this was asked last, in order, if all keys are observed.
+    /// Takes what committed transactions have touched since the last call, in order, if all keys are observed.
     pub fn take_touched(&mut self) -> Vec<Touched> {
         self.watchers.observer.take_committed()
     }
@@ -292,7 +294,7 @@ impl Keyspace {
         self.watchers.is_dirty(watcher)
     }
 
-    /// Whether the time of a key that `watcher` watches has come, although the key is not removed yet.
+    /// Whether a key that `watcher` watches has expired but is not removed yet.
     #[must_use]
     pub fn watches_expired(&self, watcher: WatcherId) -> bool {
         self.watchers.watched_by(watcher).iter().any(|(database, key)| {

@@ -1,4 +1,4 @@
-//! What transactions touch, whatever the key, for one who wants to know of all.
+//! Collects every key that transactions touch, for client-side caching.
 
 use super::Key;
 
@@ -11,13 +11,13 @@ pub enum Touched {
     All,
 }
 
-/// Notes what is touched while that is wanted; otherwise it costs a comparison.
+/// Notes what is touched while anybody wants to know; otherwise a change costs one comparison.
 #[derive(Debug, Default)]
 pub(super) struct Observer {
     is_on: bool,
-    /// By the current transaction.
+    /// Touched by the current transaction.
     touched: Vec<Touched>,
-    /// By committed transactions, and not taken yet.
+    /// Touched by committed transactions, and not taken yet.
     committed: Vec<Touched>,
 }
 

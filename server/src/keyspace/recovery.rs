@@ -1,4 +1,4 @@
-//! The state after a start, when everything is cold, and what the store delivers later.
+//! The state after a start, when all keys are cold, and adding what the store loads later.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// The value that rows stand for; `None` if there is none. Takes as long as the value is big.
+    /// Builds the value that rows describe; `None` if they are damaged. Takes longer for bigger values.
     #[must_use]
     pub fn parse(stored: StoredKey) -> Option<Self> {
         let string = match stored.value {
@@ -47,7 +47,7 @@ impl Loaded {
 impl Keyspace {
     /// A keyspace whose keys are all on disk.
     ///
-    /// `counts` says how many there are in each database, whose rows are where `storages` says; `sequence` is the
+    /// `counts` has the number of keys of each database, `storages` says where its rows are, and `sequence` is the
     /// number of the last group in the log.
     #[must_use]
     pub fn new(seed: Seed, storages: Databases, counts: &[u64; ALL_DATABASES], sequence: u64) -> Self {
@@ -74,7 +74,7 @@ impl Keyspace {
         keyspace
     }
 
-    /// Takes a loaded key in; `None` says that it is not on disk either. Of no effect when it is out of date.
+    /// Adds a loaded key; `None` means that it is not on disk either. Does nothing if the answer is out of date.
     pub fn install(&mut self, storage: StorageId, key: &[u8], loaded: Option<Loaded>) {
         let Some(database) = self.database_of(storage) else { return };
         let position = self.seed.position(key);
@@ -90,37 +90,36 @@ impl Keyspace {
         self.place(database, key, loaded);
     }
 
-    /// To be called before the keys of an answer of the disk are taken in, so that what is known of others stays
-    /// bounded.
+    /// Bounds what is remembered of keys that are not on disk. Call it before adding the keys of an answer.
     pub fn limit_missing(&mut self) {
         for database in &mut self.databases {
             database.cold.limit_missing();
         }
     }
 
-    /// Takes a page of names in, for the scan that asked for it.
+    /// Adds a page of names, for the scan that asked for it.
     pub fn install_page(&mut self, storage: StorageId, from: Position, limit: usize, page: ColdPage) {
         if let Some(database) = self.database_of(storage) {
             self.databases[usize::from(database)].cold.add_page(from, limit, page);
         }
     }
 
-    /// Takes the filter in that tells which keys cannot be on disk.
+    /// Sets the filter that says which keys cannot be on disk.
     pub fn set_filter(&mut self, filter: &Arc<Filter>) {
         for database in &mut self.databases {
             database.cold.set_filter(Arc::clone(filter));
         }
     }
 
-    /// Forgets which keys are gone as far as the disk now says so itself. Not to be called while a read is under way,
-    /// because that read may have seen an older disk.
+    /// Drops the marks of deleted keys that the disk no longer shows. Must not be called during a read, because that
+    /// read may have seen an older disk.
     pub fn forget_absent(&mut self, applied: u64) {
         for database in &mut self.databases {
             database.cold.forget_absent(applied);
         }
     }
 
-    /// The database whose rows are at `storage`; `None` when it has been emptied since.
+    /// The database whose rows are in `storage`; `None` if it has been emptied since.
     #[must_use]
     pub fn database_of(&self, storage: StorageId) -> Option<u8> {
         self.storages.database(storage)
@@ -154,7 +153,7 @@ impl Keyspace {
         }
     }
 
-    /// Puts a definition as it was; not journalled.
+    /// Restores a definition without journalling it.
     pub fn restore_definition(&mut self, name: (SystemTable, Vec<u8>), content: Option<Vec<u8>>) {
         match content {
             Some(content) => self.definitions.insert(name, content),

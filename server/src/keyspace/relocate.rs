@@ -1,6 +1,6 @@
 //! Giving a value to another key: RENAME, MOVE and COPY.
 //!
-//! As in Redis, the new key counts as created even where it replaces another, and the events come when all is done.
+//! As in Redis, the new key counts as created even if it replaces another, and the events follow after both changes.
 
 use super::event::events;
 use super::{Content, Error, EventKind, Expiry, Keyspace};
@@ -10,7 +10,7 @@ use crate::types::Value;
 pub type Address<'a> = (u8, &'a [u8]);
 
 impl Keyspace {
-    /// Gives a key's value and time to live to another key, which is not the same one; `false` when there is none.
+    /// Copies a key's value and time to live to a different key; `false` if the source does not exist.
     pub fn copy_key(
         &mut self,
         source: Address<'_>,
@@ -23,7 +23,7 @@ impl Keyspace {
         Ok(true)
     }
 
-    /// As [`Self::copy_key`], and deletes the source.
+    /// Like [`Self::copy_key`], but also deletes the source.
     pub fn move_key(
         &mut self,
         source: Address<'_>,
@@ -45,7 +45,7 @@ impl Keyspace {
         }))
     }
 
-    /// Puts a value in; gives the one that it replaces. Only the creation is announced.
+    /// Stores a value and returns the one that it replaces. Raises only the event of the creation.
     fn put_silently(
         &mut self,
         (database, key): Address<'_>,

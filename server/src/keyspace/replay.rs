@@ -1,4 +1,4 @@
-//! Replaying the log on top of a keyspace whose keys are all on disk. Knows records, and no other source of changes.
+//! Replays the log on top of a keyspace whose keys are all on disk. Knows no changes but records.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -8,17 +8,17 @@ use crate::store::StorageId;
 use crate::store::record::{BlockChange, Change, Damage, Value as Stored};
 use crate::types::{Kind, StoredBlocks, StringValue, Value};
 
-/// A keyspace that the log is being replayed on.
+/// A keyspace during the replay of the log.
 ///
-/// Changes of collections are records about the bytes of blocks, so they are made in blocks as the log has them; values
-/// are made of these blocks once, at the end.
+/// Records of collections change the bytes of blocks, so the replay works on these blocks, and builds values from them
+/// once, at the end.
 #[derive(Debug)]
 pub struct Replay {
     keyspace: Keyspace,
     collections: HashMap<(StorageId, Key), Parts>,
 }
 
-/// A collection in parts.
+/// A collection as header and blocks.
 #[derive(Debug)]
 struct Parts {
     kind: Kind,
@@ -36,13 +36,13 @@ pub enum ReplayError<E> {
 }
 
 impl Replay {
-    /// Starts with a keyspace without any change.
+    /// Starts with a keyspace as it is on disk.
     #[must_use]
     pub fn new(keyspace: Keyspace) -> Self {
         Self { keyspace, collections: HashMap::new() }
     }
 
-    /// Applies one change of the log. A change of a part of a cold value first takes the value from `load`.
+    /// Applies one change of the log. To change part of a cold value it first gets the value from `load`.
     pub fn apply<E>(
         &mut self,
         change: &Change<'_>,
@@ -111,7 +111,7 @@ impl Replay {
     /// The keyspace after all changes.
     pub fn finish(mut self) -> Result<Keyspace, Damage> {
         for ((storage, key), parts) in std::mem::take(&mut self.collections) {
-            // What was in a database that was flushed since is gone.
+            // The database has been flushed since.
             let Some(database) = self.keyspace.database_of(storage) else { continue };
             let position = self.keyspace.seed.position(&key);
             let held = &mut self.keyspace.databases[usize::from(database)];
@@ -124,7 +124,7 @@ impl Replay {
         Ok(self.keyspace)
     }
 
-    /// The parts of the collection at a key.
+    /// The header and blocks of the collection at a key.
     fn parts<E>(
         &mut self,
         database: u8,
@@ -148,7 +148,7 @@ impl Replay {
         table.get_mut(place).map(|entry| &mut entry.value)
     }
 
-    /// Removes a key, wherever it is; one that is not resident was on disk if it `existed`.
+    /// Removes a key from memory or from the known keys on disk. If it is not resident and `existed`, it was on disk.
     fn forget(&mut self, database: u8, key: &[u8], existed: bool, sequence: u64) {
         let keyspace = &mut self.keyspace;
         self.collections.remove(&(keyspace.storages.storage(database), Key::new(key)));

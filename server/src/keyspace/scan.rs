@@ -5,7 +5,7 @@ use super::{Error, Key, Keyspace, Need};
 use crate::store::Position;
 use crate::types::Kind;
 
-/// A key that a walk came by.
+/// A key that a walk found.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scanned {
     /// Its name.
@@ -14,17 +14,17 @@ pub struct Scanned {
     pub kind: Kind,
 }
 
-/// A step of a walk.
+/// One step of a walk.
 #[derive(Clone, Debug, Default)]
 pub struct ScanPage {
     /// The keys found.
     pub keys: Vec<Scanned>,
-    /// Where to go on; `None` at the end.
+    /// Where the next step starts; `None` at the end.
     pub next: Option<Position>,
 }
 
 impl Keyspace {
-    /// The keys from a position on, about `limit` of them. Every key that exists during a whole walk is found by it.
+    /// About `limit` keys, starting at a position. A walk finds every key that exists during all of it.
     pub fn scan(&mut self, database: u8, from: Position, limit: usize) -> Result<ScanPage, Error> {
         let limit = limit.max(1);
         let (seed, now_ms) = (self.seed, self.now_ms);
@@ -37,7 +37,7 @@ impl Keyspace {
             held.cold.page(from, limit).ok_or(Error::NotResident(Need::Page { database, from, limit }))?
         };
         let (resident, resident_next) = held.table.scan(&seed, from, limit);
-        // Beyond the nearer end one of the two sides has not been looked at.
+        // Memory and disk were read up to different positions. Only up to the nearer one are both known.
         let next = match (resident_next, page.next) {
             (Some(one), Some(other)) => Some(one.min(other)),
             (one, other) => one.or(other),
@@ -56,9 +56,9 @@ impl Keyspace {
         Ok(ScanPage { keys: resident.chain(cold).collect(), next })
     }
 
-    /// Any key of a database. The choice depends on the transaction's time alone, so that a retry makes the same one.
+    /// A random key of a database. The choice depends on the transaction's time alone, so a retry makes the same one.
     pub fn random_key(&mut self, database: u8) -> Result<Option<Key>, Error> {
-        /// How often a key that has expired is passed over.
+        /// How many expired keys are skipped before giving up.
         const TRIES: usize = 100;
         let mut random = fastrand::Rng::with_seed(self.now_us);
         for _ in 0..TRIES {

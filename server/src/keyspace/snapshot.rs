@@ -1,9 +1,9 @@
-//! The engine's side of transactions that run beside it: what their snapshots see, whether that still holds, and taking
-//! in what they did.
+//! The engine's side of transactions that run beside it: what their snapshots see, whether their reads still hold, and
+//! applying their changes.
 
 use super::cold::{ColdKey, ColdPage};
 use super::detached::{Effects, Outside, Reads, Rearranged};
-use super::history::Snapshot;
+use super::history::{Extent, Snapshot};
 use super::undo::{Saved, Step};
 use super::{Entry, Error, Key, Keyspace};
 use crate::store::Position;
@@ -32,7 +32,7 @@ impl Keyspace {
         self.is_lost(snapshot) || self.history.version(snapshot, database, key).is_some()
     }
 
-    /// What a key holds as a snapshot sees it. Expiry is for the reader to judge.
+    /// What a key held at a snapshot. Does not check expiry; the reader must.
     pub fn entry_at(&self, snapshot: Snapshot, database: u8, key: &Key) -> Result<Option<Box<Entry>>, Error> {
         if let Some(version) = self.history.version(snapshot, database, key) {
             return Ok(version.cloned().map(Box::new));
@@ -46,7 +46,7 @@ impl Keyspace {
         Ok(None)
     }
 
-    /// The names of the keys from a position on, about `limit` of them, as a snapshot sees them.
+    /// About `limit` names of keys, starting at a position, as a snapshot sees them.
     pub fn page_at(
         &mut self,
         snapshot: Snapshot,
@@ -60,7 +60,7 @@ impl Keyspace {
             position: self.seed.position(key),
             key: key.clone(),
             kind,
-            // Who reads the key finds out.
+            // Reading the key will tell.
             expires_at_ms: None,
         };
         for scanned in &now.keys {
@@ -79,8 +79,8 @@ impl Keyspace {
         Ok(ColdPage { keys, next: now.next })
     }
 
-    /// Whether nothing that was read has changed since the snapshot. A key whose time has come meanwhile goes first,
-    /// because nobody could read it any more.
+    /// Whether nothing that was read has changed since the snapshot. Keys that have expired meanwhile are removed
+    /// first, because nobody could read them any more.
     pub fn still_holds(&mut self, snapshot: Snapshot, reads: &Reads) -> Result<bool, Error> {
         if self.is_lost(snapshot) {
             return Ok(false);
@@ -103,8 +103,8 @@ impl Keyspace {
             .all(|(database, count)| self.databases[usize::from(*database)].len() == *count))
     }
 
-    /// Takes in what a transaction did that ran beside the engine and whose reads still hold, as part of the present
-    /// transaction: journalled, undoable, watched, announced.
+    /// Applies, as part of the present transaction, the changes of a transaction that ran beside the engine and whose
+    /// reads still hold: journalled, undoable, watched, announced.
     pub fn take_in(&mut self, effects: Effects) {
         let Effects { records, events, rearranged, entries } = effects;
         let mark = self.journal.mark();
@@ -114,27 +114,31 @@ impl Keyspace {
                 Rearranged::Swap(first, second) => self.swap(first, second),
             }
         }
-        // The records have all of it, in its order.
+        // The effects' own records contain these changes, in the right order.
         self.journal.rollback(mark);
+        // A new value shares all but about this much with the old one.
+        let changed = Extent::Bytes(records.open_bytes());
         for (database, key, entry) in entries {
-            self.take_in_key(database, key, entry);
+            self.take_in_key(database, key, entry, changed);
         }
         self.journal.append_transaction(records, events);
     }
 
-    fn take_in_key(&mut self, database: u8, key: Key, entry: Option<Box<Entry>>) {
+    fn take_in_key(&mut self, database: u8, key: Key, entry: Option<Box<Entry>>, changed: Extent) {
         self.statistics.changes += 1;
         self.watchers.touch(database, &key);
         let position = self.seed.position(&key);
         let sequence = self.journal.group();
         let held = &mut self.databases[usize::from(database)];
         let before = held.table.find(position, &key).and_then(|place| held.remove(place));
-        self.history.keep(database, &key, before.as_deref());
+        let changed = if entry.is_some() { changed } else { Extent::Whole };
+        self.history.keep(database, &key, before.as_deref(), changed);
         match entry {
             Some(entry) => held.insert(&self.seed, position, entry),
             None => held.cold.note_absent(key.clone(), sequence),
         }
         if self.undo.is_recording() {
+            self.undo.note_garbage(before.as_ref().map_or(0, |before| before.value.elements()));
             self.undo.push(Step::Key(Saved { database, key, entry: before }));
         } else if let Some(before) = before {
             super::change::discard(before);
@@ -142,7 +146,7 @@ impl Keyspace {
     }
 }
 
-/// Whether a position is in a range whose end is open, or missing.
+/// Whether a position is in a range. The end is exclusive; `None` means up to the last position.
 fn is_within(position: Position, from: Position, next: Option<Position>) -> bool {
     position >= from && next.is_none_or(|next| position < next)
 }

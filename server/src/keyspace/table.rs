@@ -13,7 +13,7 @@ use super::{Entry, Key};
 use crate::store::{Position, SLOTS, Seed};
 use crate::types::Value;
 
-/// Look-ups that are warmed at once; more than the processor can have under way is of no use.
+/// Look-ups that are warmed at once. More would be useless: the processor can have only so many loads under way.
 pub const WARMED_AT_ONCE: usize = 32;
 
 /// The resident keys of one database.
@@ -21,7 +21,7 @@ pub const WARMED_AT_ONCE: usize = 32;
 pub(super) struct Table {
     /// Empty until the first key, because most of the 16 databases stay empty.
     slots: Vec<HashTable<Box<Entry>>>,
-    /// How many slots of Redis Cluster share one of these, as a power of two.
+    /// How many of Redis Cluster's slots share one small table, as a power of two.
     shared_bits: u32,
     len: usize,
 }
@@ -39,7 +39,7 @@ fn table_hash(position: Position) -> u64 {
 }
 
 impl Table {
-    /// One for few keys, which costs little to make.
+    /// A table for few keys, which is cheap to make.
     pub fn small() -> Self {
         Self { shared_bits: SLOTS.trailing_zeros(), ..Self::default() }
     }
@@ -59,9 +59,10 @@ impl Table {
         Some(Place { slot, bucket })
     }
 
-    /// Brings what look-ups of these positions, and then of an element each, will touch into the processor's caches.
+    /// Brings into the processor's caches the memory that look-ups of these positions, and of one element in each, will
+    /// touch.
     ///
-    /// Each look-up is a chain of loads that miss; here the same link of all chains is loaded in one loop, so that the
+    /// Each look-up is a chain of loads that miss the caches. Here one loop loads the same link of all chains, so the
     /// processor waits for them together.
     pub fn warm(&self, lookups: &[(Position, &[u8])]) {
         if self.slots.is_empty() {
@@ -69,7 +70,7 @@ impl Table {
         }
         let mut entries: SmallVec<[(&Entry, &[u8]); WARMED_AT_ONCE]> = SmallVec::new();
         for (position, element) in lookups {
-            // Equal tags are enough here: nearly always it is the entry that is looked for.
+            // Equal tags are enough here: the entry is nearly always the right one.
             entries.extend(
                 self.slots[self.slot(*position)]
                     .find(table_hash(*position), |_| true)
@@ -93,12 +94,12 @@ impl Table {
         self.slots[place.slot].get_bucket_mut(place.bucket).map(|entry| &mut **entry)
     }
 
-    /// The entry at a place that was found since the table last changed.
+    /// The entry at a place. The table must not have changed since the place was found.
     pub fn entry_mut(&mut self, place: Place) -> &mut Entry {
         self.get_mut(place).expect("a place is valid until the table changes")
     }
 
-    /// Adds an entry whose key is not there.
+    /// Adds an entry for a key that has none.
     pub fn insert(&mut self, seed: &Seed, position: Position, entry: Box<Entry>) {
         if self.slots.is_empty() {
             self.slots.resize_with(usize::from(SLOTS) >> self.shared_bits, HashTable::new);
@@ -119,8 +120,8 @@ impl Table {
         Some(entry)
     }
 
-    /// The entries from `from` on in the order of positions, whole slots at a time until there are at least `limit`,
-    /// and the position where the next call goes on: `None` at the end.
+    /// The entries from `from` on in the order of positions: whole slots, until there are at least `limit` entries.
+    /// Also returns the position where the next call starts; `None` at the end.
     pub fn scan(
         &self,
         seed: &Seed,
@@ -144,7 +145,7 @@ impl Table {
         (found, None)
     }
 
-    /// Keys that share a position must come in one piece, or a cursor could not stand between them.
+    /// Keys that share a position must be returned together: no cursor can point between them.
     fn cut(mut found: Vec<(Position, &Entry)>, limit: usize) -> (Vec<(Position, &Entry)>, Option<Position>) {
         let last = found[limit.max(1) - 1].0;
         let end = found.partition_point(|(position, _)| *position <= last);
@@ -152,7 +153,7 @@ impl Table {
         (found, last.next())
     }
 
-    /// A key that `choose(n)` picks, given a number below which to choose.
+    /// A random key; `choose(n)` returns a random number below `n`.
     pub fn random(&self, mut choose: impl FnMut(usize) -> usize) -> Option<&Entry> {
         if self.len == 0 {
             return None;

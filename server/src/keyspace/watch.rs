@@ -1,5 +1,5 @@
-//! Keys that somebody has an eye on: those of WATCH, whose connections want to know that a key was touched, and those
-//! that clients wait for, of which the engine wants to know.
+//! Keys that are watched (WATCH: the connection asks later whether one was touched) or awaited (a blocked client: the
+//! engine is told when one was written).
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -11,7 +11,7 @@ use crate::store::limits::SYSTEM_DATABASE;
 /// A connection, as the keyspace knows it.
 pub type WatcherId = u64;
 
-/// Who has an eye on a key.
+/// Who watches a key or waits for it.
 #[derive(Debug, Default)]
 struct Interest {
     watchers: Vec<WatcherId>,
@@ -29,14 +29,14 @@ impl Interest {
 #[derive(Debug, Default)]
 pub(super) struct Watchers {
     keys: HashMap<(u8, Key), Interest>,
-    /// The same the other way round: what each connection watches.
+    /// The reverse: what each connection watches.
     by_watcher: HashMap<WatcherId, Vec<(u8, Key)>>,
     dirty: HashSet<WatcherId>,
-    /// Keys of these that the current transaction touched; they count when it commits.
+    /// Watched and awaited keys that the current transaction has touched; they count when it commits.
     touched: Vec<(u8, Key)>,
-    /// Awaited keys that committed transactions have touched, in that order.
+    /// Awaited keys that committed transactions have touched, in order.
     ready: VecDeque<(u8, Key)>,
-    /// Told of every touched key, watched or not.
+    /// Notes every touched key, watched or not.
     pub observer: Observer,
 }
 
@@ -95,7 +95,7 @@ impl Watchers {
         self.observer.touch(database, key);
         if !self.keys.is_empty() {
             let key = (database, Key::new(key));
-            // Often one key is touched again and again.
+            // The same key is often touched several times in a row.
             if self.keys.contains_key(&key) && self.touched.last() != Some(&key) {
                 self.touched.push(key);
             }
@@ -125,11 +125,6 @@ impl Watchers {
                 }
             }
         }
-    }
-
-    /// Notes that whoever waits for a key is to have a look at it.
-    pub fn set_ready(&mut self, key: (u8, Key)) {
-        self.ready.push_back(key);
     }
 
     pub fn next_ready(&mut self) -> Option<(u8, Key)> {

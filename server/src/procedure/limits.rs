@@ -1,13 +1,14 @@
-//! Every limit of a module and of a call, with its default: the options an operator can set, and the fixed ones.
+//! The limits of modules and of the interpreter: those that options set, and the fixed ones. What one call may use comes
+//! with the call (`CallInput`).
 //!
 //! Owns the numbers and the names of the options that errors quote. Knows nothing of how they are enforced.
 
 /// Bytes of one WebAssembly page.
 pub const PAGE_BYTES: u64 = 65_536;
 
-/// Option name of [`Limits::fuel`].
+/// Option name of [`CallInput::fuel`](super::CallInput::fuel).
 pub const OPTION_FUEL: &str = "wasm-fuel";
-/// Option name of [`Limits::deadline_ms`].
+/// Option name of [`CallInput::deadline`](super::CallInput::deadline).
 pub const OPTION_DEADLINE: &str = "wasm-deadline-ms";
 /// Option name of [`Limits::max_memory_bytes`].
 pub const OPTION_MEMORY: &str = "wasm-max-memory";
@@ -23,18 +24,14 @@ pub const OPTION_NESTING: &str = "wasm-max-nesting";
 pub const OPTION_TABLE: &str = "wasm-max-table-size";
 /// Option name of [`Limits::max_stack_bytes`].
 pub const OPTION_STACK: &str = "wasm-max-stack";
-/// Option name of [`Limits::max_reply_bytes`].
+/// Option name of [`CallInput::max_reply_bytes`](super::CallInput::max_reply_bytes).
 pub const OPTION_REPLY: &str = "wasm-max-reply-size";
-/// Option name of [`Limits::max_log_bytes`].
+/// Option name of [`CallInput::max_log_bytes`](super::CallInput::max_log_bytes).
 pub const OPTION_LOG: &str = "wasm-max-log-size";
 
-/// The options: what a module may contain and what a call may use. All can change at run time.
+/// The options: what a module may contain, and the memory of a call. All can change at run time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Fuel of one call; about one unit per instruction executed.
-    pub fuel: u64,
-    /// Wall-clock time of one call, in milliseconds.
-    pub deadline_ms: u64,
     /// Linear memory of one call, in bytes; rounded down to whole pages.
     pub max_memory_bytes: u64,
     /// Size of an uploaded module, in bytes, as text or binary.
@@ -49,17 +46,12 @@ pub struct Limits {
     pub max_table_elements: u32,
     /// Value stack of the interpreter, in bytes.
     pub max_stack_bytes: u32,
-    /// Reply of one call, in bytes.
-    pub max_reply_bytes: u64,
-    /// Everything that one call logs, in bytes.
-    pub max_log_bytes: u64,
 }
 
 impl Default for Limits {
+    /// The defaults of the options.
     fn default() -> Self {
         Self {
-            fuel: 100_000_000,
-            deadline_ms: 5_000,
             max_memory_bytes: 64 << 20,
             max_module_bytes: 4 << 20,
             max_functions: 10_000,
@@ -67,8 +59,6 @@ impl Default for Limits {
             max_nesting: 256,
             max_table_elements: 10_000,
             max_stack_bytes: 1 << 20,
-            max_reply_bytes: 64 << 20,
-            max_log_bytes: 64 << 10,
         }
     }
 }
@@ -92,6 +82,8 @@ pub mod fixed {
     pub const MAX_PARAMETERS: usize = 128;
     /// Globals of a module; a reset sets every mutable one.
     pub const MAX_GLOBALS: u32 = 1_000;
+    /// Imports of a module; wasm3 finds the host function for each by a linear search.
+    pub const MAX_IMPORTS: u32 = 1_000;
     /// Exports of a module; wasm3 finds each by a linear search.
     pub const MAX_EXPORTS: u32 = 1_000;
     /// Bytes of an export's name.

@@ -5,7 +5,7 @@
 //! (a memory that grew a lot, a changed table) ends the instance. A wasm3 engine belongs to one module, because engines
 //! never free function types.
 
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
@@ -55,17 +55,18 @@ impl<H: Host> Runtime<H> {
         Self { limits, warm: HashMap::new(), clock: 0 }
     }
 
-    /// Changes the limits for the calls to come.
+    /// Changes the limits for the calls to come, and drops the instances of modules that nobody can call any more.
     pub fn set_limits(&mut self, limits: Limits) {
+        self.drop_orphans();
         if limits.max_stack_bytes != self.limits.max_stack_bytes {
             self.warm.clear();
         }
         self.limits = limits;
     }
 
-    /// Drops what is kept for a module that will not be called again.
-    pub fn forget(&mut self, module_id: u64) {
-        self.warm.remove(&module_id);
+    /// Drops the instances of modules that nobody can call any more.
+    fn drop_orphans(&mut self) {
+        self.warm.retain(|_, warm| warm.module.strong_count() > 0);
     }
 
     /// Number of warm instances.
@@ -109,7 +110,7 @@ impl<H: Host> Runtime<H> {
         };
         warm.last_used = clock;
         let (host, outcome) = warm.call(procedure, max_pages, host, input);
-        if module.spoils_instance || warm.grown_pages() > MAX_KEPT_GROWTH_PAGES {
+        if module.spoils_instance || warm.grown_pages(module) > MAX_KEPT_GROWTH_PAGES {
             self.warm.remove(&module.id());
         }
         (host, outcome)
@@ -117,18 +118,26 @@ impl<H: Host> Runtime<H> {
 
     /// The module's instance in its first state.
     fn ready(&mut self, module: &Arc<Module>) -> Result<&mut Warm<H>, wasm3x::Error> {
-        if self.warm.len() >= MAX_WARM_INSTANCES && !self.warm.contains_key(&module.id()) {
-            let oldest = self.warm.iter().min_by_key(|(_, warm)| warm.last_used).map(|(id, _)| *id);
-            oldest.map(|id| self.warm.remove(&id));
+        if !self.warm.contains_key(&module.id()) {
+            self.drop_orphans();
+            self.make_room();
         }
         Ok(match self.warm.entry(module.id()) {
             Entry::Occupied(entry) => {
                 let warm = entry.into_mut();
-                warm.reset()?;
+                warm.reset(module)?;
                 warm
             }
             Entry::Vacant(entry) => entry.insert(Warm::new(module, self.limits.max_stack_bytes)?),
         })
+    }
+
+    /// Lets the least recently used instance go if there are as many as there may be.
+    fn make_room(&mut self) {
+        if self.warm.len() >= MAX_WARM_INSTANCES {
+            let oldest = self.warm.iter().min_by_key(|(_, warm)| warm.last_used).map(|(id, _)| *id);
+            oldest.map(|id| self.warm.remove(&id));
+        }
     }
 }
 
@@ -136,7 +145,8 @@ impl<H: Host> Runtime<H> {
 struct Warm<H: Host> {
     store: Store<Context<H>>,
     instance: Instance,
-    module: Arc<Module>,
+    /// Whether anybody still has the module.
+    module: Weak<Module>,
     /// The cap that the instance was told, in pages.
     max_pages: u32,
     entries: Vec<TypedFunc<(), ()>>,
@@ -174,7 +184,7 @@ impl<H: Host> Warm<H> {
         Ok(Self {
             store,
             instance,
-            module: Arc::clone(module),
+            module: Arc::downgrade(module),
             max_pages: 0,
             entries,
             start,
@@ -189,14 +199,14 @@ impl<H: Host> Warm<H> {
     }
 
     /// Makes the state that of a new instance: all of the memory, beyond the guest's own size too, and all globals.
-    fn reset(&mut self) -> Result<(), wasm3x::Error> {
+    fn reset(&mut self, module: &Module) -> Result<(), wasm3x::Error> {
         if !self.used {
             return Ok(());
         }
         if let Some(memory) = self.memory() {
             let bytes = memory.data_mut(&mut self.store);
             bytes.fill(0);
-            for (offset, segment) in &self.module.image {
+            for (offset, segment) in &module.image {
                 let start = *offset as usize;
                 bytes[start..start + segment.len()].copy_from_slice(segment);
             }
@@ -211,9 +221,9 @@ impl<H: Host> Warm<H> {
     }
 
     /// Pages behind the memory that a new instance would not have.
-    fn grown_pages(&self) -> u32 {
+    fn grown_pages(&self, module: &Module) -> u32 {
         let bytes = self.memory().map_or(0, |memory| memory.data_size(&self.store));
-        (bytes as u64 / PAGE_BYTES) as u32 - self.module.initial_pages
+        (bytes as u64 / PAGE_BYTES) as u32 - module.initial_pages
     }
 
     fn call(

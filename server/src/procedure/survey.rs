@@ -76,7 +76,7 @@ impl<'a> Survey<'a> {
             }
             Payload::TypeSection(section) => self.add_types(section)?,
             Payload::ImportSection(section) => {
-                check("imports", section.count().into(), fixed::MAX_EXPORTS.into(), None)?;
+                check("imports", section.count().into(), fixed::MAX_IMPORTS.into(), None)?;
                 for import in section.into_imports() {
                     self.add_import(&import.map_err(|error| invalid(&error))?)?;
                 }

@@ -5,13 +5,13 @@ use std::rc::Rc;
 
 use super::{Mailbox, Session};
 
-/// Number of a client, never used twice; 0 is a procedure.
+/// Number of a client, never used twice; 0 stands for a procedure.
 pub type ClientId = u64;
 
-/// What the registry holds of a client.
+/// What the registry knows about a client.
 #[derive(Debug)]
 pub struct Handle {
-    /// Its session; `None` while one of its commands runs, because that command has it.
+    /// Its session; `None` while one of its commands runs, because the command owns it then.
     pub session: Option<Box<Session>>,
     /// Its mailbox.
     pub mailbox: Rc<Mailbox>,

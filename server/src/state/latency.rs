@@ -14,7 +14,7 @@ pub struct LatencySample {
     pub latency_ms: u64,
 }
 
-/// What is known of an event.
+/// What is known about an event.
 #[derive(Clone, Debug, Default)]
 pub struct LatencySeries {
     samples: VecDeque<LatencySample>,
@@ -49,44 +49,44 @@ impl LatencySeries {
 pub struct LatencyMonitor(BTreeMap<&'static str, LatencySeries>);
 
 impl LatencyMonitor {
-    /// Notes how long an event took, if that is as long as the threshold, in milliseconds; 0 notes nothing.
+    /// Notes how long an event took, if it reached the threshold, in milliseconds; a threshold of 0 turns this off.
     pub fn add(&mut self, event: &'static str, time_s: u64, latency_ms: u64, threshold_ms: u64) {
         if threshold_ms > 0 && latency_ms >= threshold_ms {
             self.0.entry(event).or_default().add(LatencySample { time_s, latency_ms });
         }
     }
 
-    /// What is known of an event, named in any case.
+    /// What is known about an event; the case of its name does not matter.
     #[must_use]
     pub fn get(&self, event: &[u8]) -> Option<(&'static str, &LatencySeries)> {
         self.iter().find(|(name, _)| name.as_bytes().eq_ignore_ascii_case(event))
     }
 
-    /// All events of which anything is known.
+    /// All events that have been noted.
     pub fn iter(&self) -> impl Iterator<Item = (&'static str, &LatencySeries)> {
         self.0.iter().map(|(name, series)| (*name, series))
     }
 
-    /// Forgets an event; `false` when nothing was known of it.
+    /// Forgets an event; `false` if it was never noted.
     pub fn reset(&mut self, event: &[u8]) -> bool {
         let found = self.get(event).map(|(name, _)| name);
         found.is_some_and(|name| self.0.remove(name).is_some())
     }
 }
 
-/// How many calls took how long, by the first 8 bits of the number of nanoseconds: so a duration is known to one
-/// part in 128, as in Redis. Takes memory when there is a first call.
+/// A histogram of how long calls took, by the first 8 bits of the number of nanoseconds: precise to one part in 128, as
+/// in Redis. Allocates at the first call.
 #[derive(Clone, Debug, Default)]
 pub struct LatencyHistogram(Vec<u64>);
 
 impl LatencyHistogram {
-    /// What takes longer counts as this, in nanoseconds.
+    /// Longer calls count as this, in nanoseconds.
     const MAX_NS: u64 = 1_000_000_000;
-    /// Bits of a number that are told apart below its first one.
+    /// How many bits after a number's first one are significant.
     const BITS: u32 = 7;
-    /// Places: of numbers with up to 8 bits each its own, and half as many for each further bit of `MAX_NS`.
+    /// Number of places: one for each number of up to 8 bits, and half as many for each further bit of `MAX_NS`.
     const PLACES: usize = Self::place(Self::MAX_NS) + 1;
-    /// The end of the first level of [`Self::cumulative`]: levels are powers of 2, and the place of one ends there.
+    /// The end of the first level of [`Self::cumulative`]. Levels are powers of 2, where places end, too.
     const FIRST_NS: u64 = 1024 + (1024 >> Self::BITS);
 
     /// Counts a call.
@@ -115,7 +115,7 @@ impl LatencyHistogram {
         self.0.iter().sum()
     }
 
-    /// How long the fastest calls took at most that are so many in a hundred of all, in nanoseconds; 0 without calls.
+    /// The given percentile of the durations, in nanoseconds; 0 without calls.
     #[must_use]
     pub fn percentile_ns(&self, percent: f64) -> u64 {
         let wanted = ((percent / 100.0 * self.calls() as f64 + 0.5) as u64).max(1);
@@ -127,7 +127,8 @@ impl LatencyHistogram {
         found.map_or(0, Self::end_ns)
     }
 
-    /// Levels that double and have calls: microseconds at their end, and how many calls took at most so long.
+    /// The levels that have calls, each twice as long as the one before: microseconds at its end, and how many calls
+    /// took at most that long.
     #[must_use]
     pub fn cumulative(&self) -> Vec<(u64, u64)> {
         let mut levels: Vec<(u64, u64)> = Vec::new();

@@ -1,6 +1,6 @@
 //! Modules that clients uploaded: durable libraries (`FUNCTION LOAD`) and the volatile cache of `EVALWASM`.
 //!
-//! Holds compiled modules in step with the definitions that the keyspace keeps; runs nothing.
+//! Keeps compiled modules in step with the definitions in the keyspace; runs nothing.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -10,12 +10,10 @@ use std::sync::Arc;
 use crate::options::Options;
 use crate::procedure::{GateError, Limits, Module};
 
-/// The limits of modules and calls that the options set.
+/// The limits of modules that the options set.
 #[must_use]
 pub fn module_limits(options: &Options) -> Limits {
     Limits {
-        fuel: options.wasm_fuel,
-        deadline_ms: options.wasm_deadline_ms,
         max_memory_bytes: options.wasm_max_memory,
         max_module_bytes: options.wasm_max_module_size,
         max_functions: options.wasm_max_functions,
@@ -23,12 +21,10 @@ pub fn module_limits(options: &Options) -> Limits {
         max_nesting: options.wasm_max_nesting,
         max_table_elements: options.wasm_max_table_size,
         max_stack_bytes: options.wasm_max_stack as u32,
-        max_reply_bytes: options.wasm_max_reply_size,
-        max_log_bytes: options.wasm_max_log_size,
     }
 }
 
-/// Names of libraries and functions may have this many bytes.
+/// The longest name of a library or function, in bytes.
 const MAX_NAME_LEN: usize = 256;
 
 /// A durable library of procedures.
@@ -42,7 +38,7 @@ pub struct Library {
     pub module: Arc<Module>,
 }
 
-/// Why an upload is not a library; displayed as the text of an error reply without its code.
+/// Why an upload is not a library. Displays as the text of an error reply without its code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LibraryError {
     /// The first line is not `#!wasm name=...`.
@@ -51,9 +47,9 @@ pub enum LibraryError {
     Module(GateError),
     /// It exports no function.
     Empty,
-    /// A library of this name is there already.
+    /// There already is a library with this name.
     Exists(String),
-    /// A function of this name is in another library.
+    /// Another library has a function with this name.
     FunctionExists(String),
 }
 
@@ -117,8 +113,7 @@ impl Library {
     }
 }
 
-/// The durable libraries, and which of them has which function. Clones in O(1), so that undo is putting the old ones
-/// back.
+/// The durable libraries, and which of them has which function. Clones in O(1), so that undo can put the old ones back.
 #[derive(Clone, Debug, Default)]
 pub struct Libraries(Rc<Index>);
 
@@ -129,7 +124,7 @@ struct Index {
 }
 
 impl Libraries {
-    /// Whether a library could be added, in place of the one of its name if `replace`.
+    /// Checks whether a library can be added; with `replace`, in place of the one with its name.
     pub fn check(&self, library: &Library, replace: bool) -> Result<(), LibraryError> {
         if !replace && self.0.libraries.contains_key(&library.name) {
             return Err(LibraryError::Exists(library.name.clone()));
@@ -143,7 +138,7 @@ impl Libraries {
         Ok(())
     }
 
-    /// Adds a library, or puts it in place of the one of its name.
+    /// Adds a library, or replaces the one with its name.
     pub fn insert(&mut self, library: Library) {
         self.remove(&library.name);
         let index = Rc::make_mut(&mut self.0);
@@ -166,7 +161,7 @@ impl Libraries {
         self.0.libraries.get(name)
     }
 
-    /// The library that has a function, and the function's place in it.
+    /// The library that has a function, and the function's index in it.
     #[must_use]
     pub fn function(&self, name: &[u8]) -> Option<(&Library, usize)> {
         let (holder, place) = self.0.functions.get(std::str::from_utf8(name).ok()?)?;
@@ -198,7 +193,7 @@ pub struct Cached {
     used: u64,
 }
 
-/// The modules that `EVALWASM` and `WASM LOAD` brought: volatile, bounded, the least recently used goes first.
+/// The modules uploaded by `EVALWASM` and `WASM LOAD`: volatile and bounded; the least recently used is dropped first.
 #[derive(Debug, Default)]
 pub struct ModuleCache {
     modules: HashMap<Digest, Cached>,
@@ -207,7 +202,7 @@ pub struct ModuleCache {
 }
 
 impl ModuleCache {
-    /// The module of that digest; counts as use.
+    /// The module with this digest; counts as a use of it.
     pub fn get(&mut self, digest: &Digest) -> Option<Arc<Module>> {
         self.clock += 1;
         let cached = self.modules.get_mut(digest)?;
@@ -215,7 +210,7 @@ impl ModuleCache {
         Some(Arc::clone(&cached.module))
     }
 
-    /// Whether a module is there.
+    /// Whether a module is in the cache.
     #[must_use]
     pub fn contains(&self, digest: &Digest) -> bool {
         self.modules.contains_key(digest)

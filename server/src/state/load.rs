@@ -1,4 +1,4 @@
-//! What one request waits for while it is loaded from disk.
+//! What one request has requested from disk and waits for.
 
 use std::cell::{Cell, RefCell};
 
@@ -6,10 +6,11 @@ use tokio::sync::Notify;
 
 use crate::keyspace::Need;
 
-/// See the module's description. Shared by the request's session, the task that waits, and whoever loads, on one thread.
+/// See the module's description. Shared by the request's session, the task that waits, and the code that loads, all on
+/// one thread.
 #[derive(Debug, Default)]
 pub struct Load {
-    /// Needs that are not answered yet.
+    /// How many needs are not answered yet.
     pending: Cell<usize>,
     /// A need that could not be read, and why.
     failure: RefCell<Option<(Need, String)>>,
@@ -17,7 +18,7 @@ pub struct Load {
 }
 
 impl Load {
-    /// One that is over when so many needs have been answered.
+    /// A load that is over when this many needs have been answered.
     #[must_use]
     pub fn new(needs: usize) -> Self {
         Self { pending: Cell::new(needs), ..Self::default() }
@@ -40,7 +41,7 @@ impl Load {
         self.pending.get() == 0
     }
 
-    /// Waits until all needs have been answered; only one task may.
+    /// Waits until all needs have been answered. Only one task may wait.
     pub async fn over(&self) {
         while !self.is_over() {
             self.done.notified().await;
@@ -53,7 +54,7 @@ impl Load {
         self.failure.borrow().as_ref().map(|(_, reason)| reason.clone())
     }
 
-    /// Why one of these could not be read.
+    /// Why one of these needs could not be read.
     #[must_use]
     pub fn failure_of(&self, needs: &[Need]) -> Option<String> {
         let failure = self.failure.borrow();

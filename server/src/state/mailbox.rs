@@ -1,5 +1,5 @@
-//! What comes for one client while it does not ask: published messages, the answer to a command that waited, and the
-//! order to close.
+//! What the server sends to a client on its own: published messages, the answer to a blocked command, and the order to
+//! close.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -12,7 +12,7 @@ use crate::protocol::Reply;
 /// How a connection is to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Closing {
-    /// After what waits has been sent.
+    /// After everything in the mailbox has been sent.
     AfterReplies,
     /// At once.
     Now,
@@ -21,14 +21,14 @@ pub enum Closing {
 /// See the module's description. Shared by the registry of clients and the connection's task, on one thread.
 #[derive(Debug, Default)]
 pub struct Mailbox {
-    /// Each with an estimate of the bytes that it will take when encoded.
+    /// Messages, each with an estimate of its encoded size in bytes.
     messages: RefCell<VecDeque<(Reply, usize)>>,
     /// The sum of these estimates.
     bytes: Cell<usize>,
-    /// To the command that waits.
+    /// The answer to the command that waits.
     answer: RefCell<Option<Reply>>,
     closing: Cell<Option<Closing>>,
-    /// Since when more waits than the soft limit allows.
+    /// Since when the soft limit has been exceeded.
     above_since: Cell<Option<Instant>>,
     arrived: Notify,
 }
@@ -67,13 +67,13 @@ impl Mailbox {
         self.answer.borrow_mut().take()
     }
 
-    /// Bytes that wait.
+    /// About how many bytes the waiting messages have.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes.get()
     }
 
-    /// Messages that wait.
+    /// How many messages wait.
     #[must_use]
     pub fn len(&self) -> usize {
         self.messages.borrow().len()
@@ -85,7 +85,8 @@ impl Mailbox {
         self.messages.borrow().is_empty()
     }
 
-    /// Whether more than `soft_bytes` have waited for longer than `soft_s` seconds; to be asked again and again.
+    /// Whether more than `soft_bytes` have been waiting for longer than `soft_s` seconds. Notices only what it sees, so
+    /// call it regularly.
     #[must_use]
     pub fn above_soft_limit(&self, soft_bytes: u64, soft_s: u32) -> bool {
         if soft_bytes == 0 || self.bytes.get() as u64 <= soft_bytes {
@@ -109,7 +110,7 @@ impl Mailbox {
         self.closing.get()
     }
 
-    /// Waits until something is there: a message, an answer, or the order to end.
+    /// Waits for a message, an answer, or the order to end.
     pub async fn filled(&self) {
         while self.is_empty() && !self.is_answered() && self.closing().is_none() {
             self.arrived.notified().await;

@@ -1,8 +1,7 @@
-//! What commands see of the server beside the keyspace: options, clients, publish/subscribe, statistics, slow log,
+//! What commands see of the server apart from the keyspace: options, clients, publish/subscribe, statistics, slow log,
 //! libraries and triggers.
 //!
-//! Plain data, changed only on the engine's thread. Must not know sockets: a client is a [`Session`] and a
-//! [`Mailbox`], whoever reads it.
+//! Plain data, changed only on the engine's thread. Must not know sockets: a client is a [`Session`] and a [`Mailbox`].
 
 mod clients;
 mod latency;
@@ -44,18 +43,18 @@ use crate::protocol::Reply;
 use crate::trigger::queue::Limits;
 use crate::trigger::{Queues, Triggers};
 
-/// What the store tells of itself, for INFO.
+/// The state of the store, for INFO.
 #[derive(Clone, Debug, Default)]
 pub struct StoreStatus {
-    /// Number of the last transaction that is durable.
+    /// Number of the last group that is durable.
     pub durable: u64,
-    /// Number of the last transaction that is in data.redb.
+    /// Number of the last group that is applied to data.redb.
     pub applied: u64,
     /// Bytes in log.redb that are not applied yet.
     pub log_bytes: u64,
-    /// Why the last commit failed; `None` when it did not.
+    /// Why the last commit failed; `None` if it succeeded.
     pub failure: Option<String>,
-    /// Why the log could not be applied; `None` when it was, or was not tried again since.
+    /// Why the last attempt to apply the log failed; `None` if it succeeded.
     pub apply_failure: Option<String>,
     /// Group commits since the start.
     pub commits: u64,
@@ -68,7 +67,7 @@ pub struct StoreStatus {
 /// A line that a procedure logged.
 #[derive(Clone, Debug)]
 pub struct ProcedureLogEntry {
-    /// When, in microseconds of unix time.
+    /// When it was logged, in microseconds of unix time.
     pub time_us: u64,
     /// How important.
     pub level: LogLevel,
@@ -90,11 +89,11 @@ pub struct Server {
     pub waiting: Waiting,
     /// Channels and their subscribers.
     pub pubsub: PubSub,
-    /// Who caches what, to be told when it changes.
+    /// Which clients cache which keys, and must be told when these change.
     pub tracking: Tracking,
-    /// The clients that see the commands of all others.
+    /// The clients that run MONITOR.
     pub monitors: BTreeMap<ClientId, Rc<Mailbox>>,
-    /// What has to wait, if anything.
+    /// The pause that `CLIENT PAUSE` has asked for, if any.
     pub pause: Option<Pause>,
     /// Calls of procedures in the background, by their number.
     pub running: BTreeMap<u64, RunningCall>,
@@ -114,7 +113,7 @@ pub struct Server {
     pub queues: Queues,
     /// The last lines that procedures logged.
     pub procedure_log: std::collections::VecDeque<ProcedureLogEntry>,
-    /// The store's state, as it last told it.
+    /// The store's last known state.
     pub store: StoreStatus,
     /// The port the server listens on.
     pub port: u16,
@@ -160,7 +159,7 @@ impl Server {
         }
     }
 
-    /// Answers a command that waits, which then waits no longer; says whether it did.
+    /// Answers a waiting command and ends its wait; returns whether it was waiting.
     pub fn answer_waiting(&mut self, keyspace: &mut Keyspace, client: ClientId, reply: Reply) -> bool {
         if self.waiting.remove(keyspace, client).is_none() {
             return false;

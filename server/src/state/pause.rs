@@ -3,13 +3,13 @@
 /// What has to wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Paused {
-    /// Commands that may change something, and keys that would expire.
+    /// Commands that may change something, and the expiry of keys.
     Writes,
     /// All commands.
     All,
 }
 
-/// A pause that may be over by now.
+/// A pause, which may be over already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pause {
     /// What has to wait.

@@ -15,7 +15,7 @@ pub struct Message {
     pub channel: Vec<u8>,
     /// What it says.
     pub payload: Vec<u8>,
-    /// How many events of the transaction were raised before it: messages and notifications go out in their order.
+    /// How many events the transaction had raised before it, so that messages and notifications are sent in order.
     pub after_events: usize,
 }
 
@@ -38,14 +38,14 @@ struct Subscriptions {
 /// The two kinds of subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// To a channel of that name.
+    /// To the channel with this name.
     Channel,
-    /// To all channels that match.
+    /// To all channels that match a pattern.
     Pattern,
 }
 
 impl PubSub {
-    /// Subscribes a client; `false` when it was subscribed already.
+    /// Subscribes a client; `false` if it was subscribed already.
     pub fn subscribe(&mut self, kind: Kind, client: ClientId, mailbox: &Rc<Mailbox>, name: &[u8]) -> bool {
         let subscriptions = self.by_client.entry(client).or_default();
         let (all, own) = match kind {
@@ -56,7 +56,7 @@ impl PubSub {
         own.insert(name.to_vec())
     }
 
-    /// Unsubscribes a client; `false` when it was not subscribed.
+    /// Unsubscribes a client; `false` if it was not subscribed.
     pub fn unsubscribe(&mut self, kind: Kind, client: ClientId, name: &[u8]) -> bool {
         let Some(subscriptions) = self.by_client.get_mut(&client) else { return false };
         let (all, own) = match kind {
@@ -98,7 +98,7 @@ impl PubSub {
         self.by_client.remove(&client);
     }
 
-    /// How many clients a message would reach; once for each matching subscription.
+    /// How many subscriptions match a channel: a client counts once for each.
     #[must_use]
     pub fn receivers(&self, channel: &[u8]) -> usize {
         self.subscribers(channel)
@@ -111,7 +111,7 @@ impl PubSub {
         self.channels.get(channel).map_or(0, BTreeMap::len)
     }
 
-    /// Posts a message to all who are subscribed.
+    /// Sends a message to all subscribers.
     pub fn deliver(&self, channel: &[u8], payload: &[u8]) {
         let bytes = channel.len() + payload.len();
         let channel_reply = Reply::Bulk(StringValue::raw(channel));

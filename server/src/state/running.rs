@@ -1,4 +1,4 @@
-//! Calls of procedures in the background, as people see them: `FUNCTION STATS`, `FUNCTION KILL`, `CLIENT LIST`.
+//! Calls of procedures in the background, as `FUNCTION STATS`, `FUNCTION KILL` and `CLIENT LIST` show them.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -11,20 +11,20 @@ use crate::procedure::Control;
 pub struct RunningCall {
     /// The procedure's name.
     pub name: String,
-    /// The words of the command, shortened; of a trigger, what raised it.
+    /// The words of the command, shortened; for a trigger, the event that raised it.
     pub command: Vec<Vec<u8>>,
-    /// The client that waits for it, if one does.
+    /// The client that waits for it, if any.
     pub client: Option<ClientId>,
-    /// Since when.
+    /// When it began.
     pub started: Instant,
-    /// The try that runs, or was the last to run; 0 while it waits for a thread.
+    /// The number of the current or last try; 0 while it waits for a thread.
     pub tries: u32,
-    /// To look at it, and to stop it.
+    /// Observes it and stops it.
     pub control: Arc<Control>,
 }
 
 impl RunningCall {
-    /// For how long it has been there, in milliseconds.
+    /// For how long it has been running or waiting, in milliseconds.
     #[must_use]
     pub fn elapsed_ms(&self) -> u64 {
         self.started.elapsed().as_millis() as u64

@@ -1,4 +1,4 @@
-//! One client's side of the conversation: what it has chosen, and the transaction that it is collecting.
+//! One client's state: its settings, and the transaction that it is collecting.
 
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -47,7 +47,7 @@ impl Queued {
         starts.zip(&self.ends).map(|(start, end)| &self.bytes[start..*end]).collect()
     }
 
-    /// Bytes held, its own included: of short commands they are the most.
+    /// Bytes of memory that it takes, its own fields included: with short commands those are most of it.
     #[must_use]
     pub fn bytes(&self) -> usize {
         size_of::<Self>() + self.bytes.capacity() + self.ends.capacity() * size_of::<usize>()
@@ -65,21 +65,21 @@ pub struct Transaction {
     pub writes: bool,
     /// Whether one needs memory, so that EXEC is refused while there is none.
     pub needs_memory: bool,
-    /// Whether one is a write or a procedure that may write.
+    /// Whether a queued command is a write or a procedure that may write.
     pub may_write: bool,
-    /// What became of the first commands of the queue when EXEC ran them in vain, because something had to be loaded
-    /// first. They are counted; those with a reply have done what cannot be undone, and are not run again.
+    /// Replies of the first queued commands from an earlier EXEC attempt that was rolled back. All of them have been
+    /// counted; those with a reply have done what cannot be undone, and are not run again.
     pub attempted: Vec<Option<Reply>>,
 }
 
-/// A request that is run again, as of the time when it was run first.
+/// A request that is run again, with the time of its first run.
 #[derive(Clone, Debug)]
 pub struct Retry {
     /// That time, in microseconds of unix time.
     pub time_us: u64,
     /// How often it has been run.
     pub count: u32,
-    /// What it has waited for last.
+    /// What it waited for last.
     pub load: Rc<Load>,
 }
 
@@ -111,13 +111,13 @@ pub struct Session {
     pub transaction: Option<Transaction>,
     /// Bytes of the commands in it.
     pub queued_bytes: usize,
-    /// Its request waits for something from disk and is run again.
+    /// Set while its request waits for something from disk and must be run again.
     pub retry: Option<Retry>,
     /// Its request waits before it can run, for whatever reason.
     pub is_parked: bool,
-    /// Where random numbers of the procedure that it calls start.
+    /// The random seed of the procedure that it calls.
     pub seed: Option<u64>,
-    /// The key that was written, while a command that waited for it is run again.
+    /// While a blocked command is run again: the key that was written.
     pub woken_by: Option<Key>,
     /// Whether it watches keys.
     pub watching: bool,
@@ -125,11 +125,11 @@ pub struct Session {
     pub channels: usize,
     /// How many patterns it is subscribed to.
     pub patterns: usize,
-    /// Whether it asked not to be evicted.
+    /// Whether it has asked not to be evicted.
     pub no_evict: bool,
-    /// Whether it asked that its commands do not count as use of keys.
+    /// Whether its commands do not count as uses of keys (`CLIENT NO-TOUCH`).
     pub no_touch: bool,
-    /// Whether it sees the commands of all others.
+    /// Whether it runs MONITOR.
     pub is_monitor: bool,
     /// When it connected, in seconds of unix time.
     pub connected_s: u64,
@@ -186,7 +186,7 @@ impl Session {
         Self { database, version: Version::Resp3, authenticated: true, ..Self::new(0, None, None, 0) }
     }
 
-    /// Forgets all that the client has chosen, as `RESET` does; what it told of its library stays.
+    /// Resets the client's settings, as `RESET` does; the name and version of its library stay.
     pub fn reset(&mut self) {
         self.database = 0;
         self.version = Version::Resp2;

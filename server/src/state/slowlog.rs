@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-/// Arguments kept of a command; the last of them says how many more there were.
+/// Arguments kept of each command; the last one says how many more there were.
 const MAX_ARGUMENTS: usize = 32;
 /// Bytes kept of an argument.
 const MAX_ARGUMENT_LEN: usize = 128;
@@ -57,12 +57,12 @@ impl SlowLog {
         self.entries.is_empty()
     }
 
-    /// Drops all entries; numbers go on.
+    /// Drops all entries; numbering continues.
     pub fn clear(&mut self) {
         self.entries.clear();
     }
 
-    /// Arguments as an entry keeps them: shortened as Redis shortens them.
+    /// Shortens arguments for an entry, as Redis does.
     #[must_use]
     pub fn shorten(arguments: &[&[u8]]) -> Vec<Vec<u8>> {
         let kept = if arguments.len() > MAX_ARGUMENTS { MAX_ARGUMENTS - 1 } else { arguments.len() };

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::LatencyHistogram;
 
-/// What is counted for each command.
+/// Counters of one command.
 #[derive(Clone, Debug, Default)]
 pub struct CommandStatistics {
     /// How often it ran.
@@ -13,13 +13,13 @@ pub struct CommandStatistics {
     pub duration_ns: u64,
     /// How often it was refused before it ran.
     pub rejected_calls: u64,
-    /// How often it ran and answered an error.
+    /// How often it ran and replied with an error.
     pub failed_calls: u64,
     /// How long its calls took.
     pub latency: LatencyHistogram,
 }
 
-/// What is counted for the server.
+/// Counters of the server.
 #[derive(Clone, Debug, Default)]
 pub struct Statistics {
     /// Connections accepted.
@@ -32,7 +32,7 @@ pub struct Statistics {
     pub received_bytes: u64,
     /// Bytes sent.
     pub sent_bytes: u64,
-    /// How often requests were taken in, one or many at once.
+    /// How often requests were read, one or many at once.
     pub reads: u64,
     /// How often replies were sent, one or many at once.
     pub writes: u64,
@@ -44,13 +44,13 @@ pub struct Statistics {
     pub output_limit_disconnections: u64,
     /// Clients disconnected because their requests exceeded a limit.
     pub query_limit_disconnections: u64,
-    /// By the command's place among all commands and subcommands.
+    /// Counters of commands, by the command's index among all commands and subcommands.
     pub per_command: Vec<CommandStatistics>,
     /// Procedures called, by clients and triggers.
     pub procedure_calls: u64,
-    /// Calls that ended in the background.
+    /// Calls that finished in the background.
     pub background_calls: u64,
-    /// Tries of such calls that others came in between of.
+    /// Tries of background calls that ended in a conflict.
     pub background_conflicts: u64,
     /// Triggers run.
     pub trigger_runs: u64,
@@ -64,13 +64,13 @@ pub struct Statistics {
     pub instantaneous_received_bytes: u64,
     /// Bytes sent per second over the last seconds.
     pub instantaneous_sent_bytes: u64,
-    /// How long keys were looked for whose time has come, in microseconds.
+    /// How long the search for expired keys took in total, in microseconds.
     pub expiry_us: u64,
     /// The most memory that was ever in use, in bytes.
     pub peak_memory_bytes: u64,
 }
 
-/// Different first words of errors that are counted.
+/// How many different first words of errors are counted.
 const MAX_ERROR_KINDS: usize = 128;
 
 impl Statistics {
@@ -93,7 +93,7 @@ impl Statistics {
         &mut self.per_command[place]
     }
 
-    /// Sets back what `CONFIG RESETSTAT` sets back.
+    /// Resets the counters that `CONFIG RESETSTAT` resets.
     pub fn reset(&mut self) {
         *self = Self { peak_memory_bytes: self.peak_memory_bytes, ..Self::default() };
     }

@@ -1,6 +1,6 @@
-//! Client-side caching: which clients are to be told when which keys change.
+//! Client-side caching: which clients must be told when which keys change.
 //!
-//! Keys count by their names alone, whatever the database, as in Redis. Must not know how anybody is told.
+//! As in Redis, keys are told apart by their names alone, whatever the database. Must not know how clients are told.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::mem;
@@ -8,7 +8,7 @@ use std::mem;
 use super::ClientId;
 use crate::keyspace::Key;
 
-/// Which keys a client is told of.
+/// Which keys a client is told about.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum TrackingMode {
     /// Those that it has read.
@@ -25,25 +25,25 @@ pub enum TrackingMode {
 /// What one client has asked for.
 #[derive(Clone, Debug, Default)]
 pub struct Tracker {
-    /// Which keys it is told of.
+    /// Which keys it is told about.
     pub mode: TrackingMode,
-    /// Whether it is not told of its own changes.
+    /// Whether it is not told about its own changes.
     pub no_loop: bool,
-    /// The client that is told in its place.
+    /// The client that is told instead.
     pub redirect: Option<ClientId>,
-    /// Whether that client was found to be gone.
+    /// Whether that client has turned out to be gone.
     pub is_broken: bool,
     /// Whether `CLIENT CACHING` holds for the next command.
     pub caching: bool,
-    /// With [`TrackingMode::Broadcast`]: how the keys begin.
+    /// With [`TrackingMode::Broadcast`]: the prefixes of its keys.
     pub prefixes: BTreeSet<Vec<u8>>,
 }
 
-/// A key that clients have read since they were last told of it.
+/// A key that clients have read since they were last told about it.
 #[derive(Debug)]
 struct Read {
     key: Key,
-    /// In order; some may have gone since.
+    /// The clients, in order; some may have gone since.
     clients: Vec<ClientId>,
 }
 
@@ -51,41 +51,41 @@ struct Read {
 #[derive(Debug, Default)]
 pub struct Tracking {
     trackers: BTreeMap<ClientId, Tracker>,
-    /// In no order, so that any of them can be picked at random.
+    /// In no particular order, so that one can be picked at random.
     reads: Vec<Read>,
     /// The place of each key in `reads`.
     places: HashMap<Key, usize>,
-    /// The sum of the numbers of clients in `reads`.
+    /// The total number of clients in `reads`.
     items: usize,
-    /// Keys that had to leave the table.
+    /// Keys that were dropped from the table for lack of room.
     evicted: Vec<(Key, Vec<ClientId>)>,
     prefixes: BTreeMap<Vec<u8>, BTreeSet<ClientId>>,
 }
 
 impl Tracking {
-    /// Whether nobody is to be told of anything.
+    /// Whether no client tracks keys.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.trackers.is_empty()
     }
 
-    /// What a client has asked for, if it has.
+    /// What a client has asked for, if anything.
     #[must_use]
     pub fn get(&self, client: ClientId) -> Option<&Tracker> {
         self.trackers.get(&client)
     }
 
-    /// The same, to be changed; but for mode and prefixes.
+    /// Mutable access to it; do not change mode and prefixes.
     pub fn get_mut(&mut self, client: ClientId) -> Option<&mut Tracker> {
         self.trackers.get_mut(&client)
     }
 
-    /// All who asked.
+    /// All clients that track keys.
     pub fn clients(&self) -> impl Iterator<Item = ClientId> {
         self.trackers.keys().copied()
     }
 
-    /// Takes in what a client asks for; prefixes come to those that it has.
+    /// Sets what a client asks for; adds prefixes to the ones that it has.
     pub fn start(&mut self, client: ClientId, mut tracker: Tracker) {
         for prefix in &tracker.prefixes {
             self.prefixes.entry(prefix.clone()).or_default().insert(client);
@@ -97,7 +97,7 @@ impl Tracking {
         self.trackers.insert(client, tracker);
     }
 
-    /// Forgets what a client asked for. What it has read is forgotten when it changes.
+    /// Forgets what a client asked for. The keys that it has read are forgotten when they change.
     pub fn stop(&mut self, client: ClientId) {
         let Some(tracker) = self.trackers.remove(&client) else { return };
         for prefix in tracker.prefixes {
@@ -113,14 +113,14 @@ impl Tracking {
         }
     }
 
-    /// Lets the choice of `CLIENT CACHING` end.
+    /// Ends the effect of `CLIENT CACHING`.
     pub fn end_caching(&mut self, client: ClientId) {
         if let Some(tracker) = self.trackers.get_mut(&client) {
             tracker.caching = false;
         }
     }
 
-    /// Whether what a client reads now is to be remembered.
+    /// Whether to remember what a client reads now.
     #[must_use]
     pub fn wants_reads(&self, client: ClientId) -> bool {
         self.trackers.get(&client).is_some_and(|tracker| match tracker.mode {
@@ -131,7 +131,8 @@ impl Tracking {
         })
     }
 
-    /// Remembers that a client has read a key. When there are more than `max_keys` (0: no limit), another key leaves.
+    /// Remembers that a client has read a key. If that makes more than `max_keys` (0: no limit), another key is
+    /// dropped.
     pub fn remember(&mut self, client: ClientId, key: &[u8], max_keys: u64) {
         if let Some(place) = self.places.get(key) {
             let clients = &mut self.reads[*place].clients;
@@ -150,7 +151,7 @@ impl Tracking {
         self.items += 1;
     }
 
-    /// Who has read a key. It is forgotten.
+    /// Takes the clients that have read a key, and forgets the key.
     pub fn forget(&mut self, key: &[u8]) -> Vec<ClientId> {
         self.places.get(key).copied().map(|place| self.take(place).clients).unwrap_or_default()
     }
@@ -161,35 +162,35 @@ impl Tracking {
         self.evicted.clear();
     }
 
-    /// Lets keys leave until there are `max_keys` (0: no limit), but only so many at once.
+    /// Drops keys until there are `max_keys` (0: no limit), but only a limited number in each call.
     pub fn shrink(&mut self, max_keys: u64, at_once: usize) {
         let excess = if max_keys == 0 { 0 } else { self.reads.len().saturating_sub(max_keys as usize) };
         (0..excess.min(at_once)).for_each(|_| self.evict());
     }
 
-    /// The keys that left, with those who have read them.
+    /// Takes the keys that were dropped, each with the clients that have read it.
     pub fn take_evicted(&mut self) -> Vec<(Key, Vec<ClientId>)> {
         mem::take(&mut self.evicted)
     }
 
-    /// The prefixes that a key begins with.
+    /// The tracked prefixes of a key.
     pub fn prefixes_of<'a>(&'a self, key: &'a [u8]) -> impl Iterator<Item = &'a [u8]> {
         self.prefixes.keys().map(Vec::as_slice).filter(|prefix| key.starts_with(prefix))
     }
 
-    /// Who is to be told of keys with this prefix.
+    /// The clients to tell about keys with this prefix.
     #[must_use]
     pub fn clients_of_prefix(&self, prefix: &[u8]) -> Vec<ClientId> {
         self.prefixes.get(prefix).map(|clients| clients.iter().copied().collect()).unwrap_or_default()
     }
 
-    /// How many clients asked.
+    /// How many clients track keys.
     #[must_use]
     pub fn client_count(&self) -> usize {
         self.trackers.len()
     }
 
-    /// How many keys the table holds, how often clients are named in it, and how many prefixes there are.
+    /// The number of keys in the table, the number of pairs of a key and a client, and the number of prefixes.
     #[must_use]
     pub fn counts(&self) -> (usize, usize, usize) {
         (self.reads.len(), self.items, self.prefixes.len())

@@ -1,7 +1,7 @@
-//! Clients whose commands wait for a key to be written: who waits for which key, in the order of coming.
+//! Clients whose commands wait for a key to be written: who waits for which key, in order of arrival.
 //!
-//! Plain data. The keyspace is told which keys are awaited and tells when one was written; what is done then is the
-//! engine's business. There are at most as many waiters as clients, and their requests are bounded as all are.
+//! Plain data. The keyspace is told which keys are awaited, and reports when one was written; the engine acts on it.
+//! There are at most as many waiters as clients, and their requests have the same limits as any.
 
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
@@ -13,43 +13,43 @@ use crate::types::Kind;
 /// A command that waits.
 #[derive(Clone, Debug)]
 pub struct Waiter {
-    /// The command, as it is to be run again when one of its keys has been written.
+    /// The command, to be run again when one of its keys was written.
     pub request: Rc<Queued>,
     /// The keys, with the numbers of their databases.
     pub keys: Vec<(u8, Key)>,
     /// The type that a key must have for the command to be run again.
     pub kind: Kind,
-    /// Whether it is run again, too, when a key is gone or has another type.
+    /// Whether it is also run again when a key was deleted or has another type.
     pub wakes_when_gone: bool,
-    /// Whether its wait ends at some time.
+    /// Whether its wait has a time limit.
     pub is_timed: bool,
 }
 
-/// Those who wait for one key.
+/// The clients that wait for one key.
 #[derive(Debug, Default)]
 struct Queue {
-    /// By the number of their coming.
+    /// Ordered by number of arrival.
     clients: BTreeMap<u64, ClientId>,
-    /// How many of them are to be woken when the key is gone.
+    /// How many of them are woken when the key is deleted.
     wake_when_gone: usize,
 }
 
 /// See the module's description.
 #[derive(Debug, Default)]
 pub struct Waiting {
-    /// Each with the number of its coming.
+    /// Each with its number of arrival.
     waiters: HashMap<ClientId, (u64, Waiter)>,
     queues: HashMap<(u8, Key), Queue>,
     last_arrival: u64,
 }
 
 impl Waiting {
-    /// Adds a client behind those that wait already. A client has one command that waits.
+    /// Adds a client behind those that already wait. A client has at most one waiting command.
     pub fn add(&mut self, keyspace: &mut Keyspace, client: ClientId, waiter: Waiter) {
         self.last_arrival += 1;
         for (database, key) in &waiter.keys {
             let queue = self.queues.entry((*database, key.clone())).or_default();
-            // A key that is named twice is waited for once.
+            // A key may be named twice, but counts once.
             if queue.clients.insert(self.last_arrival, client).is_none() {
                 queue.wake_when_gone += usize::from(waiter.wakes_when_gone);
             }
@@ -58,7 +58,7 @@ impl Waiting {
         self.waiters.insert(client, (self.last_arrival, waiter));
     }
 
-    /// Ends the wait of a client; gives what waited.
+    /// Ends the wait of a client and returns its command.
     pub fn remove(&mut self, keyspace: &mut Keyspace, client: ClientId) -> Option<Waiter> {
         let (arrival, waiter) = self.waiters.remove(&client)?;
         for name in &waiter.keys {
@@ -74,20 +74,20 @@ impl Waiting {
         Some(waiter)
     }
 
-    /// What a client waits with.
+    /// The waiting command of a client.
     #[must_use]
     pub fn get(&self, client: ClientId) -> Option<&Waiter> {
         self.waiters.get(&client).map(|(_, waiter)| waiter)
     }
 
-    /// The first who waits for a key and came after number `arrival`, with its own number.
+    /// The first client that waits for a key and arrived after number `arrival`, with its own number.
     #[must_use]
     pub fn next(&self, key: &(u8, Key), arrival: u64) -> Option<(u64, ClientId)> {
         let (arrival, client) = self.queues.get(key)?.clients.range(arrival + 1..).next()?;
         Some((*arrival, *client))
     }
 
-    /// Whether anybody is to be woken when this key is gone.
+    /// Whether any client is woken when this key is deleted.
     #[must_use]
     pub fn matters_when_gone(&self, key: &(u8, Key)) -> bool {
         self.queues.get(key).is_some_and(|queue| queue.wake_when_gone > 0)
@@ -105,7 +105,7 @@ impl Waiting {
         self.waiters.is_empty()
     }
 
-    /// How many of them will not wait for ever.
+    /// How many of them have a time limit.
     #[must_use]
     pub fn timed(&self) -> usize {
         self.waiters.values().filter(|(_, waiter)| waiter.is_timed).count()

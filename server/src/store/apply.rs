@@ -1,8 +1,8 @@
 //! The apply thread, the only writer of `data.redb`: merges the log into rows, then has the log truncated.
 //!
-//! It is lazy on purpose. A row costs a few microseconds of a processor that the engine could use, and the
-//! longer the log, the more of its changes cancel out: so it waits while the engine is busy, even in the middle
-//! of a round, but not for ever, and not when the log is long. It also removes garbage when there is nothing to apply.
+//! It is lazy on purpose. Each row costs a few microseconds of processor time that the engine could use, and in a
+//! longer log more changes cancel out. So it waits while the engine is busy, even in the middle of a round, but not for
+//! ever, and not when the log is long. When there is nothing to apply, it removes garbage.
 
 use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
@@ -22,7 +22,7 @@ use super::write::{read_databases, write_round};
 /// Runs until the store closes.
 pub(super) fn run(shared: &Shared, log: &Sender<LogMessage>) {
     lower_priority();
-    // A run before this one may have left garbage.
+    // An earlier run may have left garbage.
     let mut garbage = true;
     let mut pause_ms = RETRY_MIN_MS;
     loop {
@@ -35,7 +35,7 @@ pub(super) fn run(shared: &Shared, log: &Sender<LogMessage>) {
             Ok(more_garbage) => (garbage, pause_ms) = (more_garbage, RETRY_MIN_MS),
             Err(error) => {
                 shared.counters.round_failures.add(1);
-                // Only the first failure of a row of them is told: the others are its consequence.
+                // Only the first of several failures in a row is reported: the others follow from it.
                 if pause_ms == RETRY_MIN_MS {
                     (shared.on_event)(StoreEvent::ApplyFailed { error: error.to_string() });
                 }
@@ -55,7 +55,7 @@ fn apply_up_to(shared: &Shared, log: &Sender<LogMessage>, sequence: u64) -> Resu
     let mut garbage = false;
     while shared.progress.applied_sequence() < sequence && !shared.progress.is_closing() {
         let applied = round(shared)?;
-        // The log thread is gone only when the store closes; what it did not truncate is truncated later.
+        // The log thread ends only when the store closes. What it did not truncate is truncated after the next start.
         let _ = log.send(LogMessage::Truncate { applied });
         (shared.on_event)(StoreEvent::Applied { sequence: applied });
         garbage = sweep_once(shared)?;
@@ -81,8 +81,7 @@ fn round(shared: &Shared) -> Result<u64, StoreError> {
     Ok(applied)
 }
 
-/// Writes the groups after a sequence to the rows, as far as they fit into one round. Returns how many of them
-/// the rows now contain.
+/// Writes the groups after a sequence to the rows, as many as fit into one round. Returns how many it wrote.
 fn write_groups(
     shared: &Shared,
     before: u64,
@@ -96,7 +95,7 @@ fn write_groups(
         let databases = read_databases(&transaction.open_table(row::DATABASES)?, &meta_table)?.0;
         (databases, get_meta(&meta_table, meta::APPLIED)? as u64)
     };
-    // A commit that reported failure may have happened: what the file says counts.
+    // A commit that reported failure may have happened nevertheless: the file decides.
     let done = applied.saturating_sub(before) as usize;
     if done > 0 {
         transaction.abort()?;
@@ -113,7 +112,7 @@ fn write_groups(
     Ok(round.groups)
 }
 
-/// Reads groups from the log until there are so many bytes.
+/// Reads groups from the log until they have this many bytes.
 fn read_groups(shared: &Shared, applied: u64, enough: usize) -> Result<Vec<Vec<u8>>, redb::Error> {
     let mut log = Groups::after(&shared.log, applied)?;
     let (mut groups, mut bytes) = (Vec::new(), 0);
@@ -142,7 +141,7 @@ fn sweep_once(shared: &Shared) -> Result<bool, StoreError> {
     step().map_err(|error| StoreError::redb(shared.data.path(), error))
 }
 
-/// Leaves the processor to the engine. On Linux niceness belongs to the thread; elsewhere to the process.
+/// Gives the engine priority on the processor. On Linux niceness belongs to the thread; elsewhere to the process.
 fn lower_priority() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::nice(19) {

@@ -6,15 +6,16 @@
 
 use super::limits::{ALL_DATABASES, DATABASES, SYSTEM_DATABASE};
 
-/// Names the rows of one database between two flushes. Never used again.
+/// Names the rows of one database between two flushes. Ids are never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StorageId(u64);
 
 impl StorageId {
-    /// How many bytes it takes in a row's key: more flushes than can ever happen.
+    /// Its length in a row's key, in bytes: enough for more flushes than can ever happen.
     pub const BYTES: usize = 6;
 
-    /// The storage of the system database: the last one of all, so that directories which were made without it have it.
+    /// The storage of the system database: the highest possible id, so that it is unused in directories made before
+    /// there was a system database.
     pub(super) const SYSTEM: Self = Self((1 << (Self::BYTES * 8)) - 1);
 
     pub(super) const fn from_number(number: u64) -> Self {

@@ -1,7 +1,7 @@
 //! The data directory: its lock, its two files, and whether they are what this version can read.
 //!
-//! Nothing is written to a directory before it is known to be good. A new one comes into being by renaming a
-//! complete `data.redb` into place, so that a crash half-way leaves nothing that looks like data.
+//! Nothing is written to a directory before it is known to be good. A new directory is created by renaming a complete
+//! `data.redb` into place, so a crash in the middle leaves nothing that looks like data.
 
 use std::fs::{File, TryLockError};
 use std::hash::{BuildHasher, RandomState};
@@ -20,12 +20,12 @@ use super::row::{self, meta};
 pub(super) struct Directory {
     pub log: PathBuf,
     pub data: PathBuf,
-    /// Locked for as long as it lives. A file system without locks is served without.
+    /// Locked for as long as this exists. On a file system without locks nothing is locked.
     _lock: File,
 }
 
 impl Directory {
-    /// Locks and checks a directory; makes it first if it is new.
+    /// Locks and checks a directory; creates it if it does not exist.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
         std::fs::create_dir_all(path).map_err(|error| StoreError::io(path, error))?;
         let lock = lock(path)?;
@@ -34,14 +34,14 @@ impl Directory {
             (true, true) => directory.check()?,
             (false, false) => directory.create(path)?,
             (false, true) => return Err(StoreError::Missing(directory.log)),
-            // The log comes first; without any group it is what an interrupted creation left.
+            // The log is created first; a log without groups is what an interrupted creation left.
             (true, false) if directory.log_is_empty()? => directory.create(path)?,
             (true, false) => return Err(StoreError::Missing(directory.data)),
         }
         Ok(directory)
     }
 
-    /// Looks into `data.redb`, whose version is that of both files.
+    /// Checks `data.redb`, whose version counts for both files.
     fn check(&self) -> Result<(), StoreError> {
         let format = overlay::look(&self.data, |database| {
             get_meta(&database.begin_read()?.open_table(row::META)?, meta::FORMAT)
@@ -80,7 +80,7 @@ fn lock(path: &Path) -> Result<File, StoreError> {
     }
 }
 
-/// Makes a file beside its place, fills it and moves it there.
+/// Creates a file under a temporary name, fills it and renames it.
 fn create_file(path: &Path, fill: &dyn Fn(&Database) -> Result<(), redb::Error>) -> Result<(), StoreError> {
     let new = path.with_extension("new");
     if let Err(error) = std::fs::remove_file(&new)
@@ -128,7 +128,7 @@ fn create_data(database: &Database, seed: u128) -> Result<(), redb::Error> {
     Ok(transaction.commit()?)
 }
 
-/// Marks a directory of an older format as one of this format. All formats so far only added to the ones before.
+/// Marks a directory of an older format as one of this format. So far each format has only added to the one before.
 pub(super) fn upgrade(data: &DatabaseFile) -> Result<(), redb::Error> {
     let format = get_meta(&data.begin_read()?.open_table(row::META)?, meta::FORMAT)?;
     if format == u128::from(FORMAT_VERSION) {

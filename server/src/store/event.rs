@@ -6,18 +6,18 @@ use super::error::StoreError;
 use super::filter::Filter;
 use super::reader::{DuePage, ScanPage, StoredKey};
 
-/// What the store tells the engine. It comes from threads of the store, so the callback must be quick.
+/// What the store tells the engine. Threads of the store call the callback, so it must be quick.
 #[derive(Debug)]
 pub enum StoreEvent {
     /// The group is durable, and so are all before it.
     Committed {
         /// The group's sequence.
         sequence: u64,
-        /// The group's buffer, empty, to be used again.
+        /// The group's buffer, now empty, for reuse.
         buffer: Vec<u8>,
     },
-    /// The log cannot be written. The groups from this sequence on are kept and tried again until it can;
-    /// then they are reported as committed. Told once for each row of failures.
+    /// The log cannot be written. The groups from this sequence on are kept and retried until it can; then they are
+    /// reported as committed. Reported once for several failures in a row.
     CommitFailed {
         /// The first group that is not durable.
         sequence: u64,
@@ -29,8 +29,8 @@ pub enum StoreEvent {
         /// The sequence.
         sequence: u64,
     },
-    /// The rows cannot be written. It is tried again; the log grows meanwhile. Told once for each row of
-    /// failures.
+    /// The rows cannot be written. The store keeps trying, and the log grows meanwhile. Reported once for several
+    /// failures in a row.
     ApplyFailed {
         /// Why.
         error: String,
@@ -56,9 +56,9 @@ pub enum StoreEvent {
         /// The keys.
         result: Result<DuePage, StoreError>,
     },
-    /// From now on the filter knows every key on disk, those that are yet to come included.
+    /// From now on the filter knows every key on disk, including keys added later.
     FilterReady(Arc<Filter>),
-    /// A thread of the store has failed for good, by a defect of it or of redb: the process should end.
+    /// A thread of the store has failed for good, because of a defect in it or in redb: the process should end.
     Failed {
         /// Which thread it was and why.
         reason: String,

@@ -1,14 +1,14 @@
 //! One redb file that can be closed and opened again while threads use it.
 //!
-//! After a failed read or write redb refuses everything until the file is opened anew. So whoever sees a
-//! failure calls [`DatabaseFile::discard`], and the next transaction opens the file again.
+//! After a failed read or write redb refuses everything until the file is opened again. So code that sees a failure
+//! calls [`DatabaseFile::discard`], and the next transaction reopens the file.
 
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
 use redb::{Builder, Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 
-/// Opens an existing file with a cache of so many bytes.
+/// Opens an existing file with a cache of the given number of bytes.
 pub(super) type Opener = Box<dyn Fn(&Path, usize) -> Result<Database, redb::Error> + Send + Sync>;
 
 /// A redb file and how to open it.
@@ -61,7 +61,7 @@ impl DatabaseFile {
         }
     }
 
-    /// Forgets the file without closing it: closing is a commit, and a damaged file is to stay as it was found.
+    /// Leaks the file instead of closing it: closing is a commit, and a damaged file must stay as it was found.
     pub fn abandon(self) {
         std::mem::forget(self.database);
     }
@@ -83,8 +83,8 @@ pub(super) fn open_database(path: &Path, cache_bytes: usize) -> Result<Database,
     no_panic(|| Ok(Builder::new().set_cache_size(cache_bytes).open(path)?))
 }
 
-/// Runs something that reads a file which may be damaged in ways that redb does not expect: it may panic on a
-/// file that was changed behind its back, and here that is damage.
+/// Runs code that reads a file which may be damaged. redb may panic on a file that something else has changed; that
+/// counts as damage.
 pub(super) fn no_panic<T>(read: impl FnOnce() -> Result<T, redb::Error>) -> Result<T, redb::Error> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(read))
         .unwrap_or_else(|_| Err(damaged("its structure makes no sense")))

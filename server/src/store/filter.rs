@@ -1,9 +1,9 @@
 //! A filter of the keys on disk, so that a look-up of a key that does not exist costs no disk access.
 //!
-//! It is a Bloom filter of 512-bit blocks. Two threads fill it at once: one walks the keys that were on disk
-//! when the store was opened, and the apply thread adds every key that it creates from then on. Bits are only
-//! ever set, and keys are named by storage, which no flush or swap changes, so once the walk has ended the
-//! filter holds every key on disk: it never denies one. It is not shared with anybody before that.
+//! It is a Bloom filter of 512-bit blocks. Two threads fill it at once: one walks the keys that were on disk when the
+//! store was opened, and the apply thread adds every key that it creates from then on. Bits are only ever set, and keys
+//! are named by storage, which no flush or swap changes. So once the walk has ended, the filter knows every key on disk
+//! and never denies one. Nobody uses it before that.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 

@@ -1,7 +1,7 @@
 //! The log thread, the only writer of `log.redb`: one row (or several, for a long one) for each group.
 //!
-//! A commit here is what makes a transaction durable. It is redb's plain commit, one `fdatasync`: repairing
-//! the file after a crash reads all of it, which recovery does anyway, and it is short.
+//! A commit here makes a transaction durable. It is redb's plain commit, with one `fdatasync`. After a crash, redb
+//! repairs the file by reading all of it; that is acceptable, because recovery does so anyway and the file is short.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -65,7 +65,7 @@ impl Queue {
 pub(super) fn run(shared: &Shared, messages: &Receiver<LogMessage>) -> Result<(), StoreError> {
     let mut queue = Queue::default();
     while !queue.close {
-        // A truncation that one commit did not finish is taken up again when nothing else is to be done.
+        // A truncation that one commit did not finish continues when there is nothing else to do.
         if queue.truncate.is_none() {
             match messages.recv() {
                 Ok(message) => queue.push(message),
@@ -83,7 +83,7 @@ pub(super) fn run(shared: &Shared, messages: &Receiver<LogMessage>) -> Result<()
     Ok(())
 }
 
-/// Commits the queue, again and again if need be; it grows meanwhile only by what the engine sends.
+/// Commits the queue, retrying if need be; meanwhile the queue grows by what the engine sends.
 fn commit_until_it_works(
     shared: &Shared,
     messages: &Receiver<LogMessage>,
@@ -112,7 +112,7 @@ fn commit_until_it_works(
     }
 }
 
-/// Waits until the time has come, or until the store closes; takes in what arrives meanwhile.
+/// Waits until the given time or until the store closes; queues what arrives meanwhile.
 fn wait(messages: &Receiver<LogMessage>, queue: &mut Queue, until: Instant) {
     while !queue.close {
         match messages.recv_timeout(until.saturating_duration_since(Instant::now())) {
@@ -151,12 +151,12 @@ fn commit(shared: &Shared, queue: &mut Queue) -> Result<(), redb::Error> {
         group.clear();
         (shared.on_event)(StoreEvent::Committed { sequence, buffer: group });
     }
-    // After the events, so that nothing is reported as applied before it was reported as committed.
+    // Comes after the events, so that nothing is reported as applied before it was reported as committed.
     shared.progress.committed(last);
     Ok(())
 }
 
-/// Removes some of the groups up to a sequence, and says whether none is left.
+/// Removes some of the groups up to a sequence; returns whether none is left.
 fn truncate(table: &mut redb::Table<(u64, u32), &[u8]>, applied: u64) -> Result<bool, redb::Error> {
     let mut removed = 0;
     for row in table.extract_from_if(..=(applied, u32::MAX), |_, _| true)?.take(TRUNCATE_ROWS) {
@@ -166,8 +166,8 @@ fn truncate(table: &mut redb::Table<(u64, u32), &[u8]>, applied: u64) -> Result<
     Ok(removed < TRUNCATE_ROWS)
 }
 
-/// The groups of the log after a sequence, in order, as of the moment when it was made. It holds a snapshot
-/// until it has yielded the last group or is dropped, and the file cannot use its old pages again so long.
+/// The groups of the log after a sequence, in order, as of the moment when this was created. It holds a snapshot until
+/// it has yielded the last group or is dropped; until then the file cannot reuse old pages.
 pub struct Groups {
     path: PathBuf,
     /// `None` when there is nothing more to read.

@@ -74,14 +74,14 @@ use stats::Counters;
 pub struct StoreOptions {
     /// The data directory; made if it does not exist.
     pub directory: PathBuf,
-    /// The log is meant to stay below this size, in bytes. The store applies it when it is half as long; to
-    /// make writers wait when it is longer ([`Store::log_bytes`]) is the engine's part.
+    /// The log is meant to stay below this size, in bytes. The store applies it when it is half as long; the engine
+    /// must make writers wait when it is longer ([`Store::log_bytes`]).
     pub log_max_bytes: u64,
     /// How much memory redb may use to cache pages of the rows, in bytes.
     pub cache_bytes: usize,
 }
 
-/// An open data directory. Dropping it closes it; [`Store::close`] also tells whether that worked.
+/// An open data directory. Dropping it closes it; [`Store::close`] also returns whether that worked.
 pub struct Store {
     shared: Arc<Shared>,
     log: Sender<LogMessage>,
@@ -93,8 +93,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens a directory, or makes a new one, and starts the threads. Takes as long as the log is; the number
-    /// of keys does not matter.
+    /// Opens or creates a directory and starts the threads. The time depends on the length of the log, not on the
+    /// number of keys.
     pub fn open(
         options: &StoreOptions,
         on_event: Box<dyn Fn(StoreEvent) + Send + Sync>,
@@ -154,8 +154,8 @@ impl Store {
         Ok(store)
     }
 
-    /// Has a group made durable; [`StoreEvent::Committed`] tells when it is. Groups are those of
-    /// [`record::Encoder::finish`], and each has the sequence after that of the group before.
+    /// Requests that a group be made durable; [`StoreEvent::Committed`] reports when it is. Groups come from
+    /// [`record::Encoder::finish`], and their sequences have no gaps.
     pub fn append(&self, group: Vec<u8>, sequence: u64) {
         // The thread ends only with the store or by a failure that it has reported.
         self.shared.progress.appended(group.len() as u64);
@@ -167,12 +167,12 @@ impl Store {
         self.shared.progress.start();
     }
 
-    /// Has the log applied without waiting for it to grow or for silence.
+    /// Requests that the log be applied without waiting for it to grow or for silence.
     pub fn apply_now(&self) {
         self.shared.progress.apply_now();
     }
 
-    /// Says whether the engine is busy: then the log is not applied before it is long.
+    /// Sets whether the engine is busy; while it is, the log is not applied until it is long.
     pub fn set_busy(&self, busy: bool) {
         self.shared.progress.set_busy(busy);
     }
@@ -196,7 +196,7 @@ impl Store {
         let _ = self.reader.send(ReadMessage::DueExpiries { token, now_ms, after, limit });
     }
 
-    /// Reads a value at once. Only for recovery, when nobody waits for the engine.
+    /// Reads a value synchronously. Only for recovery, when nobody waits for the engine.
     pub fn get_blocking(&self, at: KeyAt) -> Result<Option<StoredKey>, StoreError> {
         let found = read(&self.shared, |view| view.load(self.shared.seed, &[at]))?;
         Ok(found.into_iter().next().flatten())
@@ -221,7 +221,7 @@ impl Store {
         (counters.commits.get(), counters.commit_time.read().last_us)
     }
 
-    /// Figures for `INFO`. Asks the system for the sizes of the files.
+    /// Statistics for `INFO`. Asks the system for the sizes of the files.
     #[must_use]
     pub fn stats(&self) -> StoreStats {
         let Shared { log, data, progress, counters, .. } = &*self.shared;
@@ -243,8 +243,8 @@ impl Store {
         }
     }
 
-    /// Makes durable what was appended, ends the threads and closes the files. What is in the log need not be
-    /// applied for that.
+    /// Makes everything appended durable, ends the threads and closes the files. Does not wait for the log to be
+    /// applied.
     pub fn close(mut self) -> Result<(), StoreError> {
         self.shut_down()
     }
@@ -255,7 +255,7 @@ impl Store {
         self.shared.progress.close();
         let _ = self.reader.send(ReadMessage::Close);
         for thread in self.threads.drain(..) {
-            // A thread that failed has said so by an event.
+            // A thread that failed has reported it as an event.
             let _ = thread.join();
         }
         let _ = self.log.send(LogMessage::Close);
@@ -274,8 +274,8 @@ impl Drop for Store {
     }
 }
 
-/// Opens both files and reads what the engine has to know, and the size of the log in bytes. Damage that shows
-/// leaves the files as they were found.
+/// Opens both files and reads what the engine has to know, and the size of the log in bytes. If they turn out to be
+/// damaged, they are left as they were found.
 fn open_files(
     directory: &Directory,
     cache_bytes: usize,

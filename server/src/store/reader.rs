@@ -1,7 +1,7 @@
 //! The reader thread: answers questions about rows of `data.redb`, so that the engine never waits for the disk.
 //!
-//! Rows may be older than the log: what the log says of a key is in memory, and the engine asks only about
-//! keys of which it knows nothing. Every answer carries the token of its question.
+//! Rows may be older than the log. Keys in the log are in memory, and the engine asks only about keys that it knows
+//! nothing about. Every answer carries the token of its question.
 
 use std::ops::Bound;
 use std::sync::atomic::Ordering::Relaxed;
@@ -38,7 +38,7 @@ pub struct KeyAt {
     pub key: Box<[u8]>,
 }
 
-/// A key's value as its rows have it.
+/// A key's value as stored in rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredKey {
     /// Unix time in milliseconds at which the key expires, or `None` for never.
@@ -83,13 +83,13 @@ pub struct ScannedKey {
 /// Keys in order of position.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct ScanPage {
-    /// All keys from the position that was asked for to the one before `next`.
+    /// All keys from the requested position up to the one before `next`.
     pub keys: Vec<ScannedKey>,
     /// Where the next page starts, or `None` if there is none.
     pub next: Option<Position>,
 }
 
-/// A key whose time has come.
+/// A key that has expired.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DueKey {
     /// The key and its storage.
@@ -98,14 +98,14 @@ pub struct DueKey {
     pub expires_at_ms: u64,
 }
 
-/// Keys whose time has come, in the order of their times.
+/// Keys that have expired, ordered by when they did.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct DuePage {
     /// The keys.
     pub keys: Vec<DueKey>,
-    /// Where to go on if there are more of them than the limit.
+    /// Where to continue, if there are more than the limit.
     pub more: Option<ExpiryCursor>,
-    /// If there are not: the time of the first key that is not due yet. Unix time in milliseconds.
+    /// Otherwise, when the next key expires. Unix time in milliseconds.
     pub next_at_ms: Option<u64>,
 }
 
@@ -224,7 +224,7 @@ impl View {
         Ok(page)
     }
 
-    /// The keys that expire at or before a time. Keys of flushed databases are passed over.
+    /// The keys that expire at or before a time. Skips keys of flushed databases.
     pub fn due(
         &self,
         now_ms: u64,
@@ -272,7 +272,7 @@ impl View {
     }
 }
 
-/// All chunks of a long string. What the rows leave out is zero.
+/// All chunks of a long string. Bytes without a row are zero.
 fn load_chunks(
     elements: &impl ReadableTable<&'static [u8], &'static [u8]>,
     length: u64,

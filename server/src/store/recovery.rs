@@ -24,9 +24,9 @@ pub struct Recovery {
     pub system: Vec<SystemRow>,
     /// The rows contain everything up to this sequence.
     pub applied: u64,
-    /// The sequence of the last group; the next one to append has the next.
+    /// The sequence of the last group. The next group to append gets the next sequence.
     pub last_sequence: u64,
-    /// The groups after `applied`. To be replayed before [`super::Store::start_applying`].
+    /// The groups after `applied`. Replay them before [`super::Store::start_applying`].
     pub groups: Groups,
 }
 

@@ -1,7 +1,7 @@
 //! One round of the apply thread, first half: what a piece of the log amounts to.
 //!
-//! The changes of several groups are sorted by row, keeping the order of those of the same key. So each key is
-//! written once whatever its number of changes, and rows are written in their order, which redb likes best.
+//! The changes of several groups are sorted by row, keeping the order of those of the same key. So each key is written
+//! once, whatever its number of changes, and rows are written in order, which is fastest in redb.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::databases::{Databases, StorageId};
 use super::position::{Position, Seed};
 use super::record::{BlockChange, Change, Damage, PutHead, SystemTable, Value, decode};
 
-/// A change of one key, told by the storage in which the key is.
+/// A change of one key, which is named with its storage.
 #[derive(Debug)]
 pub(super) struct Entry<'a> {
     pub storage: StorageId,
@@ -23,7 +23,7 @@ impl Entry<'_> {
         (self.storage, self.position, self.key)
     }
 
-    /// Whether both are of the same key.
+    /// Whether both change the same key.
     pub fn same_key(&self, other: &Self) -> bool {
         self.order() == other.order()
     }
@@ -43,7 +43,7 @@ pub(super) enum KeyChange<'a> {
 /// What several groups amount to.
 #[derive(Debug)]
 pub(super) struct Round<'a> {
-    /// Sorted by row; those of the same key in the order in which they happened.
+    /// Changes sorted by row; those of one key in the order in which they happened.
     pub entries: Vec<Entry<'a>>,
     /// The last content of each definition.
     pub system: BTreeMap<(SystemTable, &'a [u8]), Option<&'a [u8]>>,
@@ -51,12 +51,12 @@ pub(super) struct Round<'a> {
     pub databases: Databases,
     /// The storages that were flushed in the round.
     pub flushed: Vec<StorageId>,
-    /// How many of the groups are in it.
+    /// How many of the groups are in the round.
     pub groups: usize,
 }
 
 impl<'a> Round<'a> {
-    /// Takes groups until there are so many changes.
+    /// Takes groups until they have this many changes.
     pub fn collect(
         groups: &'a [Vec<u8>],
         seed: Seed,

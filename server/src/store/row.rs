@@ -14,7 +14,7 @@ pub(super) const KEYS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("key
 /// Generation and element key -> element. A generation belongs to one value of one key and is never used
 /// again, so the key need not stand in every row of its elements.
 pub(super) const ELEMENTS: TableDefinition<&[u8], &[u8]> = TableDefinition::new("elements");
-/// Time of expiry, then as in [`KEYS`], so that the keys that are due come first.
+/// Time of expiry, then as in [`KEYS`], so that keys that are due come first.
 pub(super) const EXPIRIES: TableDefinition<&[u8], ()> = TableDefinition::new("expiries");
 /// Database -> (storage, number of its keys).
 pub(super) const DATABASES: TableDefinition<u8, (u64, u64)> = TableDefinition::new("databases");
@@ -29,7 +29,7 @@ pub(super) const META: TableDefinition<&str, u128> = TableDefinition::new("meta"
 pub(super) mod meta {
     /// The version of the layout. Only in `data.redb`, for both files.
     pub const FORMAT: &str = "format";
-    /// The seed of positions, which also tells that the two files belong together. In both.
+    /// The seed of positions, which also shows that the two files belong together. In both.
     pub const SEED: &str = "seed";
     /// The sequence of the last group of the log that is contained in the rows.
     pub const APPLIED: &str = "applied";

@@ -43,7 +43,7 @@ struct State {
     apply_now: bool,
     /// The engine needs the processor.
     busy: bool,
-    /// Since when there has been something to apply, or since the last round.
+    /// When the last round ended or, if there was nothing to apply, when there was again.
     waits_since: Instant,
     phase: Phase,
 }
@@ -87,7 +87,7 @@ impl Progress {
         }
     }
 
-    /// What is left of the apply thread's patience.
+    /// For how much longer the apply thread may wait.
     fn patience_left(&self, state: &State) -> Duration {
         self.patience.saturating_sub(state.waits_since.elapsed())
     }
@@ -96,7 +96,7 @@ impl Progress {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes that so many bytes are on their way to the log.
+    /// Notes that this many bytes are on their way to the log.
     pub fn appended(&self, bytes: u64) {
         self.state().log_bytes += bytes;
     }
@@ -110,7 +110,7 @@ impl Progress {
         if was_empty {
             state.waits_since = state.last_append;
         }
-        // A thread that waits for silence looks at the time of the last append by itself.
+        // No need to wake a thread that waits for silence: it checks the time of the last append itself.
         if was_empty || state.log_bytes > self.apply_above_bytes {
             self.changed.notify_all();
         }
@@ -133,13 +133,13 @@ impl Progress {
         self.changed.notify_all();
     }
 
-    /// Has the log applied without waiting for it to grow or for silence.
+    /// Requests that the log be applied without waiting for it to grow or for silence.
     pub fn apply_now(&self) {
         self.state().apply_now = true;
         self.changed.notify_all();
     }
 
-    /// By how much the next round is to be larger than one for which there is no hurry.
+    /// The factor by which the next round is larger than one without hurry.
     pub fn round_factor(&self) -> usize {
         let is_long = self.state().log_bytes > self.apply_above_bytes;
         let fitting = self.apply_above_bytes as usize / ROUND_BYTES;
@@ -152,7 +152,7 @@ impl Progress {
         self.changed.notify_all();
     }
 
-    /// Waits for as long as the engine needs the processor, the log may grow and there is patience.
+    /// Waits while the engine needs the processor, but not when the log is long, and not beyond the longest wait.
     pub fn yield_to_engine(&self) {
         let mut state = self.state();
         while state.busy && state.phase != Phase::Closing && state.log_bytes <= self.apply_above_bytes {
@@ -195,7 +195,7 @@ impl Progress {
                 return Work::Close;
             }
             let patience = self.patience_left(&state);
-            // Under steady load there is no silence, and one has to begin at some time.
+            // Under steady load there is never silence, so at some point the round must begin.
             let at_leisure = patience.is_zero() || idle >= IDLE && !state.busy;
             if pending && (state.apply_now || at_leisure || state.log_bytes > self.apply_above_bytes) {
                 state.apply_now = false;
@@ -216,7 +216,7 @@ impl Progress {
         }
     }
 
-    /// Waits for so long, or until the store closes. Returns whether it closes.
+    /// Waits for the given time or until the store closes. Returns whether it closes.
     pub fn pause(&self, duration: Duration) -> bool {
         let until = Instant::now() + duration;
         let mut state = self.state();

@@ -1,4 +1,4 @@
-//! Figures about the store's work, for `INFO`.
+//! Statistics of the store, for `INFO`.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -10,7 +10,7 @@ pub struct Times {
     pub last_us: u64,
     /// The longest time.
     pub longest_us: u64,
-    /// All together.
+    /// The sum.
     pub total_us: u64,
 }
 
@@ -61,7 +61,7 @@ impl Counter {
     }
 }
 
-/// How long something took: the last time, the longest time, and all together, in microseconds.
+/// How long something took: the last time, the longest time, and the sum, in microseconds.
 #[derive(Default)]
 pub(super) struct Timer {
     last: AtomicU64,

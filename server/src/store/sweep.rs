@@ -1,7 +1,7 @@
-//! Removing rows that nothing refers to any more, a few at a time.
+//! Removes rows that nothing refers to any more, a few at a time.
 //!
-//! A flush or the end of a long value leaves one row in `garbage`, in the same transaction; the rows that it
-//! stands for go later. So neither takes longer for being big, and a crash leaks nothing.
+//! A flush, or the removal of a long value, adds one row to `garbage` in the same transaction; the rows that this row
+//! stands for are removed later. So both are quick whatever their size, and a crash leaks nothing.
 
 use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
 

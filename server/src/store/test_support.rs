@@ -1,4 +1,4 @@
-//! What the tests of the store share: a model of its content, an open store with its events, and a disk that
+//! What the tests of the store share: a model of its content, an open store with its events, and a simulated disk that
 //! crashes or is full.
 
 use std::collections::BTreeMap;
@@ -237,7 +237,7 @@ impl Opened {
         model
     }
 
-    /// What the engine has after recovery: the rows and then the log.
+    /// What the engine has after recovery: the rows, with the log applied to them.
     pub fn recover(&mut self) -> Model {
         let mut model = self.rows(&self.recovery.databases);
         assert_eq!(model.counts(), self.recovery.key_counts);
@@ -308,7 +308,7 @@ fn write(bytes: &mut Vec<u8>, write: &Write) {
 pub struct Disk {
     images: Arc<Mutex<[Image; 2]>>,
     full: Arc<[AtomicBool; 2]>,
-    /// How many syncs from now the one is that succeeds and reports failure; 0 for none.
+    /// Which of the next syncs succeeds but reports failure, counted from 1; 0 for none.
     failing_sync: Arc<[AtomicU64; 2]>,
 }
 
@@ -340,7 +340,7 @@ impl Disk {
         self.full[index].store(full, SeqCst);
     }
 
-    /// Makes a later sync of the log (0) or the rows (1) report failure although it succeeds.
+    /// Makes a later sync of the log (0) or the rows (1) succeed but report failure.
     pub fn fail_sync(&self, index: usize, later: u64) {
         self.failing_sync[index].store(later, SeqCst);
     }

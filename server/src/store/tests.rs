@@ -16,13 +16,13 @@ fn directory() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
-/// As many seeds as the environment asks for, or else so many: a longer run finds more.
+/// As many seeds as the environment asks for, or else this many; more seeds find more.
 fn seeds(count: u64) -> std::ops::Range<u64> {
     let asked = std::env::var("KVASM_TEST_STORE_SEEDS").ok().and_then(|count| count.parse().ok());
     0..asked.unwrap_or(count)
 }
 
-/// Random changes of a few keys in a few databases, so that they often meet.
+/// Random changes of a few keys in a few databases, so that they often collide.
 struct Random(fastrand::Rng, Vec<u8>);
 
 impl Random {
@@ -631,7 +631,7 @@ proptest! {
         let at = at.index(file.len().min(8192) - bytes.len());
         file[at..at + bytes.len()].copy_from_slice(&bytes);
         std::fs::write(&path, file).unwrap();
-        // No more than opening: redb does not check every page then, and what it meets later ends the process.
+        // Only opens the store: redb does not check every page then, and damage that it meets later ends the process.
         let opened = Directory::open(directory.path()).and_then(|files| {
             open_files(&files, LOG_CACHE_BYTES, Box::new(open_database), Box::new(open_database))
         });

@@ -42,7 +42,7 @@ pub(super) fn read_databases(
 
 /// Writes a round that brings the rows to `sequence`. Returns how many keys it wrote.
 ///
-/// `before_each_key` may wait: that is how a round gives way to the engine.
+/// `before_each_key` may block, which lets a round give way to the engine.
 pub(super) fn write_round(
     transaction: &WriteTransaction,
     round: &Round<'_>,
@@ -74,7 +74,7 @@ pub(super) fn write_round(
     let mut keys = 0;
     for run in round.entries.chunk_by(Entry::same_key) {
         before_each_key();
-        // What was flushed later in the round is not written at all.
+        // Keys of a database that is flushed later in the round are not written at all.
         if let Some(database) = round.databases.database(run[0].storage) {
             writer.created = 0;
             writer.write(run)?;
@@ -103,14 +103,14 @@ pub(super) fn write_round(
     Ok(keys)
 }
 
-/// What a row of [`row::KEYS`] was before it was overwritten or removed, as far as other rows depend on it.
+/// The parts of a row of [`row::KEYS`] that other rows depend on, before it is overwritten or removed.
 #[derive(Clone, Copy)]
 struct Before {
     expires_at_ms: Option<u64>,
     generation: Option<u64>,
 }
 
-/// A row of [`row::KEYS`] that can be changed: a small string is taken out of it.
+/// An owned row of [`row::KEYS`] that can be changed.
 struct Current {
     expires_at_ms: Option<u64>,
     body: CurrentBody,
@@ -131,9 +131,9 @@ struct KeyWriter<'txn> {
     filter: &'txn Filter,
     /// How many keys there are more (or less) than before.
     created: i64,
-    /// The key of the row of the present key.
+    /// The key of the current key's row.
     key_row: Vec<u8>,
-    // Kept to use their memory again.
+    // Kept to reuse their memory.
     value_row: Vec<u8>,
     expiry_row: Vec<u8>,
     element_row: Vec<u8>,
@@ -144,7 +144,7 @@ impl KeyWriter<'_> {
     fn write(&mut self, run: &[Entry<'_>]) -> Result<(), redb::Error> {
         let first = &run[0];
         row::write_key(&mut self.key_row, first.storage, first.position, first.key);
-        // What came before the last whole state of the key does not matter any more.
+        // Changes before the last one that replaces the whole key do not matter.
         let whole = |entry: &Entry<'_>| matches!(entry.change, KeyChange::Put { .. } | KeyChange::Delete);
         let mut rest = &run[run.iter().rposition(whole).unwrap_or(0)..];
         if let [Entry { change: KeyChange::Put { value, expires_at_ms }, .. }, after @ ..] = rest {
@@ -218,8 +218,8 @@ impl KeyWriter<'_> {
         Ok(Body::Blocks { kind, header, generation })
     }
 
-    /// Makes several changes of a collection, so that each of its blocks is read and written once. Does nothing for
-    /// a key that does not exist.
+    /// Applies several changes of a collection at once, so that each block is read and written once. Does nothing for a
+    /// key that does not exist.
     fn change_collection(
         &mut self,
         place: (StorageId, Position),
@@ -372,7 +372,7 @@ impl KeyWriter<'_> {
         Ok(())
     }
 
-    /// Writes the row of the present key and all that depends on it.
+    /// Writes the current key's row and the rows that depend on it.
     fn insert(&mut self, place: (StorageId, Position), new: &KeyRow<'_>) -> Result<(), redb::Error> {
         new.write(&mut self.value_row);
         let before = match self.keys.insert(&self.key_row[..], &self.value_row[..])? {
@@ -386,7 +386,7 @@ impl KeyWriter<'_> {
         self.replace(before, new.expires_at_ms, new.generation())
     }
 
-    /// Brings the rows that depend on a row of [`row::KEYS`] from what it was to what it is.
+    /// Updates the rows that depend on a row of [`row::KEYS`] after that row has changed.
     fn replace(
         &mut self,
         before: Option<Before>,

@@ -2,14 +2,14 @@
 
 use serde::{Deserialize, Serialize};
 
-/// Deliveries of one trigger that may run at the same time, at most.
+/// The greatest `CONCURRENCY`: deliveries of one trigger that run at the same time.
 pub const MAX_CONCURRENCY: u32 = 1000;
 
-/// How often a delivery may be tried, at most.
+/// The greatest number of tries of a delivery.
 pub const MAX_TRIES: u32 = 1_000_000;
 
 /// The longest pause before a delivery is tried again, in milliseconds. The pauses double up to it, and a delivery that
-/// finds no room among the dead letters is tried again after as long.
+/// finds no room among the dead letters is tried again after this time.
 pub const MAX_BACKOFF_MS: u64 = 300_000;
 
 /// What happens to a write whose event finds the queue full.
@@ -43,7 +43,7 @@ pub struct Asynchronous {
     pub tries: u32,
     /// The pause before the second try, in milliseconds; it doubles with each further one.
     pub backoff_ms: u64,
-    /// Fuel of each try; `None` is as much as a call has.
+    /// Fuel of each try; `None` means as much as any call has.
     pub fuel: Option<u64>,
     /// Whether only the latest state of a key matters: a new event takes the place of one that waits.
     pub coalesce: bool,
@@ -65,10 +65,10 @@ impl Default for Asynchronous {
 }
 
 impl Asynchronous {
-    /// How long to wait after so many failed tries, in milliseconds: twice as long each time, of which half is left to
-    /// chance, so that what failed together is not tried again together.
+    /// How long to wait after `failed_tries` tries, in milliseconds. The pause doubles each time, and half of it is
+    /// random, so that deliveries that failed together are not retried together.
     ///
-    /// `random` gives a number from 0 to the one that it is given.
+    /// `random(n)` returns a number from 0 to `n`.
     #[must_use]
     pub fn pause_ms(&self, failed_tries: u32, random: impl FnOnce(u64) -> u64) -> u64 {
         let doublings = failed_tries.saturating_sub(1).min(u64::BITS - 1);

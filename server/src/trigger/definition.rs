@@ -8,7 +8,7 @@ use super::asynchronous::{Asynchronous, MAX_BACKOFF_MS, MAX_CONCURRENCY, MAX_TRI
 use crate::keyspace::{Event, EventClasses, EventKind, events};
 use crate::types::{glob, parse_integer};
 
-/// Triggers may be named with this many bytes.
+/// The longest name of a trigger, in bytes.
 const MAX_NAME_LEN: usize = 256;
 
 /// A trigger's rule.
@@ -26,15 +26,15 @@ pub struct Definition {
     pub function: String,
     /// Whether it is in force.
     pub enabled: bool,
-    /// The library that declared it and takes it along when it goes; `None` when a client created it.
+    /// The library that declared it, and that it is deleted with; `None` if a client created it.
     pub library: Option<String>,
-    /// How its events are delivered; `None` when it runs in the transaction of the event. Definitions of versions that
-    /// knew only such triggers do not say.
+    /// How its events are delivered; `None` if it runs in the transaction of the event. Absent from definitions that
+    /// older versions stored, which had only such triggers.
     #[serde(default)]
     pub asynchronous: Option<Asynchronous>,
 }
 
-/// Why a text is not a definition; displayed as the text of an error reply.
+/// Why a text is not a definition. Displays as the text of an error reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum DefinitionError {
     /// A word is missing or in the wrong place.
@@ -45,7 +45,7 @@ pub enum DefinitionError {
     Database,
     /// A name is empty, too long or not text.
     Name,
-    /// The number of this option is out of its range.
+    /// The number given for this option is out of range.
     Number {
         /// The option.
         option: &'static str,

@@ -1,7 +1,7 @@
 //! Triggers: rules of the form "when this event happens on keys like this, call that function".
 //!
-//! Owns definitions, their text and stored form, and matching; and the queues of those that run after the transaction
-//! that raised the event. Does not run anything: the engine does.
+//! Owns definitions, their text and stored form, and matching; also the queues of triggers that run after the
+//! transaction that raised the event. Runs nothing itself: the engine does.
 
 mod asynchronous;
 mod definition;

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use super::Definition;
 use crate::keyspace::{Event, EventClasses};
 
-/// What is counted of a trigger since the server started, or since it was created.
+/// Counters of a trigger since the server started or the trigger was created.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
     /// How often it ran.
@@ -20,24 +20,24 @@ pub struct Counts {
     pub last_error: Option<String>,
 }
 
-/// A trigger with what is counted of it.
+/// A trigger with its counters.
 #[derive(Clone, Debug)]
 pub struct Trigger {
     /// Its rule.
     pub definition: Definition,
-    /// Shared by the trigger before and after a transaction that may be undone: what ran has run.
+    /// Shared by all clones, so that undoing a transaction does not undo the counting of runs.
     counts: Rc<RefCell<Counts>>,
 }
 
 impl Trigger {
-    /// What is counted of it.
+    /// Its counters.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.counts.borrow().clone()
     }
 }
 
-/// See the module's description. Clones in O(1), so that undo is putting the old ones back.
+/// See the module's description. Clones in O(1), so that undo can put the old ones back.
 #[derive(Clone, Debug, Default)]
 pub struct Triggers {
     by_name: Rc<BTreeMap<String, Trigger>>,
@@ -46,7 +46,7 @@ pub struct Triggers {
 }
 
 impl Triggers {
-    /// Adds a trigger, or replaces the rule of the one of that name.
+    /// Adds a trigger, or replaces the rule of the trigger with this name.
     pub fn insert(&mut self, definition: Definition) {
         let counts = self.by_name.get(&definition.name).map(|known| Rc::clone(&known.counts));
         let trigger = Trigger { counts: counts.unwrap_or_default(), definition };
@@ -54,7 +54,7 @@ impl Triggers {
         self.update_classes();
     }
 
-    /// Removes a trigger; `false` when there is none of that name.
+    /// Removes a trigger; `false` if there is none with this name.
     pub fn remove(&mut self, name: &str) -> bool {
         let removed = Rc::make_mut(&mut self.by_name).remove(name).is_some();
         self.update_classes();
@@ -84,7 +84,7 @@ impl Triggers {
         self.classes == EventClasses::NONE
     }
 
-    /// Whether these are the very same, not changed since they were cloned.
+    /// Whether both are clones of each other and neither has changed.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
         Rc::ptr_eq(&self.by_name, &other.by_name)

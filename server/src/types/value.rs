@@ -99,6 +99,15 @@ macro_rules! each {
     };
 }
 
+/// About how many bytes so many elements take, judged by the first, the middle and the last one.
+fn estimate(elements: usize, bytes_at: impl Fn(usize) -> usize) -> usize {
+    /// What an element takes beside its bytes.
+    const OVERHEAD: usize = 16;
+    let Some(last) = elements.checked_sub(1) else { return 0 };
+    let sampled = [0, last / 2, last].map(bytes_at);
+    elements * (sampled.iter().sum::<usize>() / sampled.len() + OVERHEAD)
+}
+
 impl Value {
     /// The type of this value.
     #[must_use]
@@ -146,6 +155,28 @@ impl Value {
     #[must_use]
     pub fn memory_usage(&self) -> usize {
         each!(self, value => value.memory_usage(), value.memory_usage())
+    }
+
+    /// About how many bytes of memory it takes, judged by a few of its elements: takes the same short time whatever the
+    /// number of elements.
+    #[must_use]
+    pub fn estimated_bytes(&self) -> usize {
+        match self {
+            Self::String(string) => string.len(),
+            Self::List(list) => estimate(list.len(), |rank| list.get(rank).map_or(0, <[u8]>::len)),
+            Self::Set(set) => estimate(set.len(), |rank| set.nth(rank).map_or(0, |member| member.len())),
+            Self::SortedSet(set) => {
+                estimate(set.len(), |rank| set.nth(rank).map_or(0, |(member, _)| member.len()))
+            }
+            Self::Hash(hash) => estimate(hash.len(), |rank| {
+                hash.nth(rank).map_or(0, |(name, value)| name.len() + value.len())
+            }),
+            Self::Stream(stream) => {
+                let newest = stream.top_id().and_then(|id| stream.get(id));
+                let bytes = newest.map_or(0, |entry| entry.fields().map(<[u8]>::len).sum());
+                estimate(stream.len(), |_| bytes)
+            }
+        }
     }
 
     /// How many elements it has; 1 for a string.

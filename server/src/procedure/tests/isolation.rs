@@ -133,15 +133,16 @@ fn the_start_function_runs_at_every_call() {
 }
 
 #[test]
-fn warm_instances_are_bounded_and_can_be_forgotten() {
+fn warm_instances_are_bounded_and_go_with_their_modules() {
     on_large_stack(|| {
         let mut runtime = Runtime::new(Limits::default());
-        let modules: Vec<_> = (0..70).map(|_| compile(&run_text(""))).collect();
+        let mut modules: Vec<_> = (0..70).map(|_| compile(&run_text(""))).collect();
         for module in &modules {
             assert!(call(&mut runtime, module, "run", &input(&[], &[])).result.is_ok());
         }
         assert_eq!(runtime.warm_instances(), 64);
-        runtime.forget(modules[69].id());
+        modules.pop();
+        runtime.set_limits(Limits::default());
         assert_eq!(runtime.warm_instances(), 63);
         assert!(call(&mut runtime, &modules[0], "run", &input(&[], &[])).result.is_ok());
     });

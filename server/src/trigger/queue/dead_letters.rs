@@ -1,4 +1,4 @@
-//! Deliveries that were given up: looked at, put into the queue again, dropped.
+//! Deliveries that were given up: listing them, queueing them again, dropping them.
 
 use super::{AddError, DeadLetter, Limits, Queues, stored};
 use crate::keyspace::{self, Keyspace};
@@ -6,7 +6,7 @@ use crate::trigger::asynchronous::Asynchronous;
 use crate::types::stream::StreamId;
 
 impl Queues {
-    /// The oldest dead letters of a trigger, at most `limit` of them; or the one of that id.
+    /// At most `limit` of the oldest dead letters of a trigger; or only the one with the given id.
     pub fn dead_letters(
         &mut self,
         keyspace: &mut Keyspace,
@@ -18,8 +18,8 @@ impl Queues {
         stored::dead_letters(keyspace, trigger, id, limit)
     }
 
-    /// Puts dead letters at the end of the queue again. Where only the latest state of a key matters, one whose key has a
-    /// newer event in the queue has nothing to add to that.
+    /// Puts dead letters back at the end of the queue. If only the latest state of a key matters, letters whose key has
+    /// a newer event in the queue are dropped.
     pub fn revive(
         &mut self,
         keyspace: &mut Keyspace,

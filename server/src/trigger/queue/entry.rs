@@ -1,16 +1,16 @@
-//! What is kept of an event that is to be delivered: all that the procedure is given, as fields of a stream's entry.
+//! A queued event: everything that the procedure will be given, stored as fields of a stream's entry.
 
 use crate::keyspace::{Event, Key};
 use crate::types::{Value, parse_integer, stream};
 
-/// Of a string value, before or after an event, at most this many bytes are kept with the event. A longer one is left
-/// out: the procedure can read the key.
+/// The longest string value, before or after an event, that is kept with the event. A longer one is left out: the
+/// procedure can read the key.
 pub const MAX_VALUE_BYTES: usize = 16 << 10;
 
-/// The elements that an event is about are kept with it if they have at most this many bytes together.
+/// The elements that an event is about are kept with it if they have at most this many bytes in total.
 pub const MAX_ELEMENTS_BYTES: usize = 16 << 10;
 
-/// What an entry takes in memory beside its fields, about: its places in the stream and in the index.
+/// About how much memory an entry takes in addition to its fields: its places in the stream and in the index.
 const ENTRY_OVERHEAD_BYTES: u64 = 64;
 
 const EVENT: &[u8] = b"event";
@@ -20,7 +20,7 @@ const BEFORE: &[u8] = b"before";
 const AFTER: &[u8] = b"after";
 const ELEMENT: &[u8] = b"element";
 
-/// An event as it waits for its delivery.
+/// An event that waits for its delivery.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// The name of the event.
@@ -38,7 +38,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// What is kept of an event.
+    /// Makes the entry of an event.
     #[must_use]
     pub fn of_event(event: &Event) -> Self {
         let elements_bytes: usize = event.elements.iter().map(|element| element.len()).sum();
@@ -53,7 +53,7 @@ impl Entry {
         }
     }
 
-    /// What a stream's entry says. Fields that are none of an event's are passed over.
+    /// Reads a stream's entry. Ignores fields that do not belong to an event.
     #[must_use]
     pub fn of_stream(stored: &stream::Entry<'_>) -> Self {
         let mut entry = Self {
@@ -79,7 +79,7 @@ impl Entry {
         entry
     }
 
-    /// Database and key alone of a stream's entry.
+    /// Reads only database and key of a stream's entry.
     #[must_use]
     pub fn key_of_stream<'a>(stored: &stream::Entry<'a>) -> (u8, &'a [u8]) {
         let (mut database, mut key): (u8, &[u8]) = (0, b"");
@@ -87,7 +87,7 @@ impl Entry {
         while let (Some(name), Some(value)) = (fields.next(), fields.next()) {
             match name {
                 DATABASE => database = number(value),
-                // The fields behind it are of no interest.
+                // The fields after it are not needed.
                 KEY => {
                     key = value;
                     break;
@@ -114,7 +114,7 @@ impl Entry {
         fields
     }
 
-    /// What it takes in memory, about.
+    /// About how many bytes of memory it takes.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         let value = |value: &Option<Vec<u8>>| value.as_ref().map_or(0, Vec::len);
@@ -123,7 +123,7 @@ impl Entry {
         ENTRY_OVERHEAD_BYTES + fields as u64
     }
 
-    /// The same of a stream's entry that has nothing but the fields of an event.
+    /// Like [`Self::bytes`], for a stream's entry that has only the fields of an event.
     #[must_use]
     pub fn bytes_of_stream(stored: &stream::Entry<'_>) -> u64 {
         let mut fields = stored.fields();
@@ -145,7 +145,7 @@ fn kept(value: &Value) -> Option<Vec<u8>> {
     }
 }
 
-/// A small number; 0 for what is none.
+/// Parses a small number; anything else counts as 0.
 fn number(text: &[u8]) -> u8 {
     parse_integer(text).and_then(|number| u8::try_from(number).ok()).unwrap_or_default()
 }

@@ -1,22 +1,22 @@
-//! Which delivery of a queue may start next: an index in memory, made anew at each start.
+//! Which delivery of a queue may start next: an index in memory, rebuilt at each start.
 //!
-//! The deliveries of one key form a *lane*: they are made in their order, one at a time. A lane waits in a row with the
-//! others, runs, or rests until its first delivery is tried again. Knows nothing but numbers: lanes, ids and times.
+//! The deliveries of one key form a *lane*: they run in order, one at a time. A lane is ready and waits for its turn,
+//! runs, or rests until its first delivery is tried again. Knows only numbers: lanes, ids and times.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::types::stream::StreamId;
 
-/// A database and a key, as a hash. Two keys in one lane would only wait for each other.
+/// The hash of a database and a key. If two keys share a lane, they only wait for each other.
 pub type Lane = u64;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// In the row of those that may start.
+    /// Waits for its turn.
     Ready,
-    /// Its first delivery is being made.
+    /// Its first delivery runs.
     Running,
-    /// Until then, in milliseconds of unix time.
+    /// Rests until this time, in milliseconds of unix time.
     Resting(u64),
 }
 
@@ -26,12 +26,13 @@ struct First {
     state: State,
 }
 
-/// See the module's description. What can be undone is undone in the opposite order.
+/// See the module's description. Changes must be undone in reverse order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Index {
-    /// The first delivery of each lane. There may be a million, and a tree never stops to grow all at once.
+    /// The first delivery of each lane. There may be a million lanes, and unlike a hash table a tree never pauses to
+    /// grow.
     lanes: BTreeMap<Lane, First>,
-    /// Those behind it. Most lanes have none, and are not here.
+    /// The deliveries behind the first one. Most lanes have none and are not in here.
     behind: BTreeMap<Lane, VecDeque<StreamId>>,
     ready: VecDeque<Lane>,
     resting: BTreeSet<(u64, Lane)>,
@@ -39,17 +40,17 @@ pub struct Index {
 }
 
 impl Index {
-    /// How many deliveries are being made.
+    /// How many deliveries run.
     pub fn running(&self) -> usize {
         self.running
     }
 
-    /// When the next lane has rested enough, in milliseconds of unix time.
+    /// When the next resting lane becomes ready, in milliseconds of unix time.
     pub fn next_due_ms(&self) -> Option<u64> {
         self.resting.first().map(|(due_ms, _)| *due_ms)
     }
 
-    /// Adds a delivery behind all others of its lane. If it is the first, it rests until `due_ms`; 0 does not.
+    /// Adds a delivery at the end of its lane. If it is the first one, the lane rests until `due_ms`, unless that is 0.
     pub fn push(&mut self, lane: Lane, id: StreamId, due_ms: u64) {
         if self.lanes.contains_key(&lane) {
             self.behind.entry(lane).or_default().push_back(id);
@@ -65,7 +66,7 @@ impl Index {
         self.lanes.insert(lane, First { id, state });
     }
 
-    /// Undoes [`Self::push`] without a time to rest.
+    /// Undoes a [`Self::push`] whose `due_ms` was 0.
     pub fn undo_push(&mut self, lane: Lane) {
         if self.pop_behind(lane, VecDeque::pop_back).is_none() {
             self.lanes.remove(&lane);
@@ -73,14 +74,14 @@ impl Index {
         }
     }
 
-    /// The last delivery of a lane, unless that is being made.
+    /// The last delivery of a lane, unless it runs.
     pub fn last_waiting(&self, lane: Lane) -> Option<StreamId> {
         let last = self.behind.get(&lane).and_then(|behind| behind.back().copied());
         last.or_else(|| Some(self.lanes.get(&lane).filter(|first| first.state != State::Running)?.id))
     }
 
-    /// Puts a new delivery in the place of the last one of a lane, which waits. Gives until when it would have rested,
-    /// or 0: it rests no more.
+    /// Replaces the last delivery of a lane, which must not run. Returns the time at which the lane would have been
+    /// retried, or 0 if it was not resting; it is ready now.
     pub fn replace_last(&mut self, lane: Lane, id: StreamId) -> u64 {
         if let Some(last) = self.behind.get_mut(&lane).and_then(VecDeque::back_mut) {
             *last = id;
@@ -95,7 +96,7 @@ impl Index {
         due_ms
     }
 
-    /// Undoes [`Self::replace_last`], which gave `due_ms`.
+    /// Undoes a [`Self::replace_last`] that returned `due_ms`.
     pub fn undo_replace_last(&mut self, lane: Lane, id: StreamId, due_ms: u64) {
         if let Some(last) = self.behind.get_mut(&lane).and_then(VecDeque::back_mut) {
             *last = id;
@@ -110,7 +111,7 @@ impl Index {
         }
     }
 
-    /// Takes the lane that has waited longest, whose first delivery is being made from now on.
+    /// Starts the first delivery of the lane that has been ready for longest.
     pub fn start(&mut self) -> Option<(Lane, StreamId)> {
         let lane = self.ready.pop_front()?;
         let first = self.lanes.get_mut(&lane)?;
@@ -119,12 +120,12 @@ impl Index {
         Some((lane, first.id))
     }
 
-    /// Whether that delivery is being made.
+    /// Whether this delivery runs.
     pub fn is_running(&self, lane: Lane, id: StreamId) -> bool {
         self.lanes.get(&lane).is_some_and(|first| first.id == id && first.state == State::Running)
     }
 
-    /// Removes the delivery of a lane that is being made; the next one of the lane goes to the end of the row.
+    /// Removes the running delivery of a lane; if the lane has another one, it is ready and waits behind all others.
     pub fn finish(&mut self, lane: Lane) {
         self.running -= 1;
         match self.pop_behind(lane, VecDeque::pop_front) {
@@ -145,7 +146,7 @@ impl Index {
         }
     }
 
-    /// Lets the lane of a delivery that is being made rest: it will be made again.
+    /// Ends a try: the lane rests until its delivery is tried again.
     pub fn rest(&mut self, lane: Lane, due_ms: u64) {
         let Some(first) = self.lanes.get_mut(&lane) else { return };
         self.running -= 1;
@@ -153,7 +154,7 @@ impl Index {
         self.resting.insert((due_ms, lane));
     }
 
-    /// Puts the lanes that have rested enough at the end of the row.
+    /// Makes the lanes ready whose rest is over.
     pub fn wake(&mut self, now_ms: u64) {
         while let Some((due_ms, lane)) = self.resting.first().copied()
             && due_ms <= now_ms

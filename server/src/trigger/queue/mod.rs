@@ -1,8 +1,12 @@
-//! The queues of asynchronous triggers: what is to be delivered, and which delivery may start.
+//! The queues of asynchronous triggers: what waits for delivery, and which delivery may start.
 //!
-//! A queue is durable and indexed. `stored` keeps it in the system database, so what is added or removed belongs to the
-//! transaction in which that happens. The index (`index`) is in memory, and follows: it notes what the transaction does
-//! to it, so that it can be taken back with it. After a start the index is made anew, a slice at a time. Runs nothing.
+//! Runs nothing. A queue is durable and indexed:
+//!
+//! - `entry`: one event that waits for its delivery, as fields of a stream's entry,
+//! - `stored`: keeps a queue in the system database, so adding and removing belong to the transaction around them,
+//! - `index`: says in memory which delivery may start next. After a start it is rebuilt, a slice at a time,
+//! - `undo`: what a transaction has done to the index, so that it can be undone with the transaction,
+//! - `dead_letters`: deliveries that were given up.
 
 mod dead_letters;
 mod entry;
@@ -27,8 +31,9 @@ use crate::types::stream::StreamId;
 use index::Index;
 use undo::Change;
 
-/// Entries whose places in the index are made in one go, before other work gets its turn.
-pub const MAX_READ_AT_ONCE: usize = 500;
+/// Entries that are indexed in one go, before other work gets its turn. Few in tests, so that these meet a half-built
+/// index.
+pub const MAX_READ_AT_ONCE: usize = if cfg!(test) { 5 } else { 500 };
 
 /// How much a queue may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,12 +46,12 @@ pub struct Limits {
     pub max_dead_letters: u64,
 }
 
-/// What a queue has no room for.
+/// A lack of room in a queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Shortage {
     /// Whose queue it is.
     pub trigger: String,
-    /// Entries that one transaction adds, as far as it got.
+    /// How many entries the transaction would have added, up to the one that did not fit.
     pub entries: u64,
     /// Their bytes.
     pub bytes: u64,
@@ -73,7 +78,7 @@ impl fmt::Display for Shortage {
 }
 
 impl Shortage {
-    /// Whether even an empty queue would have no room.
+    /// Whether even an empty queue would be too small.
     #[must_use]
     pub fn is_hopeless(&self, limits: Limits) -> bool {
         self.entries > limits.max_len || (self.entries > 1 && self.bytes > limits.max_bytes)
@@ -86,10 +91,10 @@ impl From<keyspace::Error> for AddError {
     }
 }
 
-/// A delivery that is being made.
+/// A running delivery.
 #[derive(Clone, Debug)]
 pub struct Ticket {
-    /// Whose it is.
+    /// The trigger's name.
     pub trigger: Rc<str>,
     /// Its place in the queue.
     pub id: StreamId,
@@ -97,27 +102,27 @@ pub struct Ticket {
     pub lane: Lane,
 }
 
-/// What became of a delivery that failed.
+/// What happens to a delivery that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It is tried again then, in milliseconds of unix time.
+    /// It is tried again at this time, in milliseconds of unix time.
     Retried(u64),
-    /// It was its last try: it is a dead letter now.
+    /// That was the last try: it is a dead letter now.
     Dead,
-    /// It was its last try, but there is no room among the dead letters: it is tried again then.
+    /// That was the last try, but there is no room among the dead letters: it is tried again at this time.
     Kept(u64),
-    /// It is not in the queue any more.
+    /// It is no longer in the queue.
     Gone,
 }
 
-/// How many there are of what one queue, or all of them, hold.
+/// Totals of one queue or of all queues.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Entries, those being delivered included.
+    /// Entries, including those being delivered.
     pub queued: usize,
-    /// Their bytes, as far as the index is made.
+    /// Their bytes, as far as the index has been rebuilt.
     pub bytes: u64,
-    /// Deliveries that are being made.
+    /// Deliveries that run.
     pub running: usize,
     /// Deliveries that were given up.
     pub dead_letters: usize,
@@ -130,7 +135,7 @@ struct Queue {
     len: usize,
     bytes: u64,
     dead_letters: usize,
-    /// After a start: the last entry that the index has. `None` when it has all of them.
+    /// While the index is being rebuilt after a start: the last entry in it. `None` when it is complete.
     read_up_to: Option<StreamId>,
 }
 
@@ -145,7 +150,7 @@ pub struct Queues {
 }
 
 impl Queues {
-    /// Opens the queue of a trigger, if that has not been done: everything that is kept of it must be in memory.
+    /// Opens the queue of a trigger unless it is open. Fails unless everything stored for it is in memory.
     pub fn open(&mut self, keyspace: &mut Keyspace, trigger: &str) -> Result<(), keyspace::Error> {
         if self.by_trigger.contains_key(trigger) {
             return Ok(());
@@ -165,7 +170,7 @@ impl Queues {
         Ok(())
     }
 
-    /// Adds an event to the queue of a trigger. `limits` is `None` for what cannot be refused.
+    /// Adds an event to the queue of a trigger. `limits` is `None` for an event that cannot be refused.
     pub fn add(
         &mut self,
         keyspace: &mut Keyspace,
@@ -180,7 +185,7 @@ impl Queues {
         if options.coalesce
             && let Some((old, replaced)) = queue.replaceable(keyspace, lane, &entry)?
         {
-            // What matters is what the key was before the first event that has not been delivered.
+            // The procedure is told the value before the first of the events that it has not seen.
             let entry = Entry { before: replaced.before.clone(), ..entry };
             let bytes = entry.bytes();
             stored::remove(keyspace, trigger, old)?;
@@ -202,14 +207,14 @@ impl Queues {
         Ok(())
     }
 
-    /// Whether a queue has room now for what it had none for.
+    /// Whether a queue now has the room that it lacked.
     #[must_use]
     pub fn has_room(&self, shortage: &Shortage, limits: Limits) -> bool {
         let Shortage { trigger, entries, bytes } = shortage;
         self.by_trigger.get(&**trigger).is_none_or(|queue| queue.has_room(*entries, *bytes, limits))
     }
 
-    /// What the current transaction needs of a queue, with what it is about to add.
+    /// The room that the current transaction needs in a queue, including what it is about to add.
     fn shortage(&self, trigger: &str, entries: u64, bytes: u64) -> Shortage {
         let added = self.changes.iter().filter_map(|change| match change {
             Change::Added { trigger: of, bytes, .. } if **of == *trigger => Some(*bytes),
@@ -220,12 +225,12 @@ impl Queues {
         Shortage { trigger: trigger.to_owned(), entries, bytes }
     }
 
-    /// Whether a queue has become shorter since this was asked last.
+    /// Whether a queue has become shorter since the last call.
     pub fn take_has_shrunk(&mut self) -> bool {
         std::mem::take(&mut self.has_shrunk)
     }
 
-    /// Makes the places of some entries in the index; `true` when there are more to be made.
+    /// Indexes some more entries after a start; `true` if there are more.
     pub fn read_on(&mut self, keyspace: &mut Keyspace, trigger: &str) -> Result<bool, keyspace::Error> {
         let hasher = &self.hasher;
         let Some(queue) = self.by_trigger.get_mut(trigger) else { return Ok(false) };
@@ -241,7 +246,7 @@ impl Queues {
         Ok(queue.read_up_to.is_some())
     }
 
-    /// Starts the next delivery of a trigger, if one may start now.
+    /// Starts the next delivery of a trigger if one may start now.
     pub fn start(&mut self, trigger: &str, concurrency: u32, now_ms: u64) -> Option<Ticket> {
         let queue = self.by_trigger.get_mut(trigger).filter(|queue| queue.read_up_to.is_none())?;
         queue.index.wake(now_ms);
@@ -252,7 +257,7 @@ impl Queues {
         Some(Ticket { trigger: Rc::clone(&queue.name), id, lane })
     }
 
-    /// When the next delivery of a trigger is tried again, in milliseconds of unix time, if it could start then.
+    /// When the next resting delivery of a trigger is due, in milliseconds of unix time. `None` if as many run as may.
     #[must_use]
     pub fn next_due_ms(&self, trigger: &str, concurrency: u32) -> Option<u64> {
         let queue = self.by_trigger.get(trigger).filter(|queue| queue.read_up_to.is_none())?;
@@ -260,7 +265,7 @@ impl Queues {
         queue.index.next_due_ms().filter(|_| is_free)
     }
 
-    /// What a delivery is about, and how often it has failed; `None` when it is not in the queue any more.
+    /// The entry of a delivery and how often it has failed; `None` if it is no longer in the queue.
     pub fn look(
         &self,
         keyspace: &mut Keyspace,
@@ -273,15 +278,15 @@ impl Queues {
         Ok(stored::entry(keyspace, &ticket.trigger, ticket.id)?.map(|entry| (entry, attempts)))
     }
 
-    /// Removes a delivery that was made, in the transaction that holds its effects; `false` when it is not in the queue
-    /// any more.
+    /// Removes a delivery that succeeded, in the transaction that holds its effects; `false` if it is no longer in the
+    /// queue.
     pub fn succeed(&mut self, keyspace: &mut Keyspace, ticket: &Ticket) -> Result<bool, keyspace::Error> {
         let Some((entry, _)) = self.look(keyspace, ticket)? else { return Ok(false) };
         self.remove(keyspace, ticket, entry.bytes())?;
         Ok(true)
     }
 
-    /// Lets a delivery that failed be tried again, or gives it up.
+    /// Schedules another try of a delivery that failed, or gives it up.
     pub fn fail(
         &mut self,
         keyspace: &mut Keyspace,
@@ -309,7 +314,16 @@ impl Queues {
         Ok(if is_last { Fate::Kept(due_ms) } else { Fate::Retried(due_ms) })
     }
 
-    /// Lets a delivery be started again at that time.
+    /// Ends a delivery whose entry cannot be read, so that it does not hold its lane and its share of the concurrency.
+    pub fn abandon(&mut self, ticket: &Ticket) {
+        if self.is_running(ticket)
+            && let Some(queue) = self.by_trigger.get_mut(&ticket.trigger)
+        {
+            queue.index.finish(ticket.lane);
+        }
+    }
+
+    /// Schedules the next try of a delivery.
     fn rest(&mut self, ticket: &Ticket, due_ms: u64) {
         if self.is_running(ticket)
             && let Some(queue) = self.by_trigger.get_mut(&ticket.trigger)
@@ -318,7 +332,7 @@ impl Queues {
         }
     }
 
-    /// Removes all that is kept of a trigger.
+    /// Removes everything stored for a trigger.
     pub fn drop_queue(&mut self, keyspace: &mut Keyspace, trigger: &str) -> Result<(), keyspace::Error> {
         self.open(keyspace, trigger)?;
         stored::clear(keyspace, trigger)?;
@@ -329,7 +343,7 @@ impl Queues {
         Ok(())
     }
 
-    /// What the queue of a trigger holds, and when the event of its first entry happened.
+    /// The totals of a trigger's queue, and when the event of its first entry happened.
     pub fn totals_of(
         &mut self,
         keyspace: &mut Keyspace,
@@ -341,7 +355,7 @@ impl Queues {
         Ok((totals, first.map(|id| id.ms)))
     }
 
-    /// What all queues hold.
+    /// The totals of all queues.
     #[must_use]
     pub fn totals(&self) -> Totals {
         self.by_trigger.values().map(Queue::totals).fold(Totals::default(), |sum, one| Totals {
@@ -387,7 +401,7 @@ impl Queues {
 }
 
 impl Queue {
-    /// Whether so many more fit in. One alone does, whatever its size.
+    /// Whether this many more entries fit. A single entry fits into an empty queue whatever its size.
     fn has_room(&self, entries: u64, bytes: u64, limits: Limits) -> bool {
         let is_alone = self.len == 0 && entries == 1;
         self.len as u64 + entries <= limits.max_len && (is_alone || self.bytes + bytes <= limits.max_bytes)
@@ -402,7 +416,7 @@ impl Queue {
         }
     }
 
-    /// Notes an entry that was added to the end. While the index is being made, that will come by it.
+    /// Notes an entry added to the end. While the index is being rebuilt, the rebuild will reach it.
     fn push(&mut self, lane: Lane, id: StreamId, bytes: u64) -> Change {
         let is_indexed = self.read_up_to.is_none();
         self.len += 1;
@@ -413,13 +427,17 @@ impl Queue {
         Change::Added { trigger: Rc::clone(&self.name), lane, bytes, is_indexed }
     }
 
-    /// The last entry of the same key, if it waits.
+    /// The last entry of the same key, if it waits. `None` while the index is being rebuilt: a replacement goes to the
+    /// end of the stream, where the rebuild would index it a second time.
     fn replaceable(
         &self,
         keyspace: &mut Keyspace,
         lane: Lane,
         entry: &Entry,
     ) -> Result<Option<(StreamId, Entry)>, keyspace::Error> {
+        if self.read_up_to.is_some() {
+            return Ok(None);
+        }
         let Some(id) = self.index.last_waiting(lane) else { return Ok(None) };
         let found = stored::entry(keyspace, &self.name, id)?;
         // Two keys may share a lane.

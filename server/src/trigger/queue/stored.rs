@@ -1,10 +1,10 @@
 //! The durable side of queues: three values for each trigger in the system database.
 //!
 //! - `queue:NAME`, a stream: what is to be delivered, in the order of the events,
-//! - `tries:NAME`, a hash: of the deliveries that have failed, how often, and when they are tried again,
+//! - `tries:NAME`, a hash: how often each failed delivery has been tried, and when it is tried again,
 //! - `dead:NAME`, a stream: the deliveries that were given up.
 //!
-//! As values they are journalled, undone, kept, and loaded when they are needed, like any others.
+//! Being ordinary values, they are journalled, undone, stored and loaded like any others.
 
 use crate::keyspace::{Error, Keyspace, events};
 use crate::store::limits::SYSTEM_DATABASE;
@@ -17,7 +17,7 @@ type Result<T> = std::result::Result<T, Error>;
 
 /// Blocks as long as they can be.
 const NODE_LIMITS: NodeLimits = NodeLimits { entries: 0, bytes: 0 };
-/// Few deliveries are between two tries.
+/// Few deliveries wait between two tries.
 const PACKED_LIMITS: PackedLimits = PackedLimits { entries: 128, element_bytes: 64 };
 
 const QUEUED: &[u8] = b"queued";
@@ -36,7 +36,7 @@ fn dead_key(trigger: &str) -> Vec<u8> {
     format!("dead:{trigger}").into_bytes()
 }
 
-/// What is kept of a delivery that has failed and will be tried again.
+/// The state of a delivery that has failed and will be tried again.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Attempts {
     /// How often it has failed.
@@ -48,11 +48,11 @@ pub struct Attempts {
 /// A delivery that was given up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeadLetter {
-    /// Its number; its time is when it was given up.
+    /// Its id, whose time is when it was given up.
     pub id: StreamId,
     /// What was to be delivered.
     pub entry: Entry,
-    /// Its number in the queue; its time is when the event happened.
+    /// Its id in the queue, whose time is when the event happened.
     pub queued: StreamId,
     /// How often it was tried.
     pub tries: u32,
@@ -60,7 +60,8 @@ pub struct DeadLetter {
     pub error: Vec<u8>,
 }
 
-/// Fails unless all that is kept of a trigger is in memory. Gives how many deliveries are queued and how many dead.
+/// Returns the numbers of queued deliveries and of dead letters. Fails unless everything stored for the trigger is in
+/// memory.
 pub fn sizes(keyspace: &mut Keyspace, trigger: &str) -> Result<(usize, usize)> {
     let keys = [queue_key(trigger), tries_key(trigger), dead_key(trigger)];
     keyspace.require(SYSTEM_DATABASE, keys.iter().cloned())?;
@@ -80,7 +81,7 @@ pub fn append(keyspace: &mut Keyspace, trigger: &str, entry: &Entry) -> Result<S
 fn add(keyspace: &mut Keyspace, key: &[u8], fields: &[&[u8]]) -> Result<StreamId> {
     let now = StreamId::new(keyspace.now_ms(), 0);
     keyspace.update_or_create(SYSTEM_DATABASE, key, events::SILENT, |stream: &mut StreamValue, recorder| {
-        // The clock may have been set back. There are more ids than can ever be given.
+        // The clock may have been set back. Ids never run out.
         let behind = stream.counters().last_id.next().unwrap_or(StreamId::MAX);
         let id = now.max(behind);
         stream.append(id, fields, NODE_LIMITS, recorder);
@@ -100,7 +101,7 @@ pub fn first_id(keyspace: &mut Keyspace, trigger: &str) -> Result<Option<StreamI
     Ok(stream.and_then(StreamValue::first_id))
 }
 
-/// Looks at the entries of the queue behind an id, at most `limit` of them, in their order.
+/// Visits at most `limit` entries of the queue, in order, starting after an id.
 pub fn walk(
     keyspace: &mut Keyspace,
     trigger: &str,
@@ -118,7 +119,7 @@ pub fn walk(
     Ok(())
 }
 
-/// Removes an entry from the queue, with what is kept of its tries.
+/// Removes an entry and the state of its tries from the queue.
 pub fn remove(keyspace: &mut Keyspace, trigger: &str, id: StreamId) -> Result<bool> {
     let removed = keyspace.update(
         SYSTEM_DATABASE,
@@ -150,13 +151,13 @@ impl Attempts {
     }
 }
 
-/// What is kept of the tries of an entry.
+/// The state of an entry's tries.
 pub fn attempts(keyspace: &mut Keyspace, trigger: &str, id: StreamId) -> Result<Attempts> {
     let tries = keyspace.peek_as::<HashValue>(SYSTEM_DATABASE, &tries_key(trigger))?;
     Ok(tries.and_then(|tries| tries.get(&id.to_bytes())).map(Attempts::from_text).unwrap_or_default())
 }
 
-/// Keeps how often an entry has failed.
+/// Stores the state of an entry's tries.
 pub fn set_attempts(keyspace: &mut Keyspace, trigger: &str, id: StreamId, attempts: Attempts) -> Result<()> {
     let text = attempts.to_text();
     keyspace.update_or_create(
@@ -184,7 +185,7 @@ pub fn bury(
     add(keyspace, &dead_key(trigger), &fields)
 }
 
-/// The oldest dead letters, at most `limit` of them; or the one of that id.
+/// At most `limit` of the oldest dead letters; or only the one with the given id.
 pub fn dead_letters(
     keyspace: &mut Keyspace,
     trigger: &str,
@@ -240,7 +241,7 @@ pub fn remove_dead_letters(keyspace: &mut Keyspace, trigger: &str, ids: &[Stream
     Ok(())
 }
 
-/// Removes all that is kept of a trigger. All of it must be in memory.
+/// Removes everything stored for a trigger. All of it must be in memory.
 pub fn clear(keyspace: &mut Keyspace, trigger: &str) -> Result<()> {
     for key in [queue_key(trigger), tries_key(trigger), dead_key(trigger)] {
         keyspace.delete(SYSTEM_DATABASE, &key, events::SILENT)?;

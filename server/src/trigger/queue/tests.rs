@@ -80,11 +80,21 @@ impl Rig {
         self.keyspace.commit();
     }
 
-    /// What a start makes of what is kept.
-    fn restarted(mut self) -> Self {
+    /// Forgets the index, as the end of the server does, and opens the queue again.
+    fn restart(&mut self) {
         self.queues = Queues::default();
         self.queues.open(&mut self.keyspace, TRIGGER).expect("resident");
-        while self.queues.read_on(&mut self.keyspace, TRIGGER).expect("resident") {}
+    }
+
+    /// Rebuilds one slice of the index; `true` when there are more.
+    fn read_on(&mut self) -> bool {
+        self.queues.read_on(&mut self.keyspace, TRIGGER).expect("resident")
+    }
+
+    /// What a start makes of what is kept.
+    fn restarted(mut self) -> Self {
+        self.restart();
+        while self.read_on() {}
         self
     }
 }
@@ -233,22 +243,51 @@ fn what_is_added_while_the_index_is_made_is_found_by_it() {
     for number in 0..2 * MAX_READ_AT_ONCE {
         rig.add_within(&format!("{}", number % 10), "x", Some(limits)).expect("room");
     }
-    rig.queues = Queues::default();
-    rig.queues.open(&mut rig.keyspace, TRIGGER).expect("resident");
-    assert!(rig.queues.read_on(&mut rig.keyspace, TRIGGER).expect("resident"));
+    rig.restart();
+    assert!(rig.read_on());
     let savepoint = (rig.keyspace.savepoint(), rig.queues.mark());
     rig.add_within("undone", "x", None).expect("room");
     rig.queues.rollback(savepoint.1);
     rig.keyspace.rollback(savepoint.0);
     rig.add_within("late", "x", None).expect("room");
     assert!(rig.start().is_none(), "not before it is complete");
-    while rig.queues.read_on(&mut rig.keyspace, TRIGGER).expect("resident") {}
+    while rig.read_on() {}
     let mut count = 0;
     while let Some(ticket) = rig.start() {
         assert!(rig.succeed(&ticket));
         count += 1;
     }
     assert_eq!((count, rig.totals()), (2 * MAX_READ_AT_ONCE + 1, Totals::default()));
+}
+
+#[test]
+fn a_state_that_arrives_while_the_index_is_rebuilt_is_delivered_once() {
+    let mut rig = Rig::new(Asynchronous { coalesce: true, ..Asynchronous::default() });
+    for number in 0..2 * MAX_READ_AT_ONCE {
+        rig.add(&number.to_string(), "early").expect("room");
+    }
+    rig.restart();
+    assert!(rig.read_on());
+    rig.add("0", "late").expect("room");
+    while rig.read_on() {}
+    let mut delivered = 0;
+    while let Some(ticket) = rig.start() {
+        assert!(rig.succeed(&ticket));
+        delivered += 1;
+    }
+    assert_eq!((delivered, rig.totals()), (2 * MAX_READ_AT_ONCE + 1, Totals::default()));
+}
+
+#[test]
+fn an_abandoned_delivery_makes_way_for_the_next_one() {
+    let mut rig = Rig::new(Asynchronous { concurrency: 1, ..Asynchronous::default() });
+    rig.add("a", "1").expect("room");
+    rig.add("a", "2").expect("room");
+    let lost = rig.expect_start("1");
+    stored::remove(&mut rig.keyspace, TRIGGER, lost.id).expect("resident");
+    assert_eq!(rig.queues.look(&mut rig.keyspace, &lost), Ok(None));
+    rig.queues.abandon(&lost);
+    rig.expect_start("2");
 }
 
 /// A step of a random history.
@@ -259,6 +298,8 @@ enum Step {
     Succeed(u8),
     Fail(u8),
     Pass(u8),
+    Restart,
+    ReadOn,
     Drop,
 }
 
@@ -270,7 +311,8 @@ fn steps() -> impl Strategy<Value = Vec<(Vec<Step>, bool)>> {
         1 => any::<u8>().prop_map(Step::Fail),
         1 => any::<u8>().prop_map(Step::Pass),
     ];
-    let step = prop_oneof![60 => step, 1 => Just(Step::Drop)];
+    let step =
+        prop_oneof![60 => step, 4 => Just(Step::ReadOn), 1 => Just(Step::Restart), 1 => Just(Step::Drop)];
     prop::collection::vec((prop::collection::vec(step, 1..6), any::<bool>()), 1..40)
 }
 
@@ -291,14 +333,19 @@ proptest! {
         let mut running: Vec<Ticket> = Vec::new();
         for (transaction, is_undone) in history {
             rig.pass(1);
-            // Starting and failing are no parts of transactions.
-            let (outside, inside): (Vec<Step>, Vec<Step>) = transaction
+            // Only these are parts of transactions.
+            let (inside, outside): (Vec<Step>, Vec<Step>) = transaction
                 .into_iter()
-                .partition(|step| matches!(step, Step::Start | Step::Fail(_) | Step::Pass(_)));
+                .partition(|step| matches!(step, Step::Add(_) | Step::Succeed(_) | Step::Drop));
             for step in outside {
                 match step {
                     Step::Start => running.extend(rig.start()),
                     Step::Pass(time_ms) => rig.pass(time_ms.into()),
+                    Step::Restart => {
+                        rig.restart();
+                        running.clear();
+                    }
+                    Step::ReadOn => drop(rig.read_on()),
                     Step::Fail(which) if !running.is_empty() => {
                         let ticket = running.swap_remove(usize::from(which) % running.len());
                         rig.fail(&ticket);
@@ -335,6 +382,7 @@ proptest! {
             }
             rig.commit();
         }
+        while rig.read_on() {}
         let (totals, mut after) = (rig.totals(), Vec::new());
         let mut rig = rig.restarted();
         prop_assert_eq!(rig.totals(), Totals { running: 0, ..totals });

@@ -1,5 +1,5 @@
-//! What a transaction does to the index of queues, and taking it back. The values in the system database are none of its
-//! business: they are undone by the keyspace.
+//! What a transaction does to the index of queues, and undoing it. The keyspace undoes the values in the system
+//! database.
 
 use std::rc::Rc;
 
@@ -17,13 +17,13 @@ pub(super) enum Change {
 }
 
 impl Queues {
-    /// How much the current transaction has done.
+    /// A mark for [`Self::rollback`]: how many changes the current transaction has made.
     #[must_use]
     pub fn mark(&self) -> usize {
         self.changes.len()
     }
 
-    /// Takes back what the current transaction has done since a mark.
+    /// Undoes what the current transaction has done since a mark.
     pub fn rollback(&mut self, mark: usize) {
         while self.changes.len() > mark
             && let Some(change) = self.changes.pop()
@@ -32,7 +32,7 @@ impl Queues {
         }
     }
 
-    /// Ends the transaction; says whether it has done anything.
+    /// Ends the transaction; returns whether it has changed anything.
     pub fn commit(&mut self) -> bool {
         let has_changed = !self.changes.is_empty();
         self.changes.clear();
