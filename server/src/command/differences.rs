@@ -49,7 +49,11 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
         "CLIENT TRACKING",
         "`SWAPDB` tells all clients to forget everything, as `FLUSHALL` does; Redis tells of nothing.",
     ),
-    ("CONFIG SET", "There are the options of [options.md](options.md); Redis' others are unknown."),
+    (
+        "CONFIG SET",
+        "There are the options of [options.md](options.md); Redis' others are unknown. \
+     `proto-max-bulk-len` is at most 512mb.",
+    ),
     ("DEBUG SLEEP", "Of `DEBUG` there is only this."),
     (
         "FUNCTION LOAD",

@@ -18,6 +18,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::keyspace::EventClasses;
+use crate::store::limits::STRING_BYTES;
 
 pub use command_line::{CommandLine, Startup, help, parse_command_line};
 pub use document::markdown;
@@ -146,8 +147,8 @@ options! {
     "maxclients" => maxclients: u32 = 10_000, Integer::new(1, u32::MAX), AtRunTime;
     /// Password that clients must give with AUTH; empty asks for none.
     "requirepass" => requirepass: String = String::new(), Text, AtRunTime;
-    /// Bytes in one argument of a command, and in one string value.
-    "proto-max-bulk-len" => proto_max_bulk_len: u64 = 512 * MIB, Size::new(MIB, MAX), AtRunTime;
+    /// Bytes in one argument of a command, and in one string value. The files have no room for more than 512mb.
+    "proto-max-bulk-len" => proto_max_bulk_len: u64 = STRING_BYTES, Size::new(MIB, STRING_BYTES), AtRunTime;
     /// Bytes that a client may have sent of commands that are not complete yet.
     "client-query-buffer-limit" => client_query_buffer_limit: u64 = GIB, Size::new(MIB, MAX), AtRunTime;
     /// Keys that the table of client-side caching holds; beyond that clients are told to forget some. 0 is no limit.
