@@ -85,6 +85,7 @@ impl Engine {
             self.persistence.signals().deliveries.notify_one();
         }
         self.update_procedure_limits();
+        self.persistence.set_log_max_bytes(self.options().log_max_size);
     }
 }
 
