@@ -56,7 +56,7 @@ use self::delivery::Deliveries;
 use self::job::Jobs;
 use self::persistence::Persistence;
 use crate::keyspace::Key;
-use crate::options::Options;
+use crate::options::{LogLevel, Options};
 use crate::procedure::Runtime;
 use crate::protocol::RequestLimits;
 use crate::state::{ClientId, Load, Mailbox, Session};
@@ -92,6 +92,8 @@ pub struct Engine {
     /// Keys that were written, and whose waiting clients need room in the queue of a trigger first.
     stalled: Vec<(u8, Key)>,
     deliveries: Deliveries,
+    /// The level of the server's log, and how its owner learns of another one.
+    log_level: (LogLevel, Box<dyn Fn(LogLevel)>),
 }
 
 /// Time: read once for each command, monotonic within a run of commands.
