@@ -162,8 +162,8 @@ options! {
 
     /// Directory of the data; it is made if it does not exist.
     "dir" => dir: String = "./data".to_owned(), Text, AtStart;
-    /// Number of databases that SELECT can reach.
-    "databases" => databases: u32 = 16, Integer::new(1, MAX_INT), AtStart;
+    /// Number of databases that SELECT can reach: always 16.
+    "databases" => databases: () = (), OnlyValue("16"), AtStart;
     /// What a reply to a write promises: `always` that it is on disk, `everysec` that it will be within a second, `no`
     /// that it will be when the server shuts down.
     "appendfsync" => appendfsync: AppendFsync = AppendFsync::EverySecond, Choice::<AppendFsync>::new(), AtRunTime;

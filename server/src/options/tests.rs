@@ -264,6 +264,7 @@ fn a_file_sets_options_and_errors_name_the_line() {
         ("port 1\nfoo", "line 2: 'foo': there is no option 'foo'"),
         ("timeout \"3", "line 1: 'timeout \"3': Unbalanced quotes in configuration line"),
         ("timeout 3 #x", "line 1: 'timeout 3 #x': wrong number of arguments for 'timeout'"),
+        ("databases 17", "line 1: 'databases 17': argument must be '16' in kvasm"),
         ("hz 0", "line 1: 'hz 0': argument must be between 1 and 500 inclusive"),
     ] {
         assert_eq!(apply_file(&mut Options::default(), text), Err(expected.to_owned()));
