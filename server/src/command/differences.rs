@@ -6,7 +6,8 @@ pub(super) const GENERAL: &[&str] = &[
      7.2: scores are printed in the fewest digits that read back as the same number, and small lists and sets have the \
      encoding `listpack`. `INFO` and `HELLO` tell the version 7.4.0, because some libraries ask for it before they use \
      what is here.",
-    "Fields of hashes may end, as in Redis 8: `HEXPIRE` and its relatives, `HGETEX`, `HSETEX`, `HGETDEL`.",
+    "Hash fields can have a time to live, as in Redis 8: `HEXPIRE` and its relatives, `HGETEX`, `HSETEX`, `HGETDEL`. \
+     `DUMP` of a hash that has such fields gives the form of Redis 7.4, which 7.0 and 7.2 cannot read.",
     "Cursors of `SCAN`, `HSCAN`, `SSCAN` and `ZSCAN` are places in an order of the server's own. Those of `SCAN` are \
      valid across a restart.",
     "The order of sets, hashes and their replies is another, as it is from one release of Redis to the next. Keys that \

@@ -11,7 +11,8 @@ use crate::types::stream::{
     Consumer, Counters, Direction, Entry, Group as StreamGroup, Pending, Position, StreamId,
 };
 use crate::types::{
-    Collection, End, HashValue, ListValue, SetValue, SortedSetValue, StreamValue, StringValue, Value, scored,
+    Collection, End, HashValue, ListValue, MAX_END_MS, SetValue, SortedSetValue, StreamValue, StringValue,
+    Value, scored,
 };
 
 /// The rows of these commands.
@@ -111,6 +112,14 @@ fn plain(value: &Value) -> rdb::Value {
             let items = members.items(0..members.len(), false);
             rdb::Value::SortedSet(scored(&items).map(|(member, score)| (member.to_vec(), score)).collect())
         }
+        Value::Hash(hash) if hash.next_end_ms().is_some() => {
+            let field = |(field, value): (&[u8], &[u8])| rdb::ExpiringField {
+                name: field.to_vec(),
+                value: value.to_vec(),
+                end_ms: hash.end_ms(field),
+            };
+            rdb::Value::ExpiringHash(hash.iter().map(field).collect())
+        }
         Value::Stream(stream) => rdb::Value::Stream(plain_stream(stream)),
     }
 }
@@ -163,7 +172,8 @@ fn plain_group(group: &StreamGroup) -> rdb::Group {
     }
 }
 
-/// The value that is stored for a plain one, in the form that the options say; `None` if it has an element twice.
+/// The value that is stored for a plain one, in the form that the options say; `None` if it has an element twice, or a field
+/// ends later than a field can.
 #[must_use]
 pub fn stored(value: rdb::Value, options: &Options) -> Option<Value> {
     Some(match value {
@@ -189,6 +199,7 @@ pub fn stored(value: rdb::Value, options: &Options) -> Option<Value> {
                 members.iter().map(|(member, score)| (*score, &member[..])).collect();
             if !entries.iter().all(|(_, member)| seen.insert(*member)) {
                 return None;
+        rdb::Value::ExpiringHash(fields) => stored_expiring_hash(&fields, options)?.into(),
             }
             SortedSetValue::from_entries(&mut entries, super::sorted_set::limits(options)).into()
         }
@@ -202,6 +213,21 @@ fn stored_id((ms, seq): rdb::StreamId) -> StreamId {
 
 fn stored_stream(plain: &rdb::Stream, options: &Options) -> Option<StreamValue> {
     let mut stream = StreamValue::default();
+fn stored_expiring_hash(fields: &[rdb::ExpiringField], options: &Options) -> Option<HashValue> {
+    let (mut hash, limits) = (HashValue::default(), super::hashes::limits(options));
+    for field in fields {
+        let is_right = hash.set(&field.name, &field.value, limits, &mut ())
+            && field.end_ms.is_none_or(|end_ms| end_ms <= MAX_END_MS);
+        if !is_right {
+            return None;
+        }
+        if field.end_ms.is_some() {
+            hash.set_end(&field.name, field.end_ms, limits, &mut ());
+        }
+    }
+    Some(hash)
+}
+
     let limits = super::stream::node_limits(options);
     for entry in &plain.entries {
         let fields: Vec<&[u8]> =
