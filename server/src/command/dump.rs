@@ -1,6 +1,6 @@
 //! DUMP and RESTORE: values in Redis' own format.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::{Command, Context, Error, Flags, Group, Result, integer};
 use crate::keyspace::{Content, Expiry, events};
@@ -147,12 +147,11 @@ fn plain_stream(stream: &StreamValue) -> rdb::Stream {
 
 fn plain_group(group: &StreamGroup) -> rdb::Group {
     let consumers = group.consumers();
-    let index = |pending: &Pending| {
-        consumers.iter().position(|(_, consumer)| consumer.number == pending.consumer).unwrap_or_default()
-    };
+    let indexes: HashMap<_, usize> =
+        consumers.iter().enumerate().map(|(index, (_, consumer))| (consumer.number, index)).collect();
     let pending = |(id, pending): (StreamId, Pending)| rdb::Pending {
         id: plain_id(id),
-        consumer: index(&pending),
+        consumer: indexes.get(&pending.consumer).copied().unwrap_or_default(),
         delivered_at_ms: pending.delivered_ms,
         deliveries: pending.deliveries,
     };

@@ -274,12 +274,17 @@ impl Group {
             write_length(pending.deliveries, output);
         }
         write_length(self.consumers.len() as u64, output);
-        for (index, consumer) in self.consumers.iter().enumerate() {
+        let mut own = vec![Vec::new(); self.consumers.len()];
+        for pending in &self.pending {
+            if let Some(own) = own.get_mut(pending.consumer) {
+                own.push(pending.id);
+            }
+        }
+        for (consumer, own) in self.consumers.iter().zip(own) {
             write_string(&consumer.name, output);
             output.extend_from_slice(&consumer.seen_at_ms.to_le_bytes());
-            let own = || self.pending.iter().filter(move |pending| pending.consumer == index);
-            write_length(own().count() as u64, output);
-            own().for_each(|pending| output.extend_from_slice(&raw_bytes(pending.id)));
+            write_length(own.len() as u64, output);
+            own.into_iter().for_each(|id| output.extend_from_slice(&raw_bytes(id)));
         }
     }
 }
