@@ -150,6 +150,27 @@ fn a_hash_with_a_wrong_end_is_refused() {
 }
 
 #[test]
+fn a_small_stream_does_not_become_a_big_one() {
+    let (name, count) = (vec![b'n'; 100_000], 20_000);
+    let mut node = packed::ListpackWriter::new();
+    [count, 0, 1].into_iter().for_each(|number| node.number(number));
+    node.string(&name);
+    node.number(0);
+    for index in 0..count {
+        // Its fields are those of the node.
+        [2, index, 0, 1, 4].into_iter().for_each(|number| node.number(number));
+    }
+    let mut body = vec![21, 1];
+    writer::write_string(&[0; 16], &mut body);
+    writer::write_string(&node.finish(), &mut body);
+    for length in [count as u64, count as u64, 0, 0, 0, 0, 0, count as u64, 0] {
+        writer::write_length(length, &mut body);
+    }
+    let refused = restore(&sealed(&body));
+    assert!(matches!(refused, Err(Error::Malformed("a stream whose names are too long"))), "{refused:?}");
+}
+
+#[test]
 fn payloads_of_redis_are_read() {
     for (payload, value) in payloads() {
         assert_eq!(without_times(restore(payload).unwrap()), value, "{}", payload.escape_ascii());
