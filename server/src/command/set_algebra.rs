@@ -83,13 +83,30 @@ fn intersection(sets: &mut [SetValue]) -> impl Iterator<Item = Member<'_>> {
 
 /// The members of the first set that no other has.
 fn difference(sets: &mut [SetValue]) -> impl Iterator<Item = Member<'_>> {
-    let (first, others) = sets.split_at_mut(1);
+    let lens = sets.iter().map(Collection::len);
+    let removes = is_soonest_removed(lens);
+    let (first, mut others) = sets.split_at_mut(1);
+    if removes {
+        // It is a clone, which copies only what it changes.
+        for member in others.iter().flat_map(SetValue::members) {
+            first[0].remove(&member, &mut ());
+        }
+        others = &mut [];
+    }
     // A member is found soonest where there are most.
     others.sort_by_key(|other| std::cmp::Reverse(other.len()));
     first[0].members().filter(move |member| !others.iter().any(|other| other.contains(member)))
 }
 
 /// The members that any set has.
+/// Whether a difference of sets of these lengths is made sooner by removing the members of the others from the first than
+/// by looking for each member of the first in the others. The second stops where it finds one, so it has an advantage.
+pub(super) fn is_soonest_removed(mut lens: impl ExactSizeIterator<Item = usize>) -> bool {
+    let count = lens.len();
+    let first = lens.next().unwrap_or_default();
+    first.saturating_mul(count) / 2 > lens.fold(first, usize::saturating_add)
+}
+
 fn union(sets: &mut [SetValue], limits: SetLimits) -> SetValue {
     sets.sort_by_key(|set| std::cmp::Reverse(set.len()));
     // What is added to a clone of a big set copies only what it changes.
@@ -186,6 +203,7 @@ fn limit(options: &[&[u8]]) -> Result<usize> {
 }
 
 #[cfg(test)]
+    use super::*;
 mod tests {
     use super::super::testing::Fixture;
 
@@ -203,6 +221,41 @@ mod tests {
             ("sunionstore u a b a", ":6"),
             ("smismember u 1 2 3 4 5 x", "[:1 :1 :1 :1 :1 :1]"),
         ]);
+    #[test]
+    fn a_difference_is_the_same_however_it_is_made() {
+        let mut fixture = Fixture::new();
+        let numbers = |from: usize, to: usize| (from..to).map(|n| format!(" m{n}")).collect::<String>();
+        fixture.run(&format!("sadd big{}", numbers(0, 1000)));
+        fixture.run(&format!("sadd most{}", numbers(2, 1000)));
+        fixture.run(&format!("sadd small{}", numbers(10, 20)));
+        fixture.check(&[
+            ("sadd one m1", ":1"),
+            ("sdiff big most one", "[$m0]"),
+            ("sdiffstore d big small one none", ":989"),
+            ("sismember d m1", ":0"),
+            ("sismember d m15", ":0"),
+            ("sismember d m0", ":1"),
+            ("scard big", ":1000"),
+            ("sdiff big one small big", "[]"),
+            ("sdiffstore e big most most most", ":2"),
+            ("object encoding e", "$listpack"),
+        ]);
+    }
+
+    #[test]
+    fn members_are_removed_where_the_others_have_few() {
+        let check = |lens: &[usize], expected| {
+            assert_eq!(is_soonest_removed(lens.iter().copied()), expected, "{lens:?}");
+        };
+        check(&[], false);
+        check(&[1000], false);
+        check(&[1000, 1], false);
+        check(&[1000, 1, 1], true);
+        check(&[1000, 400, 99], true);
+        check(&[1000, 400, 100], false);
+        check(&[2, 1000, 1000], false);
+    }
+
     }
 
     #[test]
