@@ -2,8 +2,9 @@
 //!
 //! The sets are cloned, which is O(1), so that all of them can be looked at together.
 
+use super::arguments::at_least;
 use super::sets::limits;
-use super::{Command, Context, Error, Flags, Group, Result, flag, integer};
+use super::{Command, Context, Error, Flags, Group, Result, flag};
 use crate::keyspace::{Content, EventKind, Expiry, events};
 use crate::protocol::{Reply, Shape};
 use crate::types::{Collection, Member, SetLimits, SetValue};
@@ -98,7 +99,6 @@ fn difference(sets: &mut [SetValue]) -> impl Iterator<Item = Member<'_>> {
     first[0].members().filter(move |member| !others.iter().any(|other| other.contains(member)))
 }
 
-/// The members that any set has.
 /// Whether a difference of sets of these lengths is made sooner by removing the members of the others from the first than
 /// by looking for each member of the first in the others. The second stops where it finds one, so it has an advantage.
 pub(super) fn is_soonest_removed(mut lens: impl ExactSizeIterator<Item = usize>) -> bool {
@@ -107,6 +107,7 @@ pub(super) fn is_soonest_removed(mut lens: impl ExactSizeIterator<Item = usize>)
     first.saturating_mul(count) / 2 > lens.fold(first, usize::saturating_add)
 }
 
+/// The members that any set has.
 fn union(sets: &mut [SetValue], limits: SetLimits) -> SetValue {
     sets.sort_by_key(|set| std::cmp::Reverse(set.len()));
     // What is added to a clone of a big set copies only what it changes.
@@ -173,9 +174,7 @@ fn store(ctx: &mut Context<'_>, key: &[u8], set: SetValue, event: EventKind) -> 
 }
 
 fn sintercard(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    const NO_KEYS: Error = Error::text("ERR numkeys should be greater than 0");
-    let keys = integer(args[1]).ok().and_then(|keys| usize::try_from(keys).ok()).filter(|keys| *keys > 0);
-    let keys = keys.ok_or(NO_KEYS)?;
+    let keys = at_least(1, args[1], "ERR numkeys should be greater than 0")?;
     if keys > args.len() - 2 {
         return Err(Error::text("ERR Number of keys can't be greater than number of args"));
     }
@@ -187,14 +186,13 @@ fn sintercard(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
 
 /// Where SINTERCARD stops to count.
 fn limit(options: &[&[u8]]) -> Result<usize> {
-    const NEGATIVE: Error = Error::text("ERR LIMIT can't be negative");
     let (options, rest) = options.as_chunks();
     let mut limit = 0;
     for [option, number] in options {
         if !flag(option, "LIMIT") {
             return Err(Error::SYNTAX);
         }
-        limit = integer(number).ok().and_then(|limit| usize::try_from(limit).ok()).ok_or(NEGATIVE)?;
+        limit = at_least(0, number, "ERR LIMIT can't be negative")?;
     }
     if !rest.is_empty() {
         return Err(Error::SYNTAX);
@@ -203,9 +201,9 @@ fn limit(options: &[&[u8]]) -> Result<usize> {
 }
 
 #[cfg(test)]
-    use super::*;
 mod tests {
     use super::super::testing::Fixture;
+    use super::*;
 
     #[test]
     fn sets_are_combined() {
@@ -221,6 +219,8 @@ mod tests {
             ("sunionstore u a b a", ":6"),
             ("smismember u 1 2 3 4 5 x", "[:1 :1 :1 :1 :1 :1]"),
         ]);
+    }
+
     #[test]
     fn a_difference_is_the_same_however_it_is_made() {
         let mut fixture = Fixture::new();
@@ -254,8 +254,6 @@ mod tests {
         check(&[1000, 400, 99], true);
         check(&[1000, 400, 100], false);
         check(&[2, 1000, 1000], false);
-    }
-
     }
 
     #[test]
