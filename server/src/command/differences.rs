@@ -18,6 +18,8 @@ pub(super) const GENERAL: &[&str] = &[
     "After a restart, an encoding is what the value by itself would have: `raw` of a short string that grew is `embstr`.",
     "There is no eviction: with `maxmemory`, commands that need memory are refused. Priorities such as `CLIENT \
      NO-EVICT` are accepted and have no effect.",
+    "`HRANDFIELD`, `SRANDMEMBER` and `ZRANDMEMBER` refuse counts below -4194304, and negative counts whose reply would \
+     copy more than `proto-max-bulk-len` bytes.",
     "`COMMAND INFO` has no tips; key specifications have no notes.",
 ];
 
