@@ -67,7 +67,11 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
     ("OBJECT FREQ", "Always an error: use is not counted, only its last time."),
     ("OBJECT REFCOUNT", "1, or what Redis says of a small shared integer."),
     ("PFCOUNT", "Does not write down what it has counted, so that `GET` of a sketch stays the same."),
-    ("SHUTDOWN", "Always keeps all data. `NOSAVE` and `SAVE` are accepted."),
+    (
+        "SHUTDOWN",
+        "Always tries to keep all data, and is refused while the disk takes no writes, unless `FORCE` insists. `NOSAVE` \
+         insists as `FORCE` does; `SAVE` changes nothing.",
+    ),
     (
         "SORT",
         "Compares texts by their bytes, not by a locale; those with equal texts stay in the order that they had. A \

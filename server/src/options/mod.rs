@@ -154,7 +154,8 @@ options! {
     /// Keys that the table of client-side caching holds; beyond that clients are told to forget some. 0 is no limit.
     "tracking-table-max-keys" => tracking_table_max_keys: u64 = 1_000_000, Integer::new(0, MAX), AtRunTime;
     /// Bytes of replies that may wait for a client of a class (normal, slave, pubsub) before it is disconnected:
-    /// hard limit, soft limit, seconds above the soft limit; 0 is no limit.
+    /// hard limit, soft limit, seconds above the soft limit; 0 is no limit. The soft limit of normal is not looked at.
+    /// What is sent to any client unasked (messages, MONITOR, tracking) is bounded by the limits of pubsub.
     "client-output-buffer-limit" => client_output_buffer_limit: ClientOutputBufferLimits
         = ClientOutputBufferLimits::default(), OutputLimits, AtRunTime;
 
