@@ -170,7 +170,7 @@ options! {
     "appendfsync" => appendfsync: AppendFsync = AppendFsync::EverySecond, Choice::<AppendFsync>::new(), AtRunTime;
     /// Bytes of memory that the data may take; 0 is no limit. Writes that would need more are refused.
     "maxmemory" => maxmemory: u64 = 0, Size::new(0, u64::MAX), AtRunTime;
-    /// What happens when the memory is full: only noeviction yet, which refuses writes.
+    /// What happens when the memory is full: only noeviction is supported so far, which refuses writes.
     "maxmemory-policy" => maxmemory_policy: MaxmemoryPolicy = MaxmemoryPolicy::NoEviction,
         Choice::<MaxmemoryPolicy>::new(), AtRunTime;
     /// Bytes of log.redb above which writes wait until the log has been applied; what waits in memory then, at most
@@ -242,8 +242,8 @@ options! {
     "wasm-workers" => wasm_workers: u32 = 0, Integer::new(0, 256), AtStart;
     /// Calls that may be in the background at the same time, those that wait for a thread included.
     "wasm-max-background" => wasm_max_background: u32 = 1000, Integer::new(1, 1_000_000), AtRunTime;
-    /// How often a call in the background is tried when others change what it reads. The last time their writes to
-    /// these keys wait for it.
+    /// How many times a background call is tried while other clients keep changing what it reads; during the last try
+    /// their writes to those keys wait.
     "wasm-max-tries" => wasm_max_tries: u32 = 10, Integer::new(1, 1000), AtRunTime;
     /// Bytes of changes that one call in the background may make.
     "wasm-max-changes-size" => wasm_max_changes_size: u64 = 512 * MIB, Size::new(64 * KIB, GIB), AtRunTime;
@@ -286,7 +286,7 @@ options! {
 
     /// Compatibility only: kvasm makes no snapshots, because the data is always on disk.
     "save" => save: () = (), OnlyValue(""), AtRunTime;
-    /// Compatibility only: every change is kept, when is the matter of appendfsync.
+    /// Compatibility only: every change is kept; appendfsync decides when it reaches the disk.
     "appendonly" => appendonly: () = (), OnlyValue("yes"), AtRunTime;
 }
 
