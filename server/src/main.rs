@@ -15,6 +15,11 @@ use kvasm::rdb;
 use tokio::runtime::{Builder, LocalOptions, LocalRuntime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt::writer::BoxMakeWriter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Registry, reload};
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -42,7 +47,7 @@ fn main() -> ExitCode {
         Ok(CommandLine::Help) => print(&options::help()),
         Ok(CommandLine::Version) => print(concat!("kvasm ", env!("CARGO_PKG_VERSION"), "\n")),
         Ok(CommandLine::Run(startup)) => run(*startup, serve),
-        Ok(CommandLine::Import(file, startup)) => run(*startup, move |startup| import(&file, startup)),
+        Ok(CommandLine::Import(file, startup)) => run(*startup, move |startup, _| import(&file, startup)),
         Err(error) => fail(&error),
     }
 }
@@ -59,12 +64,16 @@ fn fail(error: &dyn std::fmt::Display) -> ExitCode {
 }
 
 /// The interpreter of procedures runs on the engine's thread and needs a large native stack there.
-fn run(startup: Startup, work: impl FnOnce(Startup) -> Result<(), String> + Send + 'static) -> ExitCode {
-    if let Err(error) = start_log(&startup.options) {
-        return fail(&error);
-    }
+fn run(
+    startup: Startup,
+    work: impl FnOnce(Startup, LogLevelHandle) -> Result<(), String> + Send + 'static,
+) -> ExitCode {
+    let log_level = match start_log(&startup.options) {
+        Ok(handle) => handle,
+        Err(error) => return fail(&error),
+    };
     let thread = std::thread::Builder::new().name("kvasm-engine".into()).stack_size(NATIVE_STACK_BYTES);
-    match thread.spawn(move || work(startup)).map(std::thread::JoinHandle::join) {
+    match thread.spawn(move || work(startup, log_level)).map(std::thread::JoinHandle::join) {
         Ok(Ok(Ok(()))) => ExitCode::SUCCESS,
         Ok(Ok(Err(error))) => fail(&error),
         Ok(Err(_)) => ExitCode::FAILURE,
@@ -72,26 +81,37 @@ fn run(startup: Startup, work: impl FnOnce(Startup) -> Result<(), String> + Send
     }
 }
 
-fn start_log(options: &Options) -> Result<(), String> {
-    let level = match options.loglevel {
-        LogLevel::Debug => tracing::Level::TRACE,
-        LogLevel::Verbose => tracing::Level::DEBUG,
-        LogLevel::Notice => tracing::Level::INFO,
-        LogLevel::Warning => tracing::Level::WARN,
-    };
-    let colours = std::io::stdout().is_terminal();
-    let subscriber = tracing_subscriber::fmt().with_max_level(level).with_target(false).with_ansi(colours);
-    if options.logfile.is_empty() {
-        subscriber.init();
-        return Ok(());
-    }
-    let file = std::fs::OpenOptions::new().create(true).append(true).open(&options.logfile);
-    let file = file.map_err(|error| format!("cannot open the log file {}: {error}", options.logfile))?;
-    subscriber.with_ansi(false).with_writer(std::sync::Mutex::new(file)).init();
-    Ok(())
+/// What changes the level of the server's log.
+type LogLevelHandle = reload::Handle<LevelFilter, Registry>;
+
+fn start_log(options: &Options) -> Result<LogLevelHandle, String> {
+    let (writer, colours) = open_log(&options.logfile)?;
+    let (filter, handle) = reload::Layer::new(filter_of(options.loglevel));
+    let lines = tracing_subscriber::fmt::layer().with_target(false).with_ansi(colours).with_writer(writer);
+    tracing_subscriber::registry().with(filter).with(lines).init();
+    Ok(handle)
 }
 
-fn serve(startup: Startup) -> Result<(), String> {
+/// Where the lines of the log go, and whether they may have colours.
+fn open_log(path: &str) -> Result<(BoxMakeWriter, bool), String> {
+    if path.is_empty() {
+        return Ok((BoxMakeWriter::new(std::io::stdout), std::io::stdout().is_terminal()));
+    }
+    let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+    let file = file.map_err(|error| format!("cannot open the log file {path}: {error}"))?;
+    Ok((BoxMakeWriter::new(std::sync::Mutex::new(file)), false))
+}
+
+fn filter_of(level: LogLevel) -> LevelFilter {
+    match level {
+        LogLevel::Debug => LevelFilter::TRACE,
+        LogLevel::Verbose => LevelFilter::DEBUG,
+        LogLevel::Notice => LevelFilter::INFO,
+        LogLevel::Warning => LevelFilter::WARN,
+    }
+}
+
+fn serve(startup: Startup, log_level: LogLevelHandle) -> Result<(), String> {
     let started = Instant::now();
     let Startup { options, config_file } = startup;
     let runtime = local_runtime()?;
@@ -104,6 +124,10 @@ fn serve(startup: Startup) -> Result<(), String> {
         };
         let listener = listener.map_err(|error| error.to_string())?;
         engine.borrow_mut().set_port(listener.port());
+        engine.borrow_mut().on_log_level(move |level| {
+            // The subscriber stays for as long as the process does.
+            let _ = log_level.reload(filter_of(level));
+        });
         let maxclients = engine.borrow().options().maxclients;
         engine.borrow_mut().limit_clients(net::make_room_for(maxclients));
         announce(&engine.borrow(), listener.port(), started.elapsed());

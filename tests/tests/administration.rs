@@ -29,6 +29,26 @@ fn redis_cli_finds_the_big_keys_and_measures_latency() {
 }
 
 #[test]
+fn the_log_tells_what_its_present_level_asks_for() {
+    let server = Server::kvasm(&Options::new());
+    let mut connection = server.connect();
+    for (level, text) in [("warning", "unheard"), ("notice", "audible"), ("warning", "silenced")] {
+        connection.run(&format!("CONFIG SET loglevel {level}"));
+        let module = format!(
+            "(module (import \"kvasm_1\" \"log\" (func $log (param i32 i32 i32))) (memory 1)
+              (data (i32.const 0) \"{text}\")
+              (func (export \"run\") (call $log (i32.const 2) (i32.const 0) (i32.const {}))))",
+            text.len()
+        );
+        assert_eq!(connection.command(&["EVALWASM", &module, "0"]), Value::NullBulk);
+    }
+    let log = server.log();
+    for (text, is_told) in [("unheard", false), ("audible", true), ("silenced", false)] {
+        assert_eq!(log.contains(text), is_told, "{text} in:\n{log}");
+    }
+}
+
+#[test]
 fn what_takes_long_is_noted_by_kind() {
     for server in [Server::kvasm(&Options::new()), Server::redis(&Options::new())] {
         let mut connection = server.connect();

@@ -137,6 +137,27 @@ fn the_server_proves_of_the_same_functions_as_the_sdk_that_they_cannot_write() {
 }
 
 #[test]
+fn the_rule_guards_a_key_from_every_command_that_makes_a_string() {
+    let mut remote = Remote::new("json-validator");
+    assert_eq!(remote.command(&[b"SET", b"text", b"no JSON"]), Ok(Reply::OK));
+    let Ok(Reply::Bulk(payload)) = remote.command(&[b"DUMP", b"text"]) else { panic!("no payload") };
+    for words in [
+        &[&b"SET"[..], b"user:1", b"no JSON"][..],
+        &[b"APPEND", b"user:1", b"no JSON"],
+        &[b"SETRANGE", b"user:1", b"0", b"no JSON"],
+        &[b"SETBIT", b"user:1", b"0", b"1"],
+        &[b"PFADD", b"user:1", b"a"],
+        &[b"RESTORE", b"user:1", b"0", &payload],
+        &[b"RENAME", b"text", b"user:1"],
+        &[b"COPY", b"text", b"user:1"],
+    ] {
+        let refused = remote.command(words).expect_err("a change that is refused").to_string();
+        assert!(refused.starts_with("INVALID trigger 'validate_user'"), "{refused}");
+        assert_eq!(remote.command(&[b"EXISTS", b"user:1"]), Ok(Reply::Integer(0)));
+    }
+}
+
+#[test]
 fn thumbnails_on_the_server_are_those_that_are_made_natively() {
     let mut remote = Remote::new("thumbnail");
     let picture = include_bytes!("../../procs/thumbnail/example.jpg").as_slice();

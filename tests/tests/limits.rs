@@ -139,9 +139,12 @@ fn an_idle_client_is_closed_after_timeout() {
         let mut idle = server.connect();
         let mut subscriber = server.connect();
         subscriber.run("SUBSCRIBE news");
+        let mut monitor = server.connect();
+        monitor.run("MONITOR");
         idle.set_reply_timeout(Duration::from_secs(10));
         assert_eq!(until_closed(&mut idle, b""), "");
         assert!(subscriber.drain("still there").is_ok(), "a subscriber may be idle");
+        assert!(monitor.drain("still there").is_ok(), "a monitor may be idle");
     });
 }
 

@@ -17,7 +17,7 @@ const CITY: &[u8] = b"city:";
 
 /// Runs in the transaction of every change of a user, be it by a client, by expiry or by another procedure.
 #[trigger(
-    on = "set,append,setrange,setbit,del,expired,rename_from,rename_to,copy_to,move_from,move_to",
+    on = "set,append,setrange,setbit,restore,del,expired,rename_from,rename_to,copy_to,move_from,move_to",
     keys = "user:*"
 )]
 pub fn index_city(db: &mut Db, event: &Event) -> Result<()> {

@@ -10,7 +10,10 @@ pub mod scenarios;
 use kvasm_sdk::prelude::*;
 
 /// Runs in the transaction of every change that can put a new value under such a key. Its error undoes the change.
-#[trigger(on = "set,append,setrange,setbit,incrby,incrbyfloat,rename_to,copy_to,move_to", keys = "user:*")]
+#[trigger(
+    on = "set,append,setrange,setbit,incrby,incrbyfloat,pfadd,restore,rename_to,copy_to,move_to",
+    keys = "user:*"
+)]
 pub fn validate_user(_db: &Db, event: &Event) -> Result<()> {
     let Some(value) = event.after() else {
         return Ok(());

@@ -13,7 +13,7 @@ const OUTBOX: &[u8] = b"outbox";
 
 /// Appends the key, the event, and the value that the key has now, such as a new amount; no value when it has gone.
 #[trigger(
-    on = "set,append,setrange,setbit,incrby,incrbyfloat,del,expired,rename_from,rename_to,copy_to,move_from,move_to",
+    on = "set,append,setrange,setbit,incrby,incrbyfloat,restore,del,expired,rename_from,rename_to,copy_to,move_from,move_to",
     keys = "order:*"
 )]
 pub fn publish_order(db: &mut Db, event: &Event) -> Result<()> {

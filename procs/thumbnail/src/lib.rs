@@ -22,7 +22,7 @@ const THUMBNAIL: &[u8] = b"thumb:";
 /// is stored as a whole: `APPEND` and `SETRANGE` do not count. Only the latest picture matters, and a bad one does not get
 /// better: it is tried twice, for the case that something else was in the way.
 #[trigger(
-    on = "set,del,expired,rename_from,rename_to,copy_to,move_from,move_to",
+    on = "set,restore,del,expired,rename_from,rename_to,copy_to,move_from,move_to",
     keys = "img:*",
     mode = "async",
     coalesce = true,

@@ -13,7 +13,7 @@ const TOP: &[u8] = b"top";
 
 /// Takes away what the result counted before, and adds what it counts now.
 #[trigger(
-    on = "set,append,setrange,setbit,del,expired,rename_from,rename_to,copy_to,move_from,move_to",
+    on = "set,append,setrange,setbit,restore,del,expired,rename_from,rename_to,copy_to,move_from,move_to",
     keys = "score:*"
 )]
 pub fn count_score(db: &mut Db, event: &Event) -> Result<()> {

@@ -4,19 +4,22 @@
 pub(super) const GENERAL: &[&str] = &[
     "Replies, errors and events are compared with those of redis-server 7.0. Where Redis 7.2 changed them, kvasm is as \
      7.2: scores are printed in the fewest digits that read back as the same number, and small lists and sets have the \
-     encoding `listpack`. `INFO` and `HELLO` tell the version 7.4.0, because some libraries ask for it before they use \
+     encoding `listpack`. `INFO` and `HELLO` report the version 7.4.0, because some libraries ask for it before they use \
      what is here.",
-    "Fields of hashes may end, as in Redis 8: `HEXPIRE` and its relatives, `HGETEX`, `HSETEX`, `HGETDEL`.",
+    "Hash fields can have a time to live, as in Redis 8: `HEXPIRE` and its relatives, `HGETEX`, `HSETEX`, `HGETDEL`. \
+     `DUMP` of a hash that has such fields gives the form of Redis 7.4, which 7.0 and 7.2 cannot read.",
     "Cursors of `SCAN`, `HSCAN`, `SSCAN` and `ZSCAN` are places in an order of the server's own. Those of `SCAN` are \
      valid across a restart.",
-    "The order of sets, hashes and their replies is another, as it is from one release of Redis to the next. Keys that \
+    "The order of sets, hashes and their replies differs, as it does from one release of Redis to the next. Keys that \
      are looked up in the order of a set, as `SORT` does, are announced as missing in that order.",
-    "Error texts quote arguments whole, where Redis stops at a zero byte, and show bytes that are no UTF-8 as `\u{fffd}`.",
+    "Error texts quote arguments whole, where Redis stops at a zero byte, and show bytes that are not UTF-8 as `\u{fffd}`.",
     "What a write needs is in the log before it is answered as `appendfsync` says; there are no snapshots, so commands \
      about them are absent, and `INFO persistence` tells their fields as of a server that made none.",
     "After a restart, an encoding is what the value by itself would have: `raw` of a short string that grew is `embstr`.",
     "There is no eviction: with `maxmemory`, commands that need memory are refused. Priorities such as `CLIENT \
      NO-EVICT` are accepted and have no effect.",
+    "`HRANDFIELD`, `SRANDMEMBER` and `ZRANDMEMBER` refuse counts below -4194304, and negative counts whose reply would \
+     copy more than `proto-max-bulk-len` bytes.",
     "`COMMAND INFO` has no tips; key specifications have no notes.",
 ];
 
@@ -49,7 +52,11 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
         "CLIENT TRACKING",
         "`SWAPDB` tells all clients to forget everything, as `FLUSHALL` does; Redis tells of nothing.",
     ),
-    ("CONFIG SET", "There are the options of [options.md](options.md); Redis' others are unknown."),
+    (
+        "CONFIG SET",
+        "There are the options of [options.md](options.md); Redis' others are unknown. \
+     `proto-max-bulk-len` is at most 512mb.",
+    ),
     ("DEBUG SLEEP", "Of `DEBUG` there is only this."),
     (
         "FUNCTION LOAD",
@@ -60,7 +67,11 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
     ("OBJECT FREQ", "Always an error: use is not counted, only its last time."),
     ("OBJECT REFCOUNT", "1, or what Redis says of a small shared integer."),
     ("PFCOUNT", "Does not write down what it has counted, so that `GET` of a sketch stays the same."),
-    ("SHUTDOWN", "Always keeps all data. `NOSAVE` and `SAVE` are accepted."),
+    (
+        "SHUTDOWN",
+        "Always tries to keep all data, and is refused while the disk takes no writes, unless `FORCE` insists. `NOSAVE` \
+         insists as `FORCE` does; `SAVE` changes nothing.",
+    ),
     (
         "SORT",
         "Compares texts by their bytes, not by a locale; those with equal texts stay in the order that they had. A \

@@ -12,7 +12,7 @@ const GROUPS: &[(Group, &str)] = &[
     (Group::Hash, "Hashes"),
     (Group::Set, "Sets"),
     (Group::SortedSet, "Sorted sets"),
-    (Group::Geo, "Places on the earth"),
+    (Group::Geo, "Geospatial"),
     (Group::HyperLogLog, "HyperLogLog"),
     (Group::Stream, "Streams"),
     (Group::Generic, "Keys of any type"),

@@ -1,9 +1,9 @@
 //! DUMP and RESTORE: values in Redis' own format.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::{Command, Context, Error, Flags, Group, Result, integer};
-use crate::keyspace::{Content, Expiry, events};
+use crate::keyspace::{Expiry, events};
 use crate::options::Options;
 use crate::protocol::Reply;
 use crate::rdb;
@@ -11,7 +11,8 @@ use crate::types::stream::{
     Consumer, Counters, Direction, Entry, Group as StreamGroup, Pending, Position, StreamId,
 };
 use crate::types::{
-    Collection, End, HashValue, ListValue, SetValue, SortedSetValue, StreamValue, StringValue, Value, scored,
+    Collection, End, HashValue, ListValue, MAX_END_MS, SetValue, SortedSetValue, StreamValue, StringValue,
+    Value, scored,
 };
 
 /// The rows of these commands.
@@ -63,39 +64,46 @@ fn restore(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
         at if options.absolute => Expiry::At(at),
         ttl => Expiry::At(now_ms.saturating_add(ttl)),
     };
-    if options.replace {
-        ctx.keyspace.delete(database, key, events::SILENT)?;
-    }
     // As in Redis, what has ended already is not made.
-    if !matches!(expiry, Expiry::At(at) if at < now_ms) {
-        ctx.keyspace.set(database, key, Content::Value(value), expiry, events::RESTORE)?;
+    if matches!(expiry, Expiry::At(at) if at <= now_ms) {
+        ctx.keyspace.delete(database, key, events::DEL)?;
+    } else {
+        ctx.keyspace.put_new((database, key), value, expiry, events::RESTORE)?;
     }
     Ok(Reply::OK)
 }
 
 fn parse_options(mut args: &[&[u8]]) -> Result<RestoreOptions> {
     let mut options = RestoreOptions { replace: false, absolute: false };
+    // When or how often a key was used is not kept; the numbers are checked as in Redis, which takes one of them.
+    let (mut has_idle_time, mut has_frequency) = (false, false);
     while let [word, rest @ ..] = args {
         args = rest;
         match &word.to_ascii_lowercase()[..] {
             b"replace" => options.replace = true,
             b"absttl" => options.absolute = true,
-            // When a key was used last is not kept; the numbers are checked as in Redis.
-            b"idletime" | b"freq" => {
-                let Some((number, rest)) = args.split_first() else { return Err(Error::SYNTAX) };
-                let number = integer(number)?;
-                if word.eq_ignore_ascii_case(b"idletime") && number < 0 {
+            b"idletime" if !has_frequency => {
+                if take_number(&mut args)? < 0 {
                     return Err(Error::text("ERR Invalid IDLETIME value, must be >= 0"));
                 }
-                if word.eq_ignore_ascii_case(b"freq") && !(0..=255).contains(&number) {
+                has_idle_time = true;
+            }
+            b"freq" if !has_idle_time => {
+                if !(0..=255).contains(&take_number(&mut args)?) {
                     return Err(Error::text("ERR Invalid FREQ value, must be >= 0 and <= 255"));
                 }
-                args = rest;
+                has_frequency = true;
             }
             _ => return Err(Error::SYNTAX),
         }
     }
     Ok(options)
+}
+
+fn take_number(args: &mut &[&[u8]]) -> Result<i64> {
+    let (number, rest) = args.split_first().ok_or(Error::SYNTAX)?;
+    *args = rest;
+    integer(number)
 }
 
 /// A value in plain vectors.
@@ -104,6 +112,14 @@ fn plain(value: &Value) -> rdb::Value {
         Value::String(string) => rdb::Value::String(string.to_bytes().into_owned()),
         Value::List(list) => rdb::Value::List(list.iter().map(<[u8]>::to_vec).collect()),
         Value::Set(set) => rdb::Value::Set(set.members().map(|member| member.to_vec()).collect()),
+        Value::Hash(hash) if hash.next_end_ms().is_some() => {
+            let field = |(field, value): (&[u8], &[u8])| rdb::ExpiringField {
+                name: field.to_vec(),
+                value: value.to_vec(),
+                end_ms: hash.end_ms(field),
+            };
+            rdb::Value::ExpiringHash(hash.iter().map(field).collect())
+        }
         Value::Hash(hash) => {
             rdb::Value::Hash(hash.iter().map(|(field, value)| (field.to_vec(), value.to_vec())).collect())
         }
@@ -138,12 +154,11 @@ fn plain_stream(stream: &StreamValue) -> rdb::Stream {
 
 fn plain_group(group: &StreamGroup) -> rdb::Group {
     let consumers = group.consumers();
-    let index = |pending: &Pending| {
-        consumers.iter().position(|(_, consumer)| consumer.number == pending.consumer).unwrap_or_default()
-    };
+    let indexes: HashMap<_, usize> =
+        consumers.iter().enumerate().map(|(index, (_, consumer))| (consumer.number, index)).collect();
     let pending = |(id, pending): (StreamId, Pending)| rdb::Pending {
         id: plain_id(id),
-        consumer: index(&pending),
+        consumer: indexes.get(&pending.consumer).copied().unwrap_or_default(),
         delivered_at_ms: pending.delivered_ms,
         deliveries: pending.deliveries,
     };
@@ -163,7 +178,8 @@ fn plain_group(group: &StreamGroup) -> rdb::Group {
     }
 }
 
-/// The value that is stored for a plain one, in the form that the options say; `None` if it has an element twice.
+/// The value that is stored for a plain one, in the form that the options say; `None` if it has an element twice, or a field
+/// ends later than a field can.
 #[must_use]
 pub fn stored(value: rdb::Value, options: &Options) -> Option<Value> {
     Some(match value {
@@ -183,6 +199,7 @@ pub fn stored(value: rdb::Value, options: &Options) -> Option<Value> {
             let mut set = |(field, value): &(Vec<u8>, Vec<u8>)| hash.set(field, value, limits, &mut ());
             fields.iter().all(&mut set).then_some(hash.into())?
         }
+        rdb::Value::ExpiringHash(fields) => stored_expiring_hash(&fields, options)?.into(),
         rdb::Value::SortedSet(members) => {
             let mut seen = HashSet::new();
             let mut entries: Vec<(f64, &[u8])> =
@@ -194,6 +211,21 @@ pub fn stored(value: rdb::Value, options: &Options) -> Option<Value> {
         }
         rdb::Value::Stream(stream) => stored_stream(&stream, options)?.into(),
     })
+}
+
+fn stored_expiring_hash(fields: &[rdb::ExpiringField], options: &Options) -> Option<HashValue> {
+    let (mut hash, limits) = (HashValue::default(), super::hashes::limits(options));
+    for field in fields {
+        let is_right = hash.set(&field.name, &field.value, limits, &mut ())
+            && field.end_ms.is_none_or(|end_ms| end_ms <= MAX_END_MS);
+        if !is_right {
+            return None;
+        }
+        if field.end_ms.is_some() {
+            hash.set_end(&field.name, field.end_ms, limits, &mut ());
+        }
+    }
+    Some(hash)
 }
 
 fn stored_id((ms, seq): rdb::StreamId) -> StreamId {
@@ -244,4 +276,125 @@ fn stored_stream(plain: &rdb::Stream, options: &Options) -> Option<StreamValue> 
         }
     }
     Some(stream)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::Fixture;
+    use super::*;
+
+    /// The bytes as a word in double quotes.
+    fn quoted(bytes: &[u8]) -> String {
+        let escaped: String = bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect();
+        format!("\"{escaped}\"")
+    }
+
+    fn dumped(fixture: &mut Fixture, key: &str) -> String {
+        match fixture.run(&format!("DUMP {key}")) {
+            Reply::Bytes(payload) => quoted(&payload),
+            other => panic!("DUMP {key}: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_restored_key_has_what_the_dumped_one_had() {
+        let check = |make: &[&str], questions: &[&str]| {
+            let mut fixture = Fixture::new();
+            make.iter().for_each(|request| drop(fixture.run(request)));
+            let payload = dumped(&mut fixture, "k");
+            let answers = |fixture: &mut Fixture| {
+                questions.iter().map(|question| format!("{:?}", fixture.run(question))).collect::<Vec<_>>()
+            };
+            let before = answers(&mut fixture);
+            fixture.check(&[(&format!("RESTORE k 0 {payload} REPLACE"), "+OK")]);
+            assert_eq!(answers(&mut fixture), before, "{make:?}");
+        };
+        check(&["HSET k a 1 b 2"], &["HGETALL k", "HTTL k FIELDS 2 a b"]);
+        check(
+            &["HSET k a 1 b 2 c 3", "HPEXPIRE k 5000 FIELDS 1 a", "HEXPIRE k 7 FIELDS 1 c"],
+            &["HGETALL k", "HPEXPIRETIME k FIELDS 3 a b c"],
+        );
+        check(
+            &[
+                "XADD k 1-1 a 1",
+                "XADD k 2-1 a 2",
+                "XADD k 3-1 a 3",
+                "XGROUP CREATE k g 0",
+                "XREADGROUP GROUP g alice COUNT 1 STREAMS k >",
+                "XREADGROUP GROUP g bob COUNT 1 STREAMS k >",
+                "XREADGROUP GROUP g alice COUNT 1 STREAMS k >",
+            ],
+            &["XRANGE k - +", "XPENDING k g - + 10", "XINFO STREAM k FULL"],
+        );
+    }
+
+    #[test]
+    fn a_field_cannot_end_later_than_the_end_of_time() {
+        let field = |end_ms| rdb::ExpiringField { name: b"f".to_vec(), value: b"v".to_vec(), end_ms };
+        let mut fixture = Fixture::new();
+        for (end_ms, expected) in [(MAX_END_MS, "+OK"), (MAX_END_MS + 1, "-ERR Bad data format")] {
+            let value = rdb::Value::ExpiringHash(vec![field(Some(end_ms))]);
+            let request = format!("RESTORE k 0 {} REPLACE", quoted(&rdb::dump(&value)));
+            fixture.check(&[(&request, expected)]);
+        }
+    }
+
+    #[test]
+    fn a_replaced_key_is_announced_as_in_redis() {
+        let mut fixture = Fixture::new();
+        fixture.run("SET k v");
+        let payload = dumped(&mut fixture, "k");
+        let now_ms = fixture.now_us / 1000;
+        let ended = format!("RESTORE k {now_ms} {payload} REPLACE ABSTTL");
+        fixture.check_events(&format!("RESTORE k 0 {payload} REPLACE"), &["0 new k", "0 restore k"]);
+        fixture.check_events(&ended, &["0 del k"]);
+        fixture.check(&[("EXISTS k", ":0")]);
+        fixture.check_events(&ended, &[]);
+        fixture.check_events(&format!("RESTORE k 0 {payload}"), &["0 new k", "0 restore k"]);
+    }
+
+    #[test]
+    fn triggers_see_the_value_that_was_replaced() {
+        let mut fixture = Fixture::new();
+        let payload = {
+            fixture.run("SET k new");
+            dumped(&mut fixture, "k")
+        };
+        fixture.run("SET k old");
+        let (classes, _) = fixture.keyspace.journal().listened();
+        fixture.keyspace.journal_mut().listen(classes, true);
+        fixture.run_within(&format!("RESTORE k 0 {payload} REPLACE"));
+        let text = |value: &Option<Value>| match value {
+            Some(Value::String(string)) => string.to_bytes().into_owned(),
+            other => panic!("{other:?}"),
+        };
+        let events = fixture.keyspace.commit();
+        let texts: Vec<_> = events
+            .iter()
+            .filter(|event| event.kind == events::RESTORE)
+            .map(|event| [text(&event.before), text(&event.after)])
+            .collect();
+        assert_eq!(texts, [[b"old".to_vec(), b"new".to_vec()]]);
+    }
+
+    #[test]
+    fn options_are_those_of_redis() {
+        let mut fixture = Fixture::new();
+        fixture.run("SET k v");
+        let payload = dumped(&mut fixture, "k");
+        for (options, expected) in [
+            ("IDLETIME 1", "+OK"),
+            ("IDLETIME 1 idletime 2", "+OK"),
+            ("FREQ 255", "+OK"),
+            ("FREQ 1 IDLETIME 1", "-ERR syntax error"),
+            ("IDLETIME 1 FREQ 1", "-ERR syntax error"),
+            ("IDLETIME", "-ERR syntax error"),
+            ("IDLETIME -1", "-ERR Invalid IDLETIME value, must be >= 0"),
+            ("FREQ 256", "-ERR Invalid FREQ value, must be >= 0 and <= 255"),
+            ("FREQ x", "-ERR value is not an integer or out of range"),
+            ("what", "-ERR syntax error"),
+        ] {
+            fixture.check(&[(&format!("RESTORE k 0 {payload} REPLACE {options}"), expected)]);
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! What SSCAN and HSCAN have in common: their arguments and the form of their replies.
+//! What SSCAN, HSCAN and ZSCAN have in common: their arguments and the form of their replies.
 
 use super::scan::{DEFAULT_COUNT, scan_count};
 use super::{Error, Result, flag};

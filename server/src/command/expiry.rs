@@ -29,14 +29,14 @@ pub const COMMANDS: &[Command] = &[
         Group::Generic,
         "1.2.0",
         "O(1)",
-        "Sets the end of a key in seconds of unix time.",
+        "Sets the time at which a key expires, in seconds of unix time.",
         "key unix-time-seconds [NX | XX | GT | LT]",
     ),
     Command::new("pexpireat", -3, pexpireat).flags(WRITE).keys(1, 1, 1).docs(
         Group::Generic,
         "2.6.0",
         "O(1)",
-        "Sets the end of a key in milliseconds of unix time.",
+        "Sets the time at which a key expires, in milliseconds of unix time.",
         "key unix-time-milliseconds [NX | XX | GT | LT]",
     ),
     Command::new("ttl", 2, ttl).flags(READ).keys(1, 1, 1).docs(
@@ -57,14 +57,14 @@ pub const COMMANDS: &[Command] = &[
         Group::Generic,
         "7.0.0",
         "O(1)",
-        "Returns the end of a key in seconds of unix time.",
+        "Returns the time at which a key expires, in seconds of unix time.",
         "key",
     ),
     Command::new("pexpiretime", 2, pexpiretime).flags(READ).keys(1, 1, 1).docs(
         Group::Generic,
         "7.0.0",
         "O(1)",
-        "Returns the end of a key in milliseconds of unix time.",
+        "Returns the time at which a key expires, in milliseconds of unix time.",
         "key",
     ),
     Command::new("persist", 2, persist).flags(WRITE).keys(1, 1, 1).docs(

@@ -34,14 +34,14 @@ pub const COMMANDS: &[Command] = &[
         Group::Hash,
         "7.4.0",
         "O(N) where N is the number of fields named",
-        "Sets the end of fields in seconds of unix time.",
+        "Sets the time at which fields expire, in seconds of unix time.",
         "key unix-time-seconds [NX | XX | GT | LT] FIELDS numfields field [field ...]",
     ),
     Command::new("hpexpireat", -6, hpexpireat).flags(SET).keys(1, 1, 1).docs(
         Group::Hash,
         "7.4.0",
         "O(N) where N is the number of fields named",
-        "Sets the end of fields in milliseconds of unix time.",
+        "Sets the time at which fields expire, in milliseconds of unix time.",
         "key unix-time-milliseconds [NX | XX | GT | LT] FIELDS numfields field [field ...]",
     ),
     Command::new("httl", -5, httl).flags(READ).keys(1, 1, 1).docs(
@@ -62,14 +62,14 @@ pub const COMMANDS: &[Command] = &[
         Group::Hash,
         "7.4.0",
         "O(N) where N is the number of fields named",
-        "Returns the end of fields in seconds of unix time.",
+        "Returns the time at which fields expire, in seconds of unix time.",
         "key FIELDS numfields field [field ...]",
     ),
     Command::new("hpexpiretime", -5, hpexpiretime).flags(READ).keys(1, 1, 1).docs(
         Group::Hash,
         "7.4.0",
         "O(N) where N is the number of fields named",
-        "Returns the end of fields in milliseconds of unix time.",
+        "Returns the time at which fields expire, in milliseconds of unix time.",
         "key FIELDS numfields field [field ...]",
     ),
     Command::new("hpersist", -5, hpersist).flags(WRITE).keys(1, 1, 1).docs(

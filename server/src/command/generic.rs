@@ -2,6 +2,7 @@
 //!
 //! `expiry` has those about the time to live, `object` those about how a value is kept, `scan` those that walk.
 
+use super::connection::database;
 use super::{Command, Context, Error, Flags, Group, Result, flag, integer};
 use crate::keyspace::events;
 use crate::protocol::Reply;
@@ -145,15 +146,6 @@ fn rename_key(ctx: &mut Context<'_>, old: &[u8], new: &[u8]) -> Result<()> {
 /// What is said of a copy or move of a key to itself.
 const SAME_OBJECT: Error = Error::text("ERR source and destination objects are the same");
 
-/// The number of a database.
-fn database_number(ctx: &Context<'_>, argument: &[u8]) -> Result<u8> {
-    let number = i32::try_from(integer(argument)?).map_err(|_| {
-        Error::text("ERR value is out of range, value must between -2147483648 and 2147483647")
-    })?;
-    let number = u8::try_from(number).ok().filter(|number| *number < ctx.keyspace.databases());
-    number.ok_or(Error::text("ERR DB index is out of range"))
-}
-
 fn copy(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let mut target = (ctx.session.database, args[2]);
     let mut replace = false;
@@ -165,7 +157,7 @@ fn copy(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
                 rest
             }
             [number, rest @ ..] if flag(option, "DB") => {
-                target.0 = database_number(ctx, number)?;
+                target.0 = database(ctx, integer(number)?)?;
                 rest
             }
             _ => return Err(Error::SYNTAX),
@@ -186,7 +178,7 @@ fn copy(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
 
 fn move_to(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let source = (ctx.session.database, args[1]);
-    let target = (database_number(ctx, args[2])?, args[1]);
+    let target = (database(ctx, integer(args[2])?)?, args[1]);
     if source == target {
         return Err(SAME_OBJECT);
     }

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::arguments::at_least;
 use super::blocking::{Block, keys_to_try, pop_or_wait, timeout_in_seconds};
-use super::{Command, Context, Error, Flags, Group, Outcome, Result, flag, integer};
+use super::{Command, Context, Error, Flags, Group, Outcome, Result, flag};
 use crate::keyspace::{EventKind, events};
 use crate::protocol::{Reply, Shape};
 use crate::types::{Collection, End, Kind, ListValue, Recorder};
@@ -134,17 +135,11 @@ fn pop_command(ctx: &mut Context<'_>, args: &[&[u8]], end: End, wrong_number: &'
     match args {
         [_, key] => Ok(pop(ctx, key, end)?.unwrap_or(Reply::Null)),
         [_, key, count] => {
-            let count = number(count, 0, "ERR value is out of range, must be positive")?;
+            let count = at_least(0, count, "ERR value is out of range, must be positive")?;
             Ok(pop_some(ctx, key, end, count)?.unwrap_or(Reply::NullArray))
         }
         _ => Err(Error::text(wrong_number)),
     }
-}
-
-/// A number that is at least `min`.
-fn number(argument: &[u8], min: usize, message: &'static str) -> Result<usize> {
-    let number = integer(argument).ok().and_then(|number| usize::try_from(number).ok());
-    number.filter(|number| *number >= min).ok_or(Error::text(message))
 }
 
 /// The arguments of LMPOP, and of BLMPOP behind its timeout.
@@ -156,13 +151,13 @@ struct MultiPop<'a, 'b> {
 
 impl<'a, 'b> MultiPop<'a, 'b> {
     fn parse(args: &'b [&'a [u8]]) -> Result<Self> {
-        let keys = number(args[0], 1, "ERR numkeys should be greater than 0")?;
+        let keys = at_least(1, args[0], "ERR numkeys should be greater than 0")?;
         let (keys, rest) = args[1..].split_at_checked(keys).ok_or(Error::SYNTAX)?;
         let (end_name, options) = rest.split_first().ok_or(Error::SYNTAX)?;
         let end = end(end_name)?;
         let (count, rest) = match options {
             [option, count, rest @ ..] if flag(option, "COUNT") => {
-                (number(count, 1, "ERR count should be greater than 0")?, rest)
+                (at_least(1, count, "ERR count should be greater than 0")?, rest)
             }
             _ => (1, options),
         };

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::arguments::at_least;
 use super::{Command, Context, Error, Flags, Group, Result, flag, integer};
 use crate::keyspace::events;
 use crate::protocol::{Reply, Shape};
@@ -225,27 +226,23 @@ struct Wanted {
     /// From which match on, counted from 1; those below zero from the right.
     rank: i64,
     /// How many matches; 0 is all. `None` asks for a single one.
-    count: Option<u64>,
+    count: Option<usize>,
     /// How many elements may be looked at; 0 is all.
-    max_len: u64,
+    max_len: usize,
 }
 
 impl Wanted {
     fn parse(mut options: &[&[u8]]) -> Result<Self> {
         let mut wanted = Self { rank: 1, count: None, max_len: 0 };
-        let unsigned = |argument, message| {
-            let number = integer(argument).ok().and_then(|number| u64::try_from(number).ok());
-            number.ok_or(Error::text(message))
-        };
         while let [option, rest @ ..] = options {
             let [argument, rest @ ..] = rest else { return Err(Error::SYNTAX) };
             match option {
                 _ if flag(option, "RANK") => wanted.rank = rank(argument)?,
                 _ if flag(option, "COUNT") => {
-                    wanted.count = Some(unsigned(argument, "ERR COUNT can't be negative")?);
+                    wanted.count = Some(at_least(0, argument, "ERR COUNT can't be negative")?);
                 }
                 _ if flag(option, "MAXLEN") => {
-                    wanted.max_len = unsigned(argument, "ERR MAXLEN can't be negative")?;
+                    wanted.max_len = at_least(0, argument, "ERR MAXLEN can't be negative")?;
                 }
                 _ => return Err(Error::SYNTAX),
             }
@@ -256,7 +253,7 @@ impl Wanted {
 
     /// The indexes of the matches in a list.
     fn find(&self, list: &ListValue, value: &[u8]) -> Vec<usize> {
-        let bound = |number: u64| if number == 0 { usize::MAX } else { number as usize };
+        let bound = |number: usize| if number == 0 { usize::MAX } else { number };
         let skipped = self.rank.unsigned_abs() as usize - 1;
         let (count, max_len) = (bound(self.count.unwrap_or(1)), bound(self.max_len));
         let is_match = |(place, item): (usize, &[u8])| (item == value).then_some(place);

@@ -2,8 +2,9 @@
 //!
 //! The sets are cloned, which is O(1), so that all of them can be looked at together.
 
+use super::arguments::at_least;
 use super::sets::limits;
-use super::{Command, Context, Error, Flags, Group, Result, flag, integer};
+use super::{Command, Context, Error, Flags, Group, Result, flag};
 use crate::keyspace::{Content, EventKind, Expiry, events};
 use crate::protocol::{Reply, Shape};
 use crate::types::{Collection, Member, SetLimits, SetValue};
@@ -83,10 +84,27 @@ fn intersection(sets: &mut [SetValue]) -> impl Iterator<Item = Member<'_>> {
 
 /// The members of the first set that no other has.
 fn difference(sets: &mut [SetValue]) -> impl Iterator<Item = Member<'_>> {
-    let (first, others) = sets.split_at_mut(1);
+    let lens = sets.iter().map(Collection::len);
+    let removes = is_soonest_removed(lens);
+    let (first, mut others) = sets.split_at_mut(1);
+    if removes {
+        // It is a clone, which copies only what it changes.
+        for member in others.iter().flat_map(SetValue::members) {
+            first[0].remove(&member, &mut ());
+        }
+        others = &mut [];
+    }
     // A member is found soonest where there are most.
     others.sort_by_key(|other| std::cmp::Reverse(other.len()));
     first[0].members().filter(move |member| !others.iter().any(|other| other.contains(member)))
+}
+
+/// Whether a difference of sets of these lengths is made sooner by removing the members of the others from the first than
+/// by looking for each member of the first in the others. The second stops where it finds one, so it has an advantage.
+pub(super) fn is_soonest_removed(mut lens: impl ExactSizeIterator<Item = usize>) -> bool {
+    let count = lens.len();
+    let first = lens.next().unwrap_or_default();
+    first.saturating_mul(count) / 2 > lens.fold(first, usize::saturating_add)
 }
 
 /// The members that any set has.
@@ -156,9 +174,7 @@ fn store(ctx: &mut Context<'_>, key: &[u8], set: SetValue, event: EventKind) -> 
 }
 
 fn sintercard(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    const NO_KEYS: Error = Error::text("ERR numkeys should be greater than 0");
-    let keys = integer(args[1]).ok().and_then(|keys| usize::try_from(keys).ok()).filter(|keys| *keys > 0);
-    let keys = keys.ok_or(NO_KEYS)?;
+    let keys = at_least(1, args[1], "ERR numkeys should be greater than 0")?;
     if keys > args.len() - 2 {
         return Err(Error::text("ERR Number of keys can't be greater than number of args"));
     }
@@ -170,14 +186,13 @@ fn sintercard(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
 
 /// Where SINTERCARD stops to count.
 fn limit(options: &[&[u8]]) -> Result<usize> {
-    const NEGATIVE: Error = Error::text("ERR LIMIT can't be negative");
     let (options, rest) = options.as_chunks();
     let mut limit = 0;
     for [option, number] in options {
         if !flag(option, "LIMIT") {
             return Err(Error::SYNTAX);
         }
-        limit = integer(number).ok().and_then(|limit| usize::try_from(limit).ok()).ok_or(NEGATIVE)?;
+        limit = at_least(0, number, "ERR LIMIT can't be negative")?;
     }
     if !rest.is_empty() {
         return Err(Error::SYNTAX);
@@ -188,6 +203,7 @@ fn limit(options: &[&[u8]]) -> Result<usize> {
 #[cfg(test)]
 mod tests {
     use super::super::testing::Fixture;
+    use super::*;
 
     #[test]
     fn sets_are_combined() {
@@ -203,6 +219,41 @@ mod tests {
             ("sunionstore u a b a", ":6"),
             ("smismember u 1 2 3 4 5 x", "[:1 :1 :1 :1 :1 :1]"),
         ]);
+    }
+
+    #[test]
+    fn a_difference_is_the_same_however_it_is_made() {
+        let mut fixture = Fixture::new();
+        let numbers = |from: usize, to: usize| (from..to).map(|n| format!(" m{n}")).collect::<String>();
+        fixture.run(&format!("sadd big{}", numbers(0, 1000)));
+        fixture.run(&format!("sadd most{}", numbers(2, 1000)));
+        fixture.run(&format!("sadd small{}", numbers(10, 20)));
+        fixture.check(&[
+            ("sadd one m1", ":1"),
+            ("sdiff big most one", "[$m0]"),
+            ("sdiffstore d big small one none", ":989"),
+            ("sismember d m1", ":0"),
+            ("sismember d m15", ":0"),
+            ("sismember d m0", ":1"),
+            ("scard big", ":1000"),
+            ("sdiff big one small big", "[]"),
+            ("sdiffstore e big most most most", ":2"),
+            ("object encoding e", "$listpack"),
+        ]);
+    }
+
+    #[test]
+    fn members_are_removed_where_the_others_have_few() {
+        let check = |lens: &[usize], expected| {
+            assert_eq!(is_soonest_removed(lens.iter().copied()), expected, "{lens:?}");
+        };
+        check(&[], false);
+        check(&[1000], false);
+        check(&[1000, 1], false);
+        check(&[1000, 1, 1], true);
+        check(&[1000, 400, 99], true);
+        check(&[1000, 400, 100], false);
+        check(&[2, 1000, 1000], false);
     }
 
     #[test]

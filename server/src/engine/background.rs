@@ -300,11 +300,15 @@ impl Engine {
             if too_much {
                 server.statistics.output_limit_disconnections += 1;
             }
-            let waits = session.is_parked
-                || session.is_subscriber()
-                || server.waiting.get(session.id).is_some()
-                || server.running.values().any(|call| call.client == Some(session.id));
-            if too_much || idle && !waits {
+            // Asked of idle clients only, because it takes a look at every call in the background.
+            let waits = || {
+                session.is_parked
+                    || session.is_subscriber()
+                    || server.monitors.contains_key(&session.id)
+                    || server.waiting.get(session.id).is_some()
+                    || server.running.values().any(|call| call.client == Some(session.id))
+            };
+            if too_much || idle && !waits() {
                 handle.mailbox.close(Closing::Now);
             }
         }

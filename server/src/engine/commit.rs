@@ -4,7 +4,7 @@ use super::Engine;
 use super::core::Core;
 use super::limits::GROUP_BYTES;
 use crate::keyspace::{Event, EventClasses};
-use crate::options::AppendFsync;
+use crate::options::{AppendFsync, LogLevel};
 use crate::state::{ClientId, PubSub, Session};
 
 /// Whose transaction is ending.
@@ -88,6 +88,21 @@ impl Engine {
             self.persistence.signals().deliveries.notify_one();
         }
         self.update_procedure_limits();
+        self.persistence.set_log_max_bytes(self.options().log_max_size);
+        self.update_log_level();
+    }
+
+    /// Has a function called whenever the level of the server's log changes.
+    pub fn on_log_level(&mut self, listener: impl Fn(LogLevel) + 'static) {
+        self.log_level = (self.options().loglevel, Box::new(listener));
+    }
+
+    fn update_log_level(&mut self) {
+        let level = self.options().loglevel;
+        let (before, listener) = &mut self.log_level;
+        if std::mem::replace(before, level) != level {
+            listener(level);
+        }
     }
 }
 

@@ -57,7 +57,7 @@ use self::delivery::Deliveries;
 use self::job::Jobs;
 use self::persistence::Persistence;
 use self::waiting::Postponed;
-use crate::options::Options;
+use crate::options::{LogLevel, Options};
 use crate::procedure::Runtime;
 use crate::protocol::RequestLimits;
 use crate::state::{ClientId, Load, Mailbox, Session};
@@ -93,6 +93,8 @@ pub struct Engine {
     /// Written keys whose waiting clients first need room in the queue of a trigger.
     stalled: Postponed<()>,
     deliveries: Deliveries,
+    /// The level of the server's log, and how its owner learns of another one.
+    log_level: (LogLevel, Box<dyn Fn(LogLevel)>),
 }
 
 /// Time: read once for each command, monotonic within a run of commands.

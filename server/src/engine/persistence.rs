@@ -198,6 +198,13 @@ impl Persistence {
         }
     }
 
+    /// Says below which size the log is meant to stay.
+    pub fn set_log_max_bytes(&self, log_max_bytes: u64) {
+        if let Some(store) = &self.store {
+            store.set_log_max_bytes(log_max_bytes);
+        }
+    }
+
     /// Tells the store whether the engine needs the processor for itself.
     pub fn set_busy(&self, busy: bool) {
         if let Some(store) = &self.store {

@@ -73,6 +73,7 @@ pub fn open(
     core.server.store.applied = applied;
     core.server.store.log_bytes = store.log_bytes();
     let mut engine = Engine {
+        log_level: (core.server.options.loglevel, Box::new(|_| ())),
         runtime: Runtime::new(module_limits(&core.server.options)),
         core: Some(core),
         persistence: Persistence::new(store, last_group, applied),

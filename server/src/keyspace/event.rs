@@ -361,6 +361,18 @@ mod tests {
     }
 
     #[test]
+    fn every_event_has_a_row_in_the_documentation() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/triggers.md");
+        let text = std::fs::read_to_string(path).expect("docs/triggers.md");
+        let cells: Vec<&str> =
+            text.lines().filter_map(|line| line.strip_prefix("| ")?.split(" | ").next()).collect();
+        for event in events::ALL {
+            let name = format!("`{}`", event.name);
+            assert!(cells.iter().any(|cell| cell.contains(&name)), "{name} is not in docs/triggers.md");
+        }
+    }
+
+    #[test]
     fn letters_are_read_and_printed_as_redis_does() {
         check("", Some(""));
         check("KEA", Some("AKE"));

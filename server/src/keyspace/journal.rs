@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use super::event::{Event, EventClasses};
+use crate::store::limits::STRING_BYTES;
 use crate::store::record::{BlockChange, Change, Encoder, Mark, PutHead};
 use crate::types::{IntegerBuffer, Recorder, StringValue, Value};
 
@@ -202,6 +203,8 @@ impl Journal {
         match value {
             Value::String(StringValue::Integer(integer)) => self.encoder().put_integer(&head, *integer),
             Value::String(string) => {
+                // What is longer would be damage to whoever reads the log.
+                debug_assert!(string.len() as u64 <= STRING_BYTES);
                 let mut scratch = IntegerBuffer::default();
                 let length = string.len() as u64;
                 self.encoder().put_bytes(&head, length, string.chunks(&mut scratch));
@@ -218,6 +221,7 @@ impl Journal {
 
     /// Records bytes of a string that were written over or behind the old ones.
     pub(super) fn splice(&mut self, database: u8, key: &[u8], string: &StringValue, range: Range<u64>) {
+        debug_assert!(string.len() as u64 <= STRING_BYTES);
         let bytes = string.range(range.start as usize, range.end as usize);
         let length = string.len() as u64;
         self.push(&Change::Splice { database, key, offset: range.start, bytes: &bytes, length });

@@ -1,7 +1,8 @@
-//! Giving a value to another key: RENAME, MOVE and COPY.
+//! Giving a ready value to a key: RENAME, MOVE, COPY and RESTORE.
 //!
 //! As in Redis, the new key counts as created even if it replaces another, and the events follow after both changes.
 
+use super::change::{FREED_AT_ONCE, free};
 use super::event::events;
 use super::{Content, Error, EventKind, Expiry, Keyspace};
 use crate::types::Value;
@@ -38,6 +39,19 @@ impl Keyspace {
         Ok(true)
     }
 
+    /// Puts a value in, in the place of what the key has held.
+    pub fn put_new(
+        &mut self,
+        target: Address<'_>,
+        value: Value,
+        expiry: Expiry,
+        event: EventKind,
+    ) -> Result<(), Error> {
+        let replaced = self.put_silently(target, &value, expiry)?;
+        self.raise_arrival(target, event, replaced, value);
+        Ok(())
+    }
+
     fn source_of(&mut self, (database, key): Address<'_>) -> Result<Option<(Value, Expiry)>, Error> {
         Ok(self.peek(database, key)?.map(|entry| {
             let expiry = entry.expires_at_ms().map_or(Expiry::Clear, Expiry::At);
@@ -65,7 +79,12 @@ impl Keyspace {
         value: Value,
     ) {
         let wants_values = self.journal.wants_values();
-        let (before, after) = (replaced.filter(|_| wants_values), wants_values.then_some(value));
-        self.raise(event, database, key, before, after);
+        let (before, unwanted) = if wants_values { (replaced, None) } else { (None, replaced) };
+        self.raise(event, database, key, before, wants_values.then_some(value));
+        if let Some(value) = unwanted
+            && value.elements() > FREED_AT_ONCE
+        {
+            free(value);
+        }
     }
 }

@@ -18,6 +18,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
 use crate::keyspace::EventClasses;
+use crate::store::limits::STRING_BYTES;
 
 pub use command_line::{CommandLine, Startup, help, parse_command_line};
 pub use document::markdown;
@@ -146,14 +147,15 @@ options! {
     "maxclients" => maxclients: u32 = 10_000, Integer::new(1, u32::MAX), AtRunTime;
     /// Password that clients must give with AUTH; empty asks for none.
     "requirepass" => requirepass: String = String::new(), Text, AtRunTime;
-    /// Bytes in one argument of a command, and in one string value.
-    "proto-max-bulk-len" => proto_max_bulk_len: u64 = 512 * MIB, Size::new(MIB, MAX), AtRunTime;
+    /// Bytes in one argument of a command, and in one string value. The files have no room for more than 512mb.
+    "proto-max-bulk-len" => proto_max_bulk_len: u64 = STRING_BYTES, Size::new(MIB, STRING_BYTES), AtRunTime;
     /// Bytes that a client may have sent of commands that are not complete yet.
     "client-query-buffer-limit" => client_query_buffer_limit: u64 = GIB, Size::new(MIB, MAX), AtRunTime;
     /// Keys that the table of client-side caching holds; beyond that clients are told to forget some. 0 is no limit.
     "tracking-table-max-keys" => tracking_table_max_keys: u64 = 1_000_000, Integer::new(0, MAX), AtRunTime;
     /// Bytes of replies that may wait for a client of a class (normal, slave, pubsub) before it is disconnected:
-    /// hard limit, soft limit, seconds above the soft limit; 0 is no limit.
+    /// hard limit, soft limit, seconds above the soft limit; 0 is no limit. The soft limit of normal is not looked at.
+    /// What is sent to any client unasked (messages, MONITOR, tracking) is bounded by the limits of pubsub.
     "client-output-buffer-limit" => client_output_buffer_limit: ClientOutputBufferLimits
         = ClientOutputBufferLimits::default(), OutputLimits, AtRunTime;
 
@@ -161,14 +163,14 @@ options! {
 
     /// Directory of the data; it is made if it does not exist.
     "dir" => dir: String = "./data".to_owned(), Text, AtStart;
-    /// Number of databases that SELECT can reach.
-    "databases" => databases: u32 = 16, Integer::new(1, MAX_INT), AtStart;
+    /// Number of databases that SELECT can reach: always 16.
+    "databases" => databases: () = (), OnlyValue("16"), AtStart;
     /// What a reply to a write promises: `always` that it is on disk, `everysec` that it will be within a second, `no`
     /// that it will be when the server shuts down.
     "appendfsync" => appendfsync: AppendFsync = AppendFsync::EverySecond, Choice::<AppendFsync>::new(), AtRunTime;
     /// Bytes of memory that the data may take; 0 is no limit. Writes that would need more are refused.
     "maxmemory" => maxmemory: u64 = 0, Size::new(0, u64::MAX), AtRunTime;
-    /// What happens when the memory is full: only noeviction yet, which refuses writes.
+    /// What happens when the memory is full: only noeviction is supported so far, which refuses writes.
     "maxmemory-policy" => maxmemory_policy: MaxmemoryPolicy = MaxmemoryPolicy::NoEviction,
         Choice::<MaxmemoryPolicy>::new(), AtRunTime;
     /// Bytes of log.redb above which writes wait until the log has been applied; what waits in memory then, at most
@@ -240,8 +242,8 @@ options! {
     "wasm-workers" => wasm_workers: u32 = 0, Integer::new(0, 256), AtStart;
     /// Calls that may be in the background at the same time, those that wait for a thread included.
     "wasm-max-background" => wasm_max_background: u32 = 1000, Integer::new(1, 1_000_000), AtRunTime;
-    /// How often a call in the background is tried when others change what it reads. The last time their writes to
-    /// these keys wait for it.
+    /// How many times a background call is tried while other clients keep changing what it reads; during the last try
+    /// their writes to those keys wait.
     "wasm-max-tries" => wasm_max_tries: u32 = 10, Integer::new(1, 1000), AtRunTime;
     /// Bytes of changes that one call in the background may make.
     "wasm-max-changes-size" => wasm_max_changes_size: u64 = 512 * MIB, Size::new(64 * KIB, GIB), AtRunTime;
@@ -284,7 +286,7 @@ options! {
 
     /// Compatibility only: kvasm makes no snapshots, because the data is always on disk.
     "save" => save: () = (), OnlyValue(""), AtRunTime;
-    /// Compatibility only: every change is kept, when is the matter of appendfsync.
+    /// Compatibility only: every change is kept; appendfsync decides when it reaches the disk.
     "appendonly" => appendonly: () = (), OnlyValue("yes"), AtRunTime;
 }
 

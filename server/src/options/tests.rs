@@ -112,7 +112,7 @@ fn config_set_refuses_in_the_words_of_redis() {
     for (name, value, reason) in [
         ("timeout", "-1", "argument must be between 0 and 2147483647 inclusive"),
         ("maxclients", "0", "argument must be between 1 and 4294967295 inclusive"),
-        ("proto-max-bulk-len", "5", "argument must be between 1048576 and 9223372036854775807 inclusive"),
+        ("proto-max-bulk-len", "5", "argument must be between 1048576 and 536870912 inclusive"),
         ("slowlog-max-len", "-1", "argument must be between 0 and 9223372036854775807 inclusive"),
         ("maxmemory", "", "argument must be a memory value"),
         ("maxmemory", "mb", "argument must be a memory value"),
@@ -155,6 +155,21 @@ fn config_set_refuses_in_the_words_of_redis() {
     let mut options = Options::default();
     let error = options.set_all(&[(b"requirepass", b"\xff")]).map_err(|error| error.to_string());
     assert_eq!(error, Err(failed("requirepass", "argument must be valid UTF-8")));
+}
+
+#[test]
+fn no_string_may_be_longer_than_the_store_keeps() {
+    let longest = STRING_BYTES.to_string();
+    let options = set(&[("proto-max-bulk-len", &longest)]).expect("what the store keeps");
+    assert_eq!(options.proto_max_bulk_len, STRING_BYTES);
+    let longer = (STRING_BYTES + 1).to_string();
+    assert!(set(&[("proto-max-bulk-len", &longer)]).is_err());
+    let mut options = Options::default();
+    let error = apply_file(&mut options, "proto-max-bulk-len 1gb").expect_err("more than the store keeps");
+    assert_eq!(
+        error,
+        "line 1: 'proto-max-bulk-len 1gb': argument must be between 1048576 and 536870912 inclusive"
+    );
 }
 
 #[test]
@@ -249,6 +264,7 @@ fn a_file_sets_options_and_errors_name_the_line() {
         ("port 1\nfoo", "line 2: 'foo': there is no option 'foo'"),
         ("timeout \"3", "line 1: 'timeout \"3': Unbalanced quotes in configuration line"),
         ("timeout 3 #x", "line 1: 'timeout 3 #x': wrong number of arguments for 'timeout'"),
+        ("databases 17", "line 1: 'databases 17': argument must be '16' in kvasm"),
         ("hz 0", "line 1: 'hz 0': argument must be between 1 and 500 inclusive"),
     ] {
         assert_eq!(apply_file(&mut Options::default(), text), Err(expected.to_owned()));

@@ -192,7 +192,8 @@ fn inline(buffer: &[u8]) -> Result<Option<(Request<'static>, usize)>, ProtocolEr
     Ok(Some((Request::Inline(arguments), end + 1)))
 }
 
-/// Splits a line into arguments with Redis' quoting rules (`sdssplitargs`); `None` when quotes do not balance.
+/// Splits a line into arguments with Redis' quoting rules (`sdssplitargs`): `"..."` takes the escapes `\n \r \t \b \a \\
+/// \" \xHH`, `'...'` takes `\'`. `None` when quotes do not balance.
 #[must_use]
 pub fn split_inline(text: &[u8]) -> Option<Vec<Vec<u8>>> {
     let mut arguments = Vec::new();

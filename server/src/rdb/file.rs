@@ -8,6 +8,7 @@ use super::{CHECKSUM, Error, READ_VERSION, Result};
 
 /// What introduces something that is not a key.
 mod opcode {
+    pub const SLOT: u8 = 244;
     pub const FUNCTION: u8 = 245;
     pub const FUNCTION_OLD: u8 = 246;
     pub const MODULE: u8 = 247;
@@ -88,6 +89,12 @@ impl<R: Read> File<R> {
                 }
                 opcode::DATABASE => self.database = input.length()?,
                 opcode::SIZES => {
+                    input.length()?;
+                    input.length()?;
+                }
+                // A slot of a cluster, and how many keys are in it, of which how many have an end.
+                opcode::SLOT => {
+                    input.length()?;
                     input.length()?;
                     input.length()?;
                 }

@@ -20,7 +20,7 @@ mod tests;
 
 pub use file::{Entry, File};
 pub use stream::{Consumer, Group, Pending, Stream, StreamEntry, StreamId};
-pub use value::Value;
+pub use value::{ExpiringField, Value};
 pub use writer::write_value;
 
 use std::fmt;
@@ -29,11 +29,14 @@ use crc::{CRC_64_REDIS, Crc, Table};
 
 use input::Input;
 
-/// The newest version of the format that is read: that of Redis 7.2.
-const READ_VERSION: u16 = 11;
+/// The newest version of the format that is read: that of Redis 7.4 and 8.0.
+const READ_VERSION: u16 = 12;
 
 /// The version that is written: that of Redis 7.0, which newer servers read too.
 const WRITTEN_VERSION: u16 = 10;
+
+/// The version that is written of a hash whose fields have ends: that of Redis 7.4, the first to know them.
+const EXPIRING_VERSION: u16 = 12;
 
 /// Bytes behind a payload: the version and the checksum.
 const FOOTER_BYTES: usize = 2 + 8;
@@ -104,7 +107,8 @@ pub fn restore(payload: &[u8]) -> Result<Value> {
 pub fn dump(value: &Value) -> Vec<u8> {
     let mut payload = Vec::new();
     write_value(value, &mut payload);
-    payload.extend_from_slice(&WRITTEN_VERSION.to_le_bytes());
+    let version = if matches!(value, Value::ExpiringHash(_)) { EXPIRING_VERSION } else { WRITTEN_VERSION };
+    payload.extend_from_slice(&version.to_le_bytes());
     let checksum = CHECKSUM.checksum(&payload);
     payload.extend_from_slice(&checksum.to_le_bytes());
     payload

@@ -12,6 +12,10 @@ use super::{Error, Result};
 const NODE_ENTRIES: usize = 100;
 const NODE_BYTES: usize = 4096;
 
+/// How many times as many bytes as a node has the names may take that its entries have in common, once each entry has
+/// them. With the nodes that Redis makes by default it is less than 100.
+const NAMES_FACTOR: usize = 128;
+
 const DELETED: i64 = 1;
 const SAME_FIELDS: i64 = 2;
 
@@ -174,6 +178,8 @@ fn read_node(master: StreamId, bytes: &[u8], entries: &mut Vec<StreamEntry>) -> 
     for _ in 0..number(next()?)? {
         fields.push(next()?);
     }
+    let names_bytes: usize = fields.iter().map(Vec::len).sum();
+    let mut room = bytes.len().saturating_mul(NAMES_FACTOR);
     next()?;
     for _ in 0..count.checked_add(deleted).ok_or(WRONG)? {
         let flags = number(next()?)?;
@@ -181,6 +187,8 @@ fn read_node(master: StreamId, bytes: &[u8], entries: &mut Vec<StreamEntry>) -> 
         let id = (master.0.wrapping_add(ms), master.1.wrapping_add(sequence));
         let mut entry = StreamEntry { id, fields: Vec::new() };
         if flags & SAME_FIELDS != 0 {
+            room =
+                room.checked_sub(names_bytes).ok_or(Error::Malformed("a stream whose names are too long"))?;
             for field in &fields {
                 entry.fields.push((field.clone(), next()?));
             }
@@ -274,12 +282,17 @@ impl Group {
             write_length(pending.deliveries, output);
         }
         write_length(self.consumers.len() as u64, output);
-        for (index, consumer) in self.consumers.iter().enumerate() {
+        let mut own = vec![Vec::new(); self.consumers.len()];
+        for pending in &self.pending {
+            if let Some(own) = own.get_mut(pending.consumer) {
+                own.push(pending.id);
+            }
+        }
+        for (consumer, own) in self.consumers.iter().zip(own) {
             write_string(&consumer.name, output);
             output.extend_from_slice(&consumer.seen_at_ms.to_le_bytes());
-            let own = || self.pending.iter().filter(move |pending| pending.consumer == index);
-            write_length(own().count() as u64, output);
-            own().for_each(|pending| output.extend_from_slice(&raw_bytes(pending.id)));
+            write_length(own.len() as u64, output);
+            own.into_iter().for_each(|id| output.extend_from_slice(&raw_bytes(id)));
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Values, and reading them in every form that Redis 3 to 7.2 writes.
+//! Values, and reading them in every form that Redis 3 to 8.0 writes.
 
 use std::io::Read;
 
@@ -20,9 +20,24 @@ pub enum Value {
     SortedSet(Vec<(Vec<u8>, f64)>),
     /// Fields with values.
     Hash(Vec<(Vec<u8>, Vec<u8>)>),
+    /// Fields with values, some of which have an end.
+    ExpiringHash(Vec<ExpiringField>),
     /// Entries and consumer groups.
     Stream(Stream),
 }
+
+/// A field of a hash of which some fields have an end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ExpiringField {
+    /// Its name.
+    pub name: Vec<u8>,
+    /// Its value.
+    pub value: Vec<u8>,
+    /// When it ends, in milliseconds of unix time.
+    pub end_ms: Option<u64>,
+}
+
+const WRONG_END: Error = Error::Malformed("the end of a field");
 
 /// The numbers of the forms.
 pub mod form {
@@ -46,6 +61,8 @@ pub mod form {
     pub const STREAM_2: u8 = 19;
     pub const SET_LISTPACK: u8 = 20;
     pub const STREAM_3: u8 = 21;
+    pub const EXPIRING_HASH: u8 = 24;
+    pub const EXPIRING_HASH_LISTPACK: u8 = 25;
 }
 
 impl Value {
@@ -69,6 +86,12 @@ impl Value {
             form::SET_LISTPACK => Self::Set(listpack(&input.string()?)?),
             form::HASH_ZIPLIST => Self::Hash(pairs(ziplist(&input.string()?)?)?),
             form::HASH_LISTPACK => Self::Hash(pairs(listpack(&input.string()?)?)?),
+            form::EXPIRING_HASH => Self::ExpiringHash(expiring_fields(input)?),
+            form::EXPIRING_HASH_LISTPACK => {
+                // The first of the ends, which are in the listpack too.
+                input.u64()?;
+                Self::ExpiringHash(expiring_triples(listpack(&input.string()?)?)?)
+            }
             form::SORTED_SET_ZIPLIST => Self::SortedSet(scored(ziplist(&input.string()?)?)?),
             form::SORTED_SET_LISTPACK => Self::SortedSet(scored(listpack(&input.string()?)?)?),
             form::STREAM | form::STREAM_2 | form::STREAM_3 => {
@@ -86,6 +109,7 @@ impl Value {
             Self::String(_) | Self::Stream(_) => true,
             Self::List(elements) | Self::Set(elements) => !elements.is_empty(),
             Self::Hash(fields) => !fields.is_empty(),
+            Self::ExpiringHash(fields) => !fields.is_empty(),
             Self::SortedSet(members) => {
                 !members.is_empty() && members.iter().all(|(_, score)| !score.is_nan())
             }
@@ -130,4 +154,31 @@ fn scored(elements: Vec<Vec<u8>>) -> Result<Vec<(Vec<u8>, f64)>> {
         Ok((member, score.ok_or(Error::Malformed("a score that is no number"))?))
     };
     pairs(elements)?.into_iter().map(parse).collect()
+}
+
+/// Fields whose ends count from the first of them, plus one: 0 is none.
+fn expiring_fields(input: &mut Input<impl Read>) -> Result<Vec<ExpiringField>> {
+    let first_ms = input.u64()?;
+    read_many(input, |input| {
+        let end_ms = match input.length()? {
+            0 => None,
+            after => Some(first_ms.checked_add(after - 1).ok_or(WRONG_END)?),
+        };
+        Ok(ExpiringField { name: input.string()?, value: input.string()?, end_ms })
+    })
+}
+
+/// Fields in a row with their values and ends; an end of 0 is none.
+fn expiring_triples(elements: Vec<Vec<u8>>) -> Result<Vec<ExpiringField>> {
+    if !elements.len().is_multiple_of(3) {
+        return Err(Error::Malformed("a field without a value or an end"));
+    }
+    let mut elements = elements.into_iter();
+    let triples = std::iter::from_fn(|| Some((elements.next()?, elements.next()?, elements.next()?)));
+    let field = |(name, value, end): (Vec<u8>, Vec<u8>, Vec<u8>)| {
+        let end_ms: u64 =
+            std::str::from_utf8(&end).ok().and_then(|text| text.parse().ok()).ok_or(WRONG_END)?;
+        Ok(ExpiringField { name, value, end_ms: (end_ms > 0).then_some(end_ms) })
+    };
+    triples.map(field).collect()
 }

@@ -1,8 +1,8 @@
-//! Writing values in forms that Redis 7.0 and later read. The plain forms are chosen: the reader packs values as it
+//! Writing values in forms that Redis 7.0 and later read, but for hashes with ends, which need 7.4. The plain forms are chosen: the reader packs values as it
 //! likes them.
 
 use super::packed::ListpackWriter;
-use super::value::{Value, form};
+use super::value::{ExpiringField, Value, form};
 
 /// Adds a length.
 pub fn write_length(length: u64, output: &mut Vec<u8>) {
@@ -57,10 +57,24 @@ pub fn write_value(value: &Value, output: &mut Vec<u8>) {
                 write_string(value, output);
             }
         }
+        Value::ExpiringHash(fields) => write_expiring_hash(fields, output),
         Value::Stream(stream) => {
             output.push(form::STREAM_2);
             stream.write(output);
         }
+    }
+}
+
+/// Writes fields with their ends, which count from the first of them, plus one: 0 is none.
+fn write_expiring_hash(fields: &[ExpiringField], output: &mut Vec<u8>) {
+    let first_ms = fields.iter().filter_map(|field| field.end_ms).min().unwrap_or_default();
+    output.push(form::EXPIRING_HASH);
+    output.extend_from_slice(&first_ms.to_le_bytes());
+    write_length(fields.len() as u64, output);
+    for field in fields {
+        write_length(field.end_ms.map_or(0, |end_ms| end_ms - first_ms + 1), output);
+        write_string(&field.name, output);
+        write_string(&field.value, output);
     }
 }
 

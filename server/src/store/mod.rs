@@ -122,7 +122,7 @@ impl Store {
                 recovery.last_sequence,
                 recovery.applied,
                 log_bytes,
-                options.log_max_bytes / 2,
+                options.log_max_bytes,
             ),
             counters: Counters::default(),
             closing: AtomicBool::new(false),
@@ -170,6 +170,11 @@ impl Store {
     /// Requests that the log be applied without waiting for it to grow or for silence.
     pub fn apply_now(&self) {
         self.shared.progress.apply_now();
+    }
+
+    /// Changes [`StoreOptions::log_max_bytes`].
+    pub fn set_log_max_bytes(&self, log_max_bytes: u64) {
+        self.shared.progress.set_log_max_bytes(log_max_bytes);
     }
 
     /// Sets whether the engine is busy; while it is, the log is not applied until it is long.

@@ -28,8 +28,6 @@ pub(super) struct Shared {
 pub(super) struct Progress {
     state: Mutex<State>,
     changed: Condvar,
-    /// The log is applied when it is longer than this. In bytes.
-    apply_above_bytes: u64,
     /// For how long the apply thread waits for silence or a less busy engine before a round.
     patience: Duration,
 }
@@ -39,6 +37,8 @@ struct State {
     applied: u64,
     /// Bytes of the groups that were appended, committed or not, and are not applied.
     log_bytes: u64,
+    /// The log is applied when it is longer than this. In bytes.
+    apply_above_bytes: u64,
     last_append: Instant,
     apply_now: bool,
     /// The engine needs the processor.
@@ -68,11 +68,12 @@ pub(super) enum Work {
 }
 
 impl Progress {
-    pub fn new(committed: u64, applied: u64, log_bytes: u64, apply_above_bytes: u64) -> Self {
+    pub fn new(committed: u64, applied: u64, log_bytes: u64, log_max_bytes: u64) -> Self {
         let state = State {
             committed,
             applied,
             log_bytes,
+            apply_above_bytes: log_max_bytes / 2,
             last_append: Instant::now(),
             apply_now: false,
             busy: false,
@@ -82,7 +83,6 @@ impl Progress {
         Self {
             state: Mutex::new(state),
             changed: Condvar::new(),
-            apply_above_bytes,
             patience: Duration::from_millis(PATIENCE_MS),
         }
     }
@@ -111,7 +111,7 @@ impl Progress {
             state.waits_since = state.last_append;
         }
         // No need to wake a thread that waits for silence: it checks the time of the last append itself.
-        if was_empty || state.log_bytes > self.apply_above_bytes {
+        if was_empty || state.log_bytes > state.apply_above_bytes {
             self.changed.notify_all();
         }
     }
@@ -141,9 +141,20 @@ impl Progress {
 
     /// The factor by which the next round is larger than one without hurry.
     pub fn round_factor(&self) -> usize {
-        let is_long = self.state().log_bytes > self.apply_above_bytes;
-        let fitting = self.apply_above_bytes as usize / ROUND_BYTES;
+        let state = self.state();
+        let is_long = state.log_bytes > state.apply_above_bytes;
+        let fitting = state.apply_above_bytes as usize / ROUND_BYTES;
         if is_long { fitting.clamp(1, LONG_ROUND_FACTOR) } else { 1 }
+    }
+
+    /// Changes the size below which the log is meant to stay. In bytes.
+    pub fn set_log_max_bytes(&self, log_max_bytes: u64) {
+        let mut state = self.state();
+        let before = std::mem::replace(&mut state.apply_above_bytes, log_max_bytes / 2);
+        // The log may be long now, though nothing was appended.
+        if state.apply_above_bytes < before {
+            self.changed.notify_all();
+        }
     }
 
     /// Notes whether the engine needs the processor.
@@ -155,7 +166,7 @@ impl Progress {
     /// Waits while the engine needs the processor, but not when the log is long, and not beyond the longest wait.
     pub fn yield_to_engine(&self) {
         let mut state = self.state();
-        while state.busy && state.phase != Phase::Closing && state.log_bytes <= self.apply_above_bytes {
+        while state.busy && state.phase != Phase::Closing && state.log_bytes <= state.apply_above_bytes {
             let patience = self.patience_left(&state);
             if patience.is_zero() {
                 break;
@@ -197,7 +208,7 @@ impl Progress {
             let patience = self.patience_left(&state);
             // Under steady load there is never silence, so at some point the round must begin.
             let at_leisure = patience.is_zero() || idle >= IDLE && !state.busy;
-            if pending && (state.apply_now || at_leisure || state.log_bytes > self.apply_above_bytes) {
+            if pending && (state.apply_now || at_leisure || state.log_bytes > state.apply_above_bytes) {
                 state.apply_now = false;
                 return Work::Apply(state.committed);
             }
@@ -237,7 +248,7 @@ mod tests {
 
     #[test]
     fn the_log_is_applied_when_it_is_long_or_silent_or_on_demand() {
-        let progress = Progress::new(0, 0, 0, 100);
+        let progress = Progress::new(0, 0, 0, 200);
         progress.start();
         progress.appended(101);
         progress.committed(1);
@@ -264,7 +275,7 @@ mod tests {
     #[test]
     fn rounds_are_larger_when_the_log_is_long_but_not_than_a_long_log() {
         let check = |apply_above_bytes: usize, log_bytes: usize, expected| {
-            let progress = Progress::new(1, 0, log_bytes as u64, apply_above_bytes as u64);
+            let progress = Progress::new(1, 0, log_bytes as u64, 2 * apply_above_bytes as u64);
             assert_eq!(progress.round_factor(), expected, "{log_bytes} of {apply_above_bytes}");
         };
         check(100 * ROUND_BYTES, 100 * ROUND_BYTES, 1);
@@ -275,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_busy_engine_goes_first_until_the_log_is_long_or_the_store_closes() {
-        let progress = std::sync::Arc::new(Progress::new(1, 0, 100, 100));
+        let progress = std::sync::Arc::new(Progress::new(1, 0, 100, 200));
         progress.start();
         progress.set_busy(true);
         let waiting = |wait: fn(&Progress)| {
@@ -303,9 +314,29 @@ mod tests {
     }
 
     #[test]
+    fn a_lower_limit_makes_the_log_long_at_once() {
+        let check = |wait: fn(&Progress)| {
+            let progress = std::sync::Arc::new(Progress::new(1, 0, 100, 200));
+            progress.start();
+            progress.set_busy(true);
+            let thread = std::thread::spawn({
+                let progress = progress.clone();
+                move || wait(&progress)
+            });
+            progress.set_log_max_bytes(1000);
+            std::thread::sleep(Duration::from_millis(2 * IDLE_MS));
+            assert!(!thread.is_finished());
+            progress.set_log_max_bytes(199);
+            thread.join().unwrap();
+        };
+        check(|progress| assert_eq!(progress.wait_for_work(true), Work::Apply(1)));
+        check(Progress::yield_to_engine);
+    }
+
+    #[test]
     fn steady_load_does_not_keep_the_log_for_ever() {
         let patience = Duration::from_millis(2 * IDLE_MS);
-        let progress = Progress { patience, ..Progress::new(1, 0, 100, 100) };
+        let progress = Progress { patience, ..Progress::new(1, 0, 100, 200) };
         progress.start();
         progress.set_busy(true);
         let start = Instant::now();
@@ -316,7 +347,7 @@ mod tests {
 
     #[test]
     fn nothing_is_applied_before_recovery_has_ended() {
-        let progress = std::sync::Arc::new(Progress::new(5, 3, 1000, 100));
+        let progress = std::sync::Arc::new(Progress::new(5, 3, 1000, 200));
         progress.apply_now();
         let waiting = std::thread::spawn({
             let progress = progress.clone();

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::command::arguments::at_least;
+use crate::command::set_algebra::is_soonest_removed;
 use crate::command::{Command, Context, Error, Flags, Group, Result, flag, integer};
 use crate::keyspace::events;
 use crate::protocol::Reply;
@@ -149,6 +150,13 @@ impl Source {
         }
     }
 
+    fn remove(&mut self, member: &[u8]) {
+        match self {
+            Self::Sorted(set) => set.remove(member, &mut ()),
+            Self::Plain(set) => set.remove(member, &mut ()),
+        };
+    }
+
     /// All members with their scores.
     fn items(&self) -> SharedItems {
         match self {
@@ -219,11 +227,28 @@ impl Request {
         Ok(Self { operation, sources, aggregate, with_scores })
     }
 
+    /// Makes the difference at once, of the first source alone, where the others have few members.
+    fn remove_few(&mut self) {
+        if !is_soonest_removed(self.sources.iter().map(|weighted| weighted.source.len())) {
+            return;
+        }
+        let others = self.sources.split_off(1);
+        let first = &mut self.sources[0].source;
+        for other in &others {
+            for (member, _) in scored(&other.source.items()) {
+                first.remove(member);
+            }
+        }
+    }
+
     /// Calls `then` with the result, in no particular order.
     fn with_result<R>(mut self, then: impl FnOnce(&mut [(f64, &[u8])]) -> R) -> R {
         if self.operation != Operation::Difference {
             // The order in which scores are added changes the last digits of the sum.
             self.sources.sort_by_key(|weighted| weighted.source.len());
+        }
+        if self.operation == Operation::Difference {
+            self.remove_few();
         }
         match self.operation {
             Operation::Union => {

@@ -58,7 +58,7 @@ pub const COMMANDS: &[Command] = &[
         Group::SortedSet,
         "2.0.0",
         "O(log(N))",
-        "Returns how many members of a sorted set come behind one.",
+        "Returns how many members of a sorted set come after it.",
         "key member [WITHSCORE]",
     ),
     Command::new("zscan", -3, zscan).flags(&[Flags::READONLY]).keys(1, 1, 1).docs(

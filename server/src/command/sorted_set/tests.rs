@@ -223,6 +223,23 @@ fn random_members_are_members() {
 }
 
 #[test]
+fn a_difference_with_few_members_leaves_its_sources_as_they_were() {
+    let mut fixture = Fixture::new();
+    let members: String = (0..1000).map(|number| format!(" {number} m{number}")).collect();
+    fixture.run(&format!("zadd big{members}"));
+    let plain: String = (0..200).map(|number| format!(" m{number}")).collect();
+    fixture.run(&format!("sadd plain{plain}"));
+    fixture.check(&[
+        ("zrangestore few big 200 299", ":100"),
+        ("zdiffstore d 4 big plain few none", ":700"),
+        ("zrange d 0 1 withscores", "[[$m300 ,300] [$m301 ,301]]"),
+        ("zcard big", ":1000"),
+        ("zdiff 4 plain big few none", "[]"),
+        ("scard plain", ":200"),
+    ]);
+}
+
+#[test]
 fn sets_are_combined_with_weights() {
     Fixture::new().check(&[
         ("zadd a 1 x 2 y", ":2"),

@@ -1,8 +1,8 @@
 //! The encoding of the journal: what the engine writes to the log and reads back when it recovers.
 //!
 //! A *group* is what one commit of the log keeps: a format byte, then whole *transactions*. A transaction is
-//! a length and that many bytes of *changes*. A change says what is there now, not what was done, so that
-//! applying a change again, or a later one first and then all of them in order, ends in the same state.
+//! a length and that many bytes of *changes*. A change says what is there now, except that a block splice says
+//! which bytes of a block were replaced: so changes are applied once and in their order.
 //! `docs/storage-format.md` describes the bytes. This module knows neither redb nor threads.
 
 mod decoder;
