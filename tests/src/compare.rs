@@ -4,10 +4,10 @@
 use crate::facts::{sketch, stream_facts};
 use crate::value::Value;
 
-/// How far apart two servers' clocks and a step's two executions can be, in milliseconds.
-const CLOCK_SLACK_MS: i64 = 1500;
-/// The same for replies in seconds: a second can begin in between.
-const CLOCK_SLACK_S: i64 = 2;
+/// How far apart a step's two executions can be, in milliseconds. The times that the generator gives keys differ by more.
+const CLOCK_SLACK_MS: i64 = 30_000;
+/// The same for replies in seconds.
+const CLOCK_SLACK_S: i64 = 30;
 
 /// What of a reply is compared.
 enum Rule {

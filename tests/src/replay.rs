@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 /// Long enough for a key with a life of 1 ms to be gone.
 const PAUSE: Duration = Duration::from_millis(4);
 /// How long a connection may take to forget its channels.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(20);
 /// How the reply of a lost connection begins.
 const LOST: &str = "(connection lost)";
 /// How many databases are compared at the end.
@@ -27,7 +27,7 @@ const REDUCTION_TIMEOUT: Duration = Duration::from_secs(120);
 const MAX_SCAN_CALLS: usize = 10_000;
 
 /// A key whose time has passed is counted by DBSIZE, but not named by KEYS, until it is removed.
-const EXPIRY_TIMEOUT: Duration = Duration::from_secs(5);
+const EXPIRY_TIMEOUT: Duration = Duration::from_secs(60);
 const EXPIRY_POLL: Duration = Duration::from_millis(20);
 
 /// Where two servers differ.

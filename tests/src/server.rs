@@ -11,10 +11,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
-/// How long a server may take until it answers, and until it has stopped.
-const PROCESS_TIMEOUT: Duration = Duration::from_secs(60);
+/// How long a server may take until it answers, and until it has stopped; and how long anything else is waited for.
+const PROCESS_TIMEOUT: Duration = Duration::from_secs(120);
 /// Between two looks at a condition that is waited for.
 const POLL_INTERVAL: Duration = Duration::from_millis(2);
+/// The same while the server works only when it is not asked anything.
+pub const IDLE_POLL_INTERVAL: Duration = Duration::from_millis(100);
 /// Ports are taken from here: below the range from which the system serves outgoing connections.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
 /// A port can be taken by another test between the look and the start.
@@ -304,6 +306,33 @@ impl Server {
         let options = Options { directory: Some(self.directory.clone()), ..self.options.clone() };
         *self = Server::start(self.program, &self.binary, &options);
     }
+
+    /// Restarts it so that everything is cold. After [`Server::terminate`] or [`Server::kill_nine`] alone, what is only in
+    /// the log is not: replaying it brings it to memory. Redis has no cold keys and is just restarted.
+    ///
+    /// # Panics
+    /// When it does not end or start, or has no cold key then.
+    pub fn restart_cold(&mut self) {
+        if !self.is_kvasm() {
+            self.terminate();
+            return self.restart();
+        }
+        let mut connection = self.connect();
+        wait_for("the log to be applied", || {
+            // That is done when the engine has nothing else to do.
+            std::thread::sleep(IDLE_POLL_INTERVAL);
+            let info = connection.run("INFO persistence").text();
+            let group = |name: &str| {
+                let line = info.lines().find_map(|line| line.strip_prefix(name)).map(str::to_owned);
+                line.unwrap_or_else(|| panic!("no {name} in {info}"))
+            };
+            group("kvasm_applied_group:") == group("kvasm_last_group:")
+        });
+        self.terminate();
+        self.restart();
+        let info = self.connect().run("INFO persistence").text();
+        assert!(!info.contains("kvasm_cold_keys:0\r"), "{info}");
+    }
 }
 
 impl Server {
@@ -335,7 +364,7 @@ impl Drop for Server {
 /// Waits until `condition` holds.
 ///
 /// # Panics
-/// When it does not within a minute.
+/// When it does not within two minutes.
 pub fn wait_for(what: &str, mut condition: impl FnMut() -> bool) {
     let deadline = Instant::now() + PROCESS_TIMEOUT;
     while !condition() {

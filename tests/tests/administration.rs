@@ -54,26 +54,28 @@ fn what_takes_long_is_noted_by_kind() {
         let mut connection = server.connect();
         connection.run("DEBUG SLEEP 0.05");
         assert_eq!(connection.run("LATENCY LATEST").to_string(), "[]", "nobody watches");
-        connection.run("CONFIG SET latency-monitor-threshold 40");
-        connection.run("DEBUG SLEEP 0.05");
+        // Nothing else takes that long, unless the machine is very busy.
+        connection.run("CONFIG SET latency-monitor-threshold 900");
+        connection.run("DEBUG SLEEP 1");
         connection.run("PING");
         let latest = connection.run("LATENCY LATEST").elements();
-        let [event] = &latest[..] else { panic!("{latest:?}") };
-        let event = event.elements();
-        assert_eq!(event[0].bytes(), b"command");
-        let latency_ms = event[2].integer().expect("milliseconds");
-        assert!((50..10_000).contains(&latency_ms), "{latency_ms}");
+        let event = latest.iter().map(Value::elements).find(|event| event[0].bytes() == b"command");
+        let event = event.unwrap_or_else(|| panic!("{latest:?}"));
+        let [latency_ms, highest_ms] =
+            [2, 3].map(|index: usize| event[index].integer().expect("milliseconds"));
+        assert!(highest_ms >= 1000, "{highest_ms}");
         let history = connection.run("LATENCY HISTORY command").elements();
-        assert_eq!(history.len(), 1);
-        assert_eq!(history[0].elements()[1].integer(), Some(latency_ms));
+        let last = history.last().expect("what LATENCY LATEST tells").elements();
+        assert_eq!(last[1].integer(), Some(latency_ms));
         let graph = connection.run("LATENCY GRAPH command").text();
-        assert!(graph.starts_with(&format!("command - high {latency_ms} ms, low ")), "{graph}");
+        assert!(graph.starts_with(&format!("command - high {highest_ms} ms, low ")), "{graph}");
         let histogram = connection.run("LATENCY HISTOGRAM debug").elements();
         assert_eq!(histogram[0].bytes(), if server.is_kvasm() { &b"debug|sleep"[..] } else { b"debug" });
         let levels = histogram[1].elements()[3].elements();
         let (level_us, calls) = (levels[levels.len() - 2].integer(), levels[levels.len() - 1].integer());
-        assert!(level_us >= Some(50_000) && calls == Some(2), "{levels:?}");
-        assert_eq!(connection.run("LATENCY RESET").to_string(), ":1");
+        assert!(level_us >= Some(1_000_000) && calls == Some(2), "{levels:?}");
+        assert!(connection.run("LATENCY RESET").integer() >= Some(1));
+        assert_eq!(connection.run("LATENCY LATEST").to_string(), "[]");
     }
 }
 

@@ -4,7 +4,6 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
 
 use kvasm_tests::guest::{data, eval, fcall, load, module, procedure, put_then, slice};
 use kvasm_tests::history::{Transaction, contradiction};
@@ -13,6 +12,11 @@ use kvasm_tests::server::wait_for;
 use kvasm_tests::{Options, Raw, Server, rounds};
 
 const FOREVER: &str = "(loop $again (br $again))";
+
+/// A server on which nothing ends because it takes too long.
+fn patient(options: Options) -> Server {
+    Server::kvasm(&options.with("wasm-fuel", &i64::MAX.to_string()).with("wasm-deadline-ms", "3600000"))
+}
 
 /// A number that the server tells in INFO.
 fn told(connection: &mut Raw, field: &str) -> u64 {
@@ -27,14 +31,12 @@ fn background() -> String {
 
 #[test]
 fn nobody_waits_for_a_procedure_that_never_ends() {
-    let server = Server::kvasm(&Options::new().with("wasm-fuel", "300000000"));
+    let server = patient(Options::new());
     let (mut slow, mut other) = (server.connect(), server.connect());
     slow.send(&kvasm_tests::line::encode(&["EVALWASM", &procedure("", FOREVER), "0"]));
     wait_for("it runs", || told(&mut other, "kvasm_background_running") == 1);
     for number in 1..100 {
-        let asked = Instant::now();
         assert_eq!(other.run("INCR n").to_string(), format!(":{number}"));
-        assert!(asked.elapsed() < Duration::from_secs(5), "an engine that waits would not answer before");
     }
     let stats = other.run("FUNCTION STATS").to_string();
     for part in ["\"name\", \"run\"", "\"tries\", :1", "\"fuel\", :"] {
@@ -42,7 +44,11 @@ fn nobody_waits_for_a_procedure_that_never_ends() {
     }
     let clients = other.run("CLIENT LIST").text();
     assert!(clients.contains(" flags=b ") && clients.contains(" call=run call-ms="), "{clients}");
-    assert_eq!(slow.read().to_string(), "-WASMFUEL procedure 'run': out of fuel (wasm-fuel)");
+    assert_eq!(other.run("FUNCTION KILL").to_string(), "+OK");
+    assert_eq!(slow.read().to_string(), "-WASMKILLED procedure 'run': killed by user with FUNCTION KILL");
+    assert_eq!(other.run("CONFIG SET wasm-fuel 3000000").to_string(), "+OK");
+    let spent = eval(&mut slow, &procedure("", FOREVER), "", "").to_string();
+    assert_eq!(spent, "-WASMFUEL procedure 'run': out of fuel (wasm-fuel)");
     assert_eq!(other.run("FUNCTION KILL").to_string(), "-NOTBUSY No scripts in execution right now.");
 }
 
@@ -159,7 +165,7 @@ fn a_call_in_the_background_that_fails_has_done_nothing() {
 
 #[test]
 fn a_call_in_the_background_can_be_stopped_at_any_moment_with_nothing_left() {
-    let mut server = Server::kvasm(&Options::new());
+    let mut server = patient(Options::new());
     let module = put_then("", "", FOREVER);
     let request = kvasm_tests::line::encode(&["EVALWASM", &module, "0"]);
     let mut other = server.connect();
@@ -207,7 +213,7 @@ fn a_call_in_the_background_can_be_stopped_at_any_moment_with_nothing_left() {
 
 #[test]
 fn no_more_calls_wait_in_the_background_than_the_option_says() {
-    let server = Server::kvasm(&Options::new().with("wasm-max-background", "3"));
+    let server = patient(Options::new().with("wasm-max-background", "3"));
     let mut other = server.connect();
     let request = kvasm_tests::line::encode(&["EVALWASM", &procedure("", FOREVER), "0"]);
     let mut held: Vec<Raw> = (0..3).map(|_| server.connect()).collect();
@@ -225,29 +231,27 @@ fn no_more_calls_wait_in_the_background_than_the_option_says() {
 
 #[test]
 fn who_is_always_come_in_between_of_is_told_or_goes_first_the_last_time() {
+    // About 50 ms, in which others get far.
+    let requests = [&["GET hot"][..], &[PAUSE; 50], &["SET copy 1"]].concat();
     for (tries, expected) in [("1", "-WASMCONFLICT"), ("4", "[\"")] {
-        let server = Server::kvasm(&Options::new().with("wasm-max-tries", tries));
+        let server = patient(Options::new().with("wasm-max-tries", tries));
+        let mut connection = server.connect();
+        connection.run("SET hot 0");
         let stop = Arc::new(AtomicBool::new(false));
         let writer = {
             let (stop, mut connection) = (Arc::clone(&stop), server.connect());
             thread::spawn(move || {
+                wait_for("it runs", || told(&mut connection, "kvasm_background_running") == 1);
                 while !stop.load(Ordering::Relaxed) {
                     connection.run("INCR hot");
                 }
             })
         };
-        let mut connection = server.connect();
-        wait_for("it is written", || connection.run("GET hot").integer().is_some_and(|count| count > 10));
-        let reply = connection
-            .command(&call(&background(), &["GET hot", PAUSE, PAUSE, PAUSE, PAUSE, "SET copy 1"]))
-            .to_string();
+        let reply = connection.command(&call(&background(), &requests)).to_string();
         stop.store(true, Ordering::Relaxed);
         writer.join().expect("it wrote");
         assert!(reply.starts_with(expected), "with {tries} tries: {reply}");
-        assert!(
-            told(&mut connection, "kvasm_background_conflicts")
-                >= tries.parse::<u64>().expect("a number") - 1
-        );
+        assert!(told(&mut connection, "kvasm_background_conflicts") >= 1, "with {tries} tries");
         let copied = connection.run("EXISTS copy").to_string();
         assert_eq!(copied, if tries == "1" { ":0" } else { ":1" });
     }
@@ -255,7 +259,7 @@ fn who_is_always_come_in_between_of_is_told_or_goes_first_the_last_time() {
 
 #[test]
 fn a_procedure_that_only_reads_sees_one_moment_and_never_runs_twice() {
-    let server = Server::kvasm(&Options::new());
+    let server = patient(Options::new());
     let stop = Arc::new(AtomicBool::new(false));
     let mut connection = server.connect();
     connection.run("MSET a 100 b 100 c 100 d 100");
@@ -344,7 +348,7 @@ fn transact(
 
 #[test]
 fn all_transactions_could_have_run_one_after_the_other() {
-    let server = Server::kvasm(&Options::new().with("wasm-max-tries", "50"));
+    let server = patient(Options::new().with("wasm-max-tries", "50"));
     let (module, trapping) = (background(), recorder(Some("background"), false, "(unreachable)"));
     let unique = AtomicU64::new(0);
     let history = Mutex::new(Vec::new());
@@ -372,7 +376,7 @@ fn all_transactions_could_have_run_one_after_the_other() {
 /// Two that each look at what the other changes, and two that each add what the other has counted.
 #[test]
 fn rules_over_several_keys_hold_although_each_call_changes_only_one() {
-    let server = Server::kvasm(&Options::new().with("wasm-max-tries", "50"));
+    let server = patient(Options::new().with("wasm-max-tries", "50"));
     let pause = "(local.set $n (i32.const 300000))
         (loop $again (br_if $again (local.tee $n (i32.sub (local.get $n) (i32.const 1)))))";
     // Takes 1 from the first key if that leaves more than nothing on both together; each is one digit.
@@ -467,8 +471,7 @@ fn what_is_on_disk_only_is_found_from_the_background_too() {
         connection.run(&format!("SET cold:{number} {number}"));
     }
     connection.run("RPUSH list a b c");
-    server.terminate();
-    server.restart();
+    server.restart_cold();
     let mut connection = server.connect();
     let requests =
         ["GET cold:7", "EXISTS none", "LRANGE list 0 -1", "DBSIZE", "INCR cold:8", "DEL cold:9", "DBSIZE"];

@@ -12,7 +12,7 @@ use redis::streams::{
 use redis::{AsyncCommands as _, AsyncConnectionConfig, Client, Commands, Connection, PushKind, RedisResult};
 use std::time::Duration;
 
-const TIMEOUT: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 #[test]
 fn the_page_shows_what_is_run() -> RedisResult<()> {

@@ -217,8 +217,7 @@ fn procedures_find_cold_keys() {
             slice(16, "cold:1")
         ),
     );
-    server.terminate();
-    server.restart();
+    server.restart_cold();
     let mut connection = server.connect();
     assert_eq!(eval(&mut connection, &undeclared, "", "").to_string(), "\"x\"");
     assert_eq!(connection.run("GET cold:1").to_string(), "\"42\"", "run again after loading, but done once");

@@ -110,8 +110,7 @@ fn what_is_run_again_because_a_key_was_on_disk_is_shown_once() {
     for number in 0..4 {
         client.run(&format!("SET key:{number} 1"));
     }
-    server.terminate();
-    server.restart();
+    server.restart_cold();
     let mut monitor = monitor(&server);
     let mut client = server.connect();
     client.send(&[line::encode(&["MULTI"]), line::encode(&["MGET", "key:0", "key:1"])].concat());

@@ -194,7 +194,12 @@ const FAILURES: &[(&str, &str, &str, &str)] = &[
 
 #[test]
 fn a_failed_procedure_leaves_nothing_behind() {
-    let server = Server::kvasm(&Options::new().with("notify-keyspace-events", "KEA"));
+    let options = Options::new()
+        .with("notify-keyspace-events", "KEA")
+        // So that what never ends runs out of fuel, and soon, on a machine with little time for it.
+        .with("wasm-fuel", "20000000")
+        .with("wasm-deadline-ms", "3600000");
+    let server = Server::kvasm(&options);
     let (mut connection, mut subscriber) = (server.connect(), server.connect());
     subscriber.run("PSUBSCRIBE *");
     for (imports, text, body, error) in FAILURES {

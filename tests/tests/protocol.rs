@@ -201,10 +201,10 @@ fn a_watched_change_makes_exec_the_null_of_the_protocol() {
 #[test]
 fn a_watched_key_whose_time_comes_before_exec_aborts_it() {
     let servers = Servers::start(&Options::new());
-    // In one packet, so that nothing removes the key in between.
+    // In one packet, so that nothing removes the key in between. It is there when it is watched.
     let table = [
-        ("SET k v PX 1\r\nWATCH k\r\nDEBUG SLEEP 0.05\r\nMULTI\r\nPING\r\nEXEC\r\n", "*-1\r\n"),
-        ("SET k v PX 1\r\nDEBUG SLEEP 0.05\r\nWATCH k\r\nMULTI\r\nPING\r\nEXEC\r\n", "*1\r\n+PONG\r\n"),
+        ("SET k v PX 20\r\nWATCH k\r\nDEBUG SLEEP 0.05\r\nMULTI\r\nPING\r\nEXEC\r\n", "*-1\r\n"),
+        ("SET k v PX 20\r\nDEBUG SLEEP 0.05\r\nWATCH k\r\nMULTI\r\nPING\r\nEXEC\r\n", "*1\r\n+PONG\r\n"),
     ];
     for (request, result) in table {
         let reply = format!("+OK\r\n+OK\r\n+OK\r\n+OK\r\n+QUEUED\r\n{result}");

@@ -346,12 +346,15 @@ fn triggers_survive_every_kind_of_restart() {
         "gone ON set KEYS t:* CALL trap",
     ]);
     connection.run("TRIGGER DROP gone");
-    for (end, expected) in [(Server::kill_nine as fn(&mut Server), "\"aa\""), (Server::terminate, "\"aaaa\"")]
-    {
+    let restarts: [fn(&mut Server); 3] = [
+        |server| (server.kill_nine(), server.restart()).1,
+        |server| (server.terminate(), server.restart()).1,
+        // The trigger needs the value before and the key `trace`, and both are on disk only.
+        Server::restart_cold,
+    ];
+    for (restart, expected) in restarts.into_iter().zip(["\"aa\"", "\"aaaa\"", "\"aaaaaa\""]) {
         check(&mut server.connect(), &[("SET t:a 1", "+OK")]);
-        end(&mut server);
-        server.restart();
-        // Cold: the trigger needs the value before and the key `trace`.
+        restart(&mut server);
         check(&mut server.connect(), &[("SET t:a 2", "+OK"), ("GET trace", expected)]);
     }
     let mut connection = server.connect();

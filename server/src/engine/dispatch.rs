@@ -339,9 +339,7 @@ impl Engine {
             return Err(core::OUT_OF_MEMORY.into());
         }
         let writes = row.is(Flags::WRITE) || queue.is_some_and(|queue| queue.writes);
-        if writes
-            && let Some(text) = core.write_failure()
-        {
+        if writes && let Some(text) = core.write_failure() {
             return Err(text.into());
         }
         Ok(())

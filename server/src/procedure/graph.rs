@@ -196,8 +196,7 @@ impl Graph {
         let edges = self.edges_of(survey, |call| !call.in_loop);
         let callers = callers_of(&edges);
         let mut unvisited_callees: Vec<usize> = edges.iter().map(Vec::len).collect();
-        let mut ready: Vec<usize> =
-            (0..edges.len()).filter(|node| unvisited_callees[*node] == 0).collect();
+        let mut ready: Vec<usize> = (0..edges.len()).filter(|node| unvisited_callees[*node] == 0).collect();
         while let Some(node) = ready.pop() {
             self.prepaid_fuel[node] = self.fuel_of(node, survey)?;
             for &caller in &callers[node] {

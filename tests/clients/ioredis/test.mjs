@@ -96,7 +96,7 @@ async function blocking(client, protocol) {
   await other.rpush("queue", "job");
   assert.deepEqual(await popped, ["queue", "job"]);
   assert.equal(await client.blpop("queue", 0.01), null);
-  const read = client.xread("BLOCK", 20_000, "STREAMS", "events", "$");
+  const read = client.xread("BLOCK", 20_000, "STREAMS", "events", "0-0");
   await sleep(50);
   const id = await other.xadd("events", "*", "n", 1);
   assert.deepEqual((await read).flat(), ["events", [[id, ["n", "1"]]]]);

@@ -105,7 +105,7 @@ async function blocking(client, protocol) {
   await other.rPush("queue", "job");
   assert.deepEqual({ ...(await popped) }, { key: "queue", element: "job" });
   assert.equal(await client.blPop("queue", 0.01), null);
-  const read = client.xRead({ key: "events", id: "$" }, { BLOCK: 20_000 });
+  const read = client.xRead({ key: "events", id: "0-0" }, { BLOCK: 20_000 });
   await sleep(50);
   const id = await other.xAdd("events", "*", { n: "1" });
   const [{ name, messages }] = await read;

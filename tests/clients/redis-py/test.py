@@ -123,7 +123,7 @@ def blocking(client, protocol):
     thread.join()
     assert client.blpop("queue", timeout=0.01) is None
     thread = later(lambda: other.xadd("events", {"n": 1}))
-    reply = client.xread({"events": "$"}, block=20_000)
+    reply = client.xread({"events": "0-0"}, block=20_000)
     (entries,) = reply.values() if isinstance(reply, dict) else [entries for _, entries in reply]
     assert "'n': '1'" in repr(entries)
     thread.join()

@@ -2,10 +2,10 @@
 
 use std::sync::mpsc::Receiver;
 
+use thread_priority::ThreadPriority;
 use thread_priority::unix::{
     NormalThreadSchedulePolicy, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id,
 };
-use thread_priority::ThreadPriority;
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::super::call;
