@@ -9,8 +9,31 @@ use crate::protocol::Reply;
 use crate::state::{Session, SlowLog, SlowLogEntry};
 
 impl Engine {
-    /// Counts a reply, and the command that it answers unless that was refused before it ran.
+    /// Counts a reply, and the command that it answers unless that was refused before it ran, and shows that command to
+    /// who observes.
     pub(super) fn account(
+        &mut self,
+        session: &Session,
+        ran: Option<Found>,
+        arguments: &[&[u8]],
+        reply: &Reply,
+    ) {
+        self.count(session, ran, arguments, reply);
+        if let Some(found) = ran {
+            self.show_to_observers(session, found, arguments);
+        }
+    }
+
+    /// Shows a command that has run to monitors, and notes what it read for clients that cache.
+    pub(super) fn show_to_observers(&mut self, session: &Session, found: Found, arguments: &[&[u8]]) {
+        let core = self.core();
+        if core.server.is_observed() {
+            core.observe(session, found.row, arguments);
+        }
+    }
+
+    /// Counts a reply, and the command that it answers unless that was refused before it ran.
+    pub(super) fn count(
         &mut self,
         session: &Session,
         ran: Option<Found>,
@@ -39,7 +62,6 @@ impl Engine {
             let event = if found.row.is(Flags::FAST) { "fast-command" } else { "command" };
             server.latency.add(event, time_s, duration.as_millis() as u64, latency_threshold_ms);
         }
-        let is_observed = server.is_observed();
         let threshold_us = server.options.slowlog_log_slower_than_us;
         let duration_us = duration.as_micros() as i64;
         let is_slow = threshold_us >= 0 && duration_us >= threshold_us;
@@ -53,9 +75,6 @@ impl Engine {
                 name: session.name.clone(),
             };
             server.slow_log.add(entry, server.options.slowlog_max_len as usize);
-        }
-        if is_observed {
-            self.core().observe(session, found.row, arguments);
         }
     }
 

@@ -95,16 +95,17 @@ impl Engine {
         transaction: &Transaction,
         index: usize,
     ) -> command::Result<Reply> {
-        let attempted = transaction.attempted.get(index);
-        if let Some(Some(reply)) = attempted {
-            return Ok(reply.clone());
-        }
         let arguments = transaction.queue[index].arguments();
         let found = match super::dispatch::find(&arguments) {
             Ok(found) => found,
             Err(Error::Reply(text)) => return Ok(Reply::Error(text)),
             Err(again) => return Err(again),
         };
+        let attempted = transaction.attempted.get(index);
+        if let Some(Some(reply)) = attempted {
+            self.show_to_observers(session, found, &arguments);
+            return Ok(reply.clone());
+        }
         if let Some(need) = self.needs_of(session.database, found.row, &arguments).into_iter().next() {
             return Err(Error::NotResident(need));
         }
@@ -115,9 +116,11 @@ impl Engine {
             Err(Error::Reply(text)) => Reply::Error(text),
             Err(again) => return Err(again),
         };
+        // An attempt that was rolled back has counted it, but shown it to nobody.
         if attempted.is_none() {
-            self.account(session, Some(found), &arguments, &reply);
+            self.count(session, Some(found), &arguments, &reply);
         }
+        self.show_to_observers(session, found, &arguments);
         Ok(reply)
     }
 }
