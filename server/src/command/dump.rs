@@ -280,13 +280,18 @@ fn stored_stream(plain: &rdb::Stream, options: &Options) -> Option<StreamValue> 
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write as _;
+
     use super::super::testing::Fixture;
     use super::*;
 
     /// The bytes as a word in double quotes.
     fn quoted(bytes: &[u8]) -> String {
-        let escaped: String = bytes.iter().map(|byte| format!("\\x{byte:02x}")).collect();
-        format!("\"{escaped}\"")
+        let mut word = String::from("\"");
+        for byte in bytes {
+            let _ = write!(word, "\\x{byte:02x}");
+        }
+        word + "\""
     }
 
     fn dumped(fixture: &mut Fixture, key: &str) -> String {
@@ -300,7 +305,9 @@ mod tests {
     fn a_restored_key_has_what_the_dumped_one_had() {
         let check = |make: &[&str], questions: &[&str]| {
             let mut fixture = Fixture::new();
-            make.iter().for_each(|request| drop(fixture.run(request)));
+            for request in make {
+                fixture.run(request);
+            }
             let payload = dumped(&mut fixture, "k");
             let answers = |fixture: &mut Fixture| {
                 questions.iter().map(|question| format!("{:?}", fixture.run(question))).collect::<Vec<_>>()

@@ -224,10 +224,10 @@ mod tests {
     #[test]
     fn a_difference_is_the_same_however_it_is_made() {
         let mut fixture = Fixture::new();
-        let numbers = |from: usize, to: usize| (from..to).map(|n| format!(" m{n}")).collect::<String>();
-        fixture.run(&format!("sadd big{}", numbers(0, 1000)));
-        fixture.run(&format!("sadd most{}", numbers(2, 1000)));
-        fixture.run(&format!("sadd small{}", numbers(10, 20)));
+        for (key, numbers) in [("big", 0..1000), ("most", 2..1000), ("small", 10..20)] {
+            let members: Vec<String> = numbers.map(|number| format!("m{number}")).collect();
+            fixture.run(&format!("sadd {key} {}", members.join(" ")));
+        }
         fixture.check(&[
             ("sadd one m1", ":1"),
             ("sdiff big most one", "[$m0]"),

@@ -292,7 +292,9 @@ impl Group {
             write_string(&consumer.name, output);
             output.extend_from_slice(&consumer.seen_at_ms.to_le_bytes());
             write_length(own.len() as u64, output);
-            own.into_iter().for_each(|id| output.extend_from_slice(&raw_bytes(id)));
+            for id in own {
+                output.extend_from_slice(&raw_bytes(id));
+            }
         }
     }
 }

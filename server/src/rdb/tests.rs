@@ -153,12 +153,16 @@ fn a_hash_with_a_wrong_end_is_refused() {
 fn a_small_stream_does_not_become_a_big_one() {
     let (name, count) = (vec![b'n'; 100_000], 20_000);
     let mut node = packed::ListpackWriter::new();
-    [count, 0, 1].into_iter().for_each(|number| node.number(number));
+    for number in [count, 0, 1] {
+        node.number(number);
+    }
     node.string(&name);
     node.number(0);
     for index in 0..count {
         // Its fields are those of the node.
-        [2, index, 0, 1, 4].into_iter().for_each(|number| node.number(number));
+        for number in [2, index, 0, 1, 4] {
+            node.number(number);
+        }
     }
     let mut body = vec![21, 1];
     writer::write_string(&[0; 16], &mut body);

@@ -225,10 +225,10 @@ fn random_members_are_members() {
 #[test]
 fn a_difference_with_few_members_leaves_its_sources_as_they_were() {
     let mut fixture = Fixture::new();
-    let members: String = (0..1000).map(|number| format!(" {number} m{number}")).collect();
-    fixture.run(&format!("zadd big{members}"));
-    let plain: String = (0..200).map(|number| format!(" m{number}")).collect();
-    fixture.run(&format!("sadd plain{plain}"));
+    let members: Vec<String> = (0..1000).map(|number| format!("{number} m{number}")).collect();
+    fixture.run(&format!("zadd big {}", members.join(" ")));
+    let plain: Vec<String> = (0..200).map(|number| format!("m{number}")).collect();
+    fixture.run(&format!("sadd plain {}", plain.join(" ")));
     fixture.check(&[
         ("zrangestore few big 200 299", ":100"),
         ("zdiffstore d 4 big plain few none", ":700"),
