@@ -56,7 +56,7 @@ impl Engine {
     /// Closes a transaction that was rolled back and will run again. Until this is done the journal counts as open, and
     /// `take_group` takes only whole transactions.
     pub(super) fn suspend_transaction(&mut self, by: Option<&Session>) {
-        self.core().keyspace.keep_pages();
+        self.core().keyspace.forget_used_pages();
         self.core().shown.clear();
         self.commit_transaction(Author { client: by, cause: None });
     }

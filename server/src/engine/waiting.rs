@@ -202,7 +202,7 @@ impl Engine {
         };
         let Core { keyspace, server, .. } = self.core();
         if missing.is_some() {
-            keyspace.keep_pages();
+            keyspace.forget_used_pages();
         }
         if let Some(reply) = reply {
             if let Reply::Error(text) = &reply {

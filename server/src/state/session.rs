@@ -56,6 +56,7 @@ impl Queued {
 
 /// What a client collects between MULTI and EXEC.
 #[derive(Clone, Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each asked for on its own")]
 pub struct Transaction {
     /// The commands, in order.
     pub queue: Vec<Queued>,
