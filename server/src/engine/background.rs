@@ -26,10 +26,15 @@ const MAX_PAUSE_SLEEP: Duration = Duration::from_secs(1);
 pub async fn run_store_events(engine: Shared, mut arrivals: UnboundedReceiver<Arrival>) {
     let _guard = EndOnPanic(Rc::clone(&engine));
     while let Some(arrival) = arrivals.recv().await {
-        match arrival {
-            Arrival::Worker(message) => on_worker(&engine, message),
-            other => engine.borrow_mut().on_arrival(other),
-        }
+        take_in(&engine, arrival);
+    }
+}
+
+pub(super) fn take_in(engine: &Shared, arrival: Arrival) {
+    match arrival {
+        Arrival::Loaded { token, result } => engine.borrow_mut().on_loaded(token, result),
+        Arrival::Worker(message) => on_worker(engine, message),
+        Arrival::Event(event) => engine.borrow_mut().on_store_event(event),
     }
 }
 

@@ -325,16 +325,8 @@ impl Engine {
         }
     }
 
-    /// Handles what the store reports.
-    pub fn on_arrival(&mut self, arrival: Arrival) {
-        match arrival {
-            Arrival::Loaded { token, result } => self.on_loaded(token, result),
-            Arrival::Worker(_) => {}
-            Arrival::Event(event) => self.on_store_event(event),
-        }
-    }
-
-    fn on_store_event(&mut self, event: StoreEvent) {
+    /// Takes in what the store reports.
+    pub(super) fn on_store_event(&mut self, event: StoreEvent) {
         match event {
             StoreEvent::Committed { sequence, buffer } => {
                 self.persistence.committed(sequence, buffer);
@@ -413,7 +405,7 @@ impl Engine {
         self.persistence.signals.writable.notify_waiters();
     }
 
-    fn on_loaded(&mut self, token: u64, result: Result<Vec<Option<Loaded>>, String>) {
+    pub(super) fn on_loaded(&mut self, token: u64, result: Result<Vec<Option<Loaded>>, String>) {
         let question = self.persistence.questions.remove(&token);
         let Some((Question::Keys { needs, keys }, _)) = question else { return };
         match result {

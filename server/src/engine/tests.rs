@@ -60,7 +60,7 @@ impl Rig {
 
     fn take_event(&mut self) {
         let event = self.events.blocking_recv().expect("the store lives");
-        self.engine.borrow_mut().on_arrival(event);
+        super::background::take_in(&self.engine, event);
     }
 
     fn connect(&self) -> Client {
@@ -203,10 +203,12 @@ fn fail_read(rig: &mut Rig) {
             Arrival::Loaded { token, .. } => {
                 break Arrival::Loaded { token, result: Err(broken_disk().to_string()) };
             }
-            other @ (Arrival::Event(_) | Arrival::Worker(_)) => rig.engine.borrow_mut().on_arrival(other),
+            other @ (Arrival::Event(_) | Arrival::Worker(_)) => {
+                super::background::take_in(&rig.engine, other)
+            }
         }
     };
-    rig.engine.borrow_mut().on_arrival(event);
+    super::background::take_in(&rig.engine, event);
 }
 
 fn broken_disk() -> StoreError {
