@@ -204,7 +204,7 @@ fn fail_read(rig: &mut Rig) {
                 break Arrival::Loaded { token, result: Err(broken_disk().to_string()) };
             }
             other @ (Arrival::Event(_) | Arrival::Worker(_)) => {
-                super::background::take_in(&rig.engine, other)
+                super::background::take_in(&rig.engine, other);
             }
         }
     };
