@@ -15,10 +15,10 @@ pub(super) struct Extent {
 }
 
 impl Extent {
-    /// Whether entries may have been removed from among those behind this id.
+    /// Whether entries may have been removed from among those behind this id that are still there.
     fn may_have_gaps_behind(&self, id: StreamId) -> bool {
         let deleted = self.counters.max_deleted_id;
-        self.first.is_some() && deleted != StreamId::MIN && id <= deleted
+        self.first.is_some_and(|first| first <= deleted) && deleted != StreamId::MIN && id <= deleted
     }
 
     /// How many entries there have been up to this id; `None` if that cannot be known.
@@ -59,5 +59,21 @@ impl Extent {
             _ => self.entries_up_to(position.last_delivered)?,
         };
         Some((added as i64).wrapping_sub(read as i64))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_removed_before_the_first_entry_leaves_the_lag_known() {
+        let id = |ms| StreamId { ms, seq: 0 };
+        for (max_deleted, lag) in [(0, Some(3)), (412, Some(3)), (423, None), (425, None)] {
+            let counters = Counters { last_id: id(428), max_deleted_id: id(max_deleted), entries_added: 4 };
+            let extent = Extent { counters, first: Some(id(423)), len: 2 };
+            let position = Position { last_delivered: StreamId::MIN, entries_read: Some(1) };
+            assert_eq!(extent.lag(position), lag, "{max_deleted}");
+        }
     }
 }
