@@ -6,7 +6,7 @@ use super::Engine;
 use super::core::Running;
 use crate::command::{self, Call, Error, Outcome};
 use crate::procedure::{CallError, CallInput, Placement, ProcedureReply};
-use crate::protocol::{Reply, decode_reply};
+use crate::protocol::{ErrorReply, Reply, decode_reply};
 use crate::state::{ClientId, Session, module_limits};
 use crate::types::StringValue;
 
@@ -167,8 +167,13 @@ fn failure(error: &CallError<Error>, name: &str) -> Error {
         CallError::Host(Error::Reply(text)) => format!("{text} (procedure '{name}')").into(),
         CallError::Host(error) => error.clone(),
         CallError::Abort(text) => with_code(&String::from_utf8_lossy(text)).into(),
-        other => format!("{} {}", other.code().unwrap_or("ERR"), other.describe(name)).into(),
+        other => Error::Reply(own_failure(other, name)),
     }
+}
+
+/// The error reply for a failure of the call itself, neither the host's nor an abort.
+pub(super) fn own_failure(error: &CallError<Error>, name: &str) -> ErrorReply {
+    format!("{} {}", error.code().unwrap_or("ERR"), error.describe(name)).into()
 }
 
 /// An error text starts with a code in capitals; one that does not gets `ERR`.

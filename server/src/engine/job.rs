@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::Engine;
+use super::call::own_failure;
 use super::delivery::Delivery;
 use super::limits::MAX_HABITS;
 use super::persistence::Wait;
@@ -237,7 +238,7 @@ impl Engine {
         let Some(job) = self.jobs.calls.get(&id) else { return false };
         let request = Arc::clone(&job.request);
         if request.control.is_stopped() {
-            self.end_job(id, Err(error_of(&request, &CallError::Stopped)));
+            self.end_job(id, Err(own_failure(&CallError::Stopped, &request.name)));
             return false;
         }
         self.clock.restart();
@@ -378,9 +379,4 @@ impl Engine {
     pub(super) fn is_nothing_held(&self) -> bool {
         self.jobs.held.is_none()
     }
-}
-
-/// The error reply of a call.
-fn error_of(request: &Request, error: &CallError<Error>) -> ErrorReply {
-    format!("{} {}", error.code().unwrap_or("ERR"), error.describe(&request.name)).into()
 }

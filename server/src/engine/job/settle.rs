@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::super::Engine;
+use super::super::call::own_failure;
 use super::super::limits::{FIRST_CONFLICT_PAUSE_US, GROUP_BYTES, MAX_CONFLICT_PAUSE_US};
 use super::super::persistence::Wait;
 use super::super::workers::{Failed, Finished, JobId, Request};
-use super::{Held, Origin, error_of};
+use super::{Held, Origin};
 use crate::command::Error;
 use crate::keyspace::{self, Need};
 use crate::procedure::CallError;
@@ -90,9 +91,9 @@ impl Engine {
     pub(in crate::engine) fn must_end(&self, id: JobId) -> Option<ErrorReply> {
         let request = &self.jobs.calls.get(&id)?.request;
         if request.control.is_stopped() {
-            return Some(error_of(request, &CallError::Stopped));
+            return Some(own_failure(&CallError::Stopped, &request.name));
         }
-        (Instant::now() >= request.deadline).then(|| error_of(request, &CallError::DeadlineExceeded))
+        (Instant::now() >= request.deadline).then(|| own_failure(&CallError::DeadlineExceeded, &request.name))
     }
 
     /// Takes in what a try did, with the triggers of that, unless something it read has changed.
