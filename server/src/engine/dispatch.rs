@@ -215,6 +215,7 @@ impl Engine {
                 return Err(Error::text("ERR too many bytes queued in this transaction"));
             }
             transaction.queue.push(queued);
+            transaction.changes_settings |= changes_settings(name);
             transaction.writes |= row.is(Flags::WRITE);
             transaction.needs_memory |= row.is(Flags::DENYOOM);
             transaction.may_write |= may_write(row);
@@ -237,6 +238,8 @@ impl Engine {
         if !needs.is_empty() {
             return self.wait_for(session, &needs).map_err(Error::Reply);
         }
+        let queue = session.transaction.as_ref().filter(|_| name == "exec");
+        let changes_settings = changes_settings(name) || queue.is_some_and(|queue| queue.changes_settings);
         let outcome = self.perform(session, Some(mailbox), row, arguments, true)?;
         let answer = match outcome {
             Outcome::Reply(reply) => Answer::to(reply),
@@ -249,7 +252,7 @@ impl Engine {
                 Answer::without_reply(Step::Block(None))
             }
         };
-        if matches!(name, "config" | "exec" | "function" | "trigger") {
+        if changes_settings {
             self.update_listeners();
         }
         if matches!(name, "client" | "exec") {
@@ -402,6 +405,11 @@ const SUBSCRIBER_COMMANDS: [&str; 7] =
 /// when it does write.
 fn may_write(row: &Command) -> bool {
     row.is(Flags::WRITE) || calls_procedure(row) && !row.is(Flags::READONLY)
+}
+
+/// Whether a command may change options, libraries or triggers, which others have to be told of.
+fn changes_settings(name: &str) -> bool {
+    matches!(name, "config" | "function" | "trigger")
 }
 
 /// Whether a command does nothing but call a procedure.

@@ -64,6 +64,8 @@ pub struct Transaction {
     pub aborted: bool,
     /// Whether a queued command is a write.
     pub writes: bool,
+    /// Whether one may change options, libraries or triggers.
+    pub changes_settings: bool,
     /// Whether one needs memory, so that EXEC is refused while there is none.
     pub needs_memory: bool,
     /// Whether a queued command is a write or a procedure that may write.
