@@ -183,6 +183,20 @@ fn call_costs() {
         ("nothing, 1 page", r#"(module (memory 1) (func (export "run")))"#.to_owned()),
         ("nothing, 2 pages", r#"(module (memory 2) (func (export "run")))"#.to_owned()),
         ("nothing, 17 pages", r#"(module (memory 17) (func (export "run")))"#.to_owned()),
+        (
+            "17 pages, of which it touches 16 KiB below 1 MiB and 4 KiB of data and of heap",
+            r#"(module (memory 17) (func (export "run")
+                (memory.fill (i32.const 1032192) (i32.const 1) (i32.const 16384))
+                (memory.fill (i32.const 1048576) (i32.const 1) (i32.const 4096))
+                (memory.fill (i32.const 1060864) (i32.const 1) (i32.const 4096))))"#
+                .to_owned(),
+        ),
+        (
+            "17 pages, of which it touches all",
+            r#"(module (memory 17) (func (export "run")
+                (memory.fill (i32.const 0) (i32.const 1) (i32.const 1114112))))"#
+                .to_owned(),
+        ),
         ("key + get + put, 1 page", format!("(module {get_put} (memory 1))")),
         (
             "a changed table (a new instance each time)",

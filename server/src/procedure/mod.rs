@@ -8,6 +8,7 @@
 
 mod abi;
 mod body;
+mod clearing;
 mod context;
 mod error;
 mod graph;

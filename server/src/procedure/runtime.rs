@@ -11,6 +11,7 @@ use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
 use wasm3x::{Config, Engine, Global, Instance, Linker, Memory, Store, TypedFunc, Val};
 
+use super::clearing::Clearing;
 use super::context::{CallInput, Context, ProcedureReply};
 use super::error::{CallError, Trap};
 use super::host::Host;
@@ -156,6 +157,7 @@ struct Warm<H: Host> {
     pages: Global,
     cap: Global,
     grow_refused: Global,
+    clearing: Clearing,
     last_used: u64,
     /// A call has run since the state was fresh.
     used: bool,
@@ -193,6 +195,7 @@ impl<H: Host> Warm<H> {
             pages,
             cap,
             grow_refused,
+            clearing: Clearing::default(),
             last_used: 0,
             used: false,
         })
@@ -205,7 +208,7 @@ impl<H: Host> Warm<H> {
         }
         if let Some(memory) = self.memory() {
             let bytes = memory.data_mut(&mut self.store);
-            bytes.fill(0);
+            self.clearing.clear(bytes);
             for (offset, segment) in &module.image {
                 let start = *offset as usize;
                 bytes[start..start + segment.len()].copy_from_slice(segment);
