@@ -180,8 +180,8 @@ options! {
     "log-buffer-size" => log_buffer_size: u64 = 64 * MIB, Size::new(MIB, MAX), AtRunTime;
     /// Milliseconds between commits of the log with `appendfsync everysec`.
     "log-commit-interval-ms" => log_commit_interval_ms: u32 = 20, Integer::new(1, 1000), AtRunTime;
-    /// Bytes of memory for the pages of data.redb.
-    "store-cache-size" => store_cache_size: u64 = 16 * MIB, Size::new(MIB, MAX), AtStart;
+    /// Bytes of memory in which redb keeps pages of data.redb; what the system caches of the file comes on top.
+    "store-cache-size" => store_cache_size: u64 = MIB, Size::new(MIB, MAX), AtStart;
 
     // The forms of values.
 

@@ -40,18 +40,18 @@ pub const LOG_COMMIT_BYTES: usize = 8 * 1024 * 1024;
 pub const TRUNCATE_ROWS: usize = 4096;
 
 /// Memory that redb may use to cache pages of the log, which is read once and in order. In bytes.
-pub const LOG_CACHE_BYTES: usize = 1024 * 1024;
+pub const LOG_CACHE_BYTES: usize = 256 * 1024;
 
-/// How much of the log one round of the apply thread takes when there is no hurry: at least one group, whatever its
-/// size. In bytes. A whole round is in memory at once.
+/// How much of the log the smallest round of the apply thread takes: at least one group, whatever its size. In bytes. A
+/// whole round is in memory at once.
 pub const ROUND_BYTES: usize = 8 * 1024 * 1024;
 
 /// How many changes such a round takes, unless one group alone has more.
 pub const ROUND_CHANGES: usize = 100_000;
 
-/// The most by which a round grows when the log is long and writers will soon have to wait: the more changes a round
-/// has, the more of them fall on the same page.
-pub const LONG_ROUND_FACTOR: usize = 8;
+/// The most by which a round grows with the log: the more changes a round has, the more of them fall on the same page,
+/// and each page that is touched is written.
+pub const MAX_ROUND_FACTOR: usize = 8;
 
 /// How many rows the sweeper removes in one commit.
 pub const SWEEP_ROWS: usize = 4096;

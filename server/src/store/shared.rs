@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::StoreEvent;
 use super::file::DatabaseFile;
 use super::filter::Filter;
-use super::limits::{IDLE_MS, LONG_ROUND_FACTOR, PATIENCE_MS, ROUND_BYTES};
+use super::limits::{IDLE_MS, MAX_ROUND_FACTOR, PATIENCE_MS, ROUND_BYTES};
 use super::position::Seed;
 use super::stats::Counters;
 
@@ -139,12 +139,11 @@ impl Progress {
         self.changed.notify_all();
     }
 
-    /// The factor by which the next round is larger than one without hurry.
+    /// The factor by which the next round is larger than the smallest one: all of the log, if that is not too much.
     pub fn round_factor(&self) -> usize {
         let state = self.state();
-        let is_long = state.log_bytes > state.apply_above_bytes;
-        let fitting = state.apply_above_bytes as usize / ROUND_BYTES;
-        if is_long { fitting.clamp(1, LONG_ROUND_FACTOR) } else { 1 }
+        let bytes = state.log_bytes.min(state.apply_above_bytes) as usize;
+        bytes.div_ceil(ROUND_BYTES).clamp(1, MAX_ROUND_FACTOR)
     }
 
     /// Changes the size below which the log is meant to stay. In bytes.
@@ -273,13 +272,14 @@ mod tests {
     }
 
     #[test]
-    fn rounds_are_larger_when_the_log_is_long_but_not_than_a_long_log() {
+    fn rounds_are_as_large_as_the_log_within_bounds() {
         let check = |apply_above_bytes: usize, log_bytes: usize, expected| {
             let progress = Progress::new(1, 0, log_bytes as u64, 2 * apply_above_bytes as u64);
             assert_eq!(progress.round_factor(), expected, "{log_bytes} of {apply_above_bytes}");
         };
-        check(100 * ROUND_BYTES, 100 * ROUND_BYTES, 1);
-        check(100 * ROUND_BYTES, 101 * ROUND_BYTES, LONG_ROUND_FACTOR);
+        check(100 * ROUND_BYTES, ROUND_BYTES / 2, 1);
+        check(100 * ROUND_BYTES, 3 * ROUND_BYTES, 3);
+        check(100 * ROUND_BYTES, 101 * ROUND_BYTES, MAX_ROUND_FACTOR);
         check(2 * ROUND_BYTES, 3 * ROUND_BYTES, 2);
         check(1, ROUND_BYTES, 1);
     }
