@@ -1,7 +1,7 @@
 use fred::prelude::*;
 use fred::types::{ClusterHash, CustomCommand};
 
-/// Transfers money from alice to bob; `module` is the content of transfer.wasm.
+/// Transfers money from alice to bob; `module` is the content of bank.wasm.
 pub async fn transfer(url: &str, module: &[u8]) -> Result<(), Error> {
     let client = Builder::from_config(Config::from_url(url)?).build()?;
     client.init().await?;

@@ -1,6 +1,6 @@
 use redis::{Commands, RedisResult};
 
-/// Transfers money from alice to bob; `module` is the content of transfer.wasm.
+/// Transfers money from alice to bob; `module` is the content of bank.wasm.
 pub fn transfer(url: &str, module: &[u8]) -> RedisResult<()> {
     let mut client = redis::Client::open(url)?.get_connection()?;
 
