@@ -57,7 +57,7 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
         "Knows the options of [options.md](options.md), and no others of Redis. \
      `proto-max-bulk-len` is at most 512mb.",
     ),
-    ("DEBUG SLEEP", "The only subcommand of `DEBUG`."),
+    ("DEBUG SLEEP", "Besides `HELP` the only subcommand of `DEBUG`."),
     (
         "FUNCTION LOAD",
         "Libraries are WebAssembly: the first line is `#!wasm name=LIB`. `FUNCTION KILL` stops all procedures in the background, or those of one name, even if they have written.",
