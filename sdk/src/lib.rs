@@ -24,7 +24,7 @@
 //!
 //! Compiled for `wasm32-unknown-unknown`, a [`Db`] is the server's data, reached through the imports of the module
 //! `kvasm_1`; compiled for any other target, it is a small store in memory made by `Db::test()`. The `README.md` beside
-//! this crate leads from `cargo new` to the upload.
+//! this crate says what a guest's crate consists of, and how it is uploaded.
 //!
 //! # Parameters
 //!

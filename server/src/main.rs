@@ -247,7 +247,7 @@ fn announce(engine: &engine::Engine, port: u16, elapsed: Duration) {
             options.log_commit_interval_ms
         ),
         AppendFsync::No => {
-            "appendfsync no: changes are on disk at shutdown, or when the log buffer is full".into()
+            "appendfsync no: changes are on disk at shutdown, or when the log's buffer is half full".into()
         }
     };
     let addresses: Vec<String> = options.bind.iter().map(ToString::to_string).collect();

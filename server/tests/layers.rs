@@ -35,7 +35,6 @@ const ROOMS: &[(&str, &[&str])] = &[
 
 /// The dependencies without concepts of their own: any module may use them.
 const SHARED: &[&str] = &[
-    "bytes",
     "compact_bytes",
     "crc",
     "fastrand",

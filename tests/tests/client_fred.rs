@@ -55,7 +55,7 @@ fn the_page_shows_what_is_run() {
     clients::check_page("fred", "rust", include_str!("../clients/fred/example.rs"));
     let server = Server::kvasm(&Options::new());
     let url = format!("redis://127.0.0.1:{}", server.port());
-    run(example::transfer(&url, &guest::example("transfer")));
+    run(example::transfer(&url, &guest::example("bank")));
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn fred_is_told_when_a_procedure_changes_what_it_read() {
         // `start_tracking` needs RESP3.
         let [reader, writer] =
             [connect(&server, RespVersion::RESP3).await?, connect(&server, RespVersion::RESP3).await?];
-        let code = [b"#!wasm name=bank\n".as_slice(), &guest::example("transfer")].concat();
+        let code = [b"#!wasm name=bank\n".as_slice(), &guest::example("bank")].concat();
         writer.custom::<(), Value>(raw("FUNCTION"), vec!["LOAD".into(), Value::Bytes(code.into())]).await?;
         writer.set::<(), _, _>("alice", 5, None, None, false).await?;
         let mut invalidations = reader.invalidation_rx();

@@ -19,7 +19,7 @@ fn the_page_shows_what_is_run() -> RedisResult<()> {
     clients::check_page("redis-rs", "rust", include_str!("../clients/redis-rs/example.rs"));
     let server = Server::kvasm(&Options::new());
     for protocol in ["resp2", "resp3"] {
-        example::transfer(&url(&server, protocol), &guest::example("transfer"))?;
+        example::transfer(&url(&server, protocol), &guest::example("bank"))?;
     }
     Ok(())
 }
@@ -165,7 +165,7 @@ fn the_redis_crate_caches_until_a_procedure_writes() -> RedisResult<()> {
     let server = Server::kvasm(&Options::new());
     let mut writer = connect(&server, "resp3");
     writer.set::<_, _, ()>("alice", 5)?;
-    let code = [b"#!wasm name=bank\n".as_slice(), &guest::example("transfer")].concat();
+    let code = [b"#!wasm name=bank\n".as_slice(), &guest::example("bank")].concat();
     redis::cmd("FUNCTION").arg("LOAD").arg(code).exec(&mut writer)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {

@@ -87,8 +87,14 @@ fn libraries_are_loaded_listed_replaced_and_deleted() {
             (&["FCALL", "one", "0"], ":1"),
             (&["FCALL_RO", "two", "0"], ":2"),
             (&["FUNCTION", "LOAD", &library("lib1", &clash)], "-ERR Library 'lib1' already exists"),
-            (&["FUNCTION", "LOAD", &library("lib3", &clash)], "-ERR Function one already exists"),
-            (&["FUNCTION", "LOAD", "REPLACE", &library("lib2", &clash)], "-ERR Function one already exists"),
+            (
+                &["FUNCTION", "LOAD", &library("lib3", &clash)],
+                "-ERR Function one already exists in library 'lib1'",
+            ),
+            (
+                &["FUNCTION", "LOAD", "REPLACE", &library("lib2", &clash)],
+                "-ERR Function one already exists in library 'lib1'",
+            ),
             (&["FCALL", "two", "0"], ":2"),
             (&["FUNCTION", "LOAD", "REPLACE", &library("lib1", &clash)], "\"lib1\""),
             (&["FCALL", "one", "0"], ":3"),
@@ -283,7 +289,7 @@ fn libraries_are_restored_from_a_dump_all_or_none() {
     let mut other = other.connect();
     other.run("FUNCTION FLUSH");
     other.command(&["FUNCTION", "LOAD", &holder]);
-    assert_eq!(restore(&mut other, &dump, &[]), "-ERR Function f already exists");
+    assert_eq!(restore(&mut other, &dump, &[]), "-ERR Function f already exists in library 'holder'");
     assert_eq!(names(&mut other), ["holder"]);
     let mut server = server;
     server.kill_nine();

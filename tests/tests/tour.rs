@@ -1,9 +1,11 @@
-//! The README's tour, run as printed: every block of commands must print what stands below it.
+//! The README's tour and those of the examples, run as printed: all commands must print what stands below them, and no
+//! document may stand in the way of another on the same server.
 
+use kvasm_tests::server::wait_for;
 use kvasm_tests::{Options, Server, repository};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
@@ -45,8 +47,69 @@ fn steps(section: &str) -> Vec<Step> {
     steps
 }
 
-/// A shell with a redis-cli that reaches the server under test and prints as it does in a terminal, and a cargo that can
-/// compile for WebAssembly.
+/// The commands of procs/README.md that upload all examples.
+fn uploads() -> String {
+    let page = fs::read_to_string(repository().join("procs/README.md")).expect("read procs/README.md");
+    let (_, block) = page.split_once("```sh\n").expect("a block of commands");
+    block.split("```").next().unwrap_or_default().to_owned()
+}
+
+/// The READMEs of the examples, by name, in the order of their names.
+fn example_readmes() -> Vec<(String, String)> {
+    let entries =
+        fs::read_dir(repository().join("procs")).expect("list procs").map(|entry| entry.expect("an entry"));
+    let directories = entries.filter(|entry| entry.path().is_dir());
+    let mut readmes: Vec<(String, String)> = directories
+        .map(|entry| {
+            let text = fs::read_to_string(entry.path().join("README.md")).expect("a README of every example");
+            (entry.file_name().to_string_lossy().into_owned(), text)
+        })
+        .collect();
+    readmes.sort();
+    readmes
+}
+
+/// The commands of a README's transcripts, and what is printed below each.
+fn transcript(readme: &str) -> Vec<(String, String)> {
+    let blocks = readme.split("```\n> ").skip(1).map(|block| block.split("```").next().unwrap_or_default());
+    let calls = blocks.flat_map(|block| block.split("\n> "));
+    calls
+        .map(|call| {
+            let (command, output) = call.split_once('\n').expect("a command and what it prints");
+            (command.to_owned(), format!("{}\n", output.trim_end()))
+        })
+        .collect()
+}
+
+/// With every number of more than seven digits replaced: those are times and ids.
+fn without_times(text: &str) -> String {
+    let mut replaced = String::new();
+    let mut digits = String::new();
+    for character in text.chars().chain(['\n']) {
+        if character.is_ascii_digit() {
+            digits.push(character);
+        } else {
+            replaced.push_str(if digits.len() > 7 { "TIME" } else { &digits });
+            replaced.push(character);
+            digits.clear();
+        }
+    }
+    replaced.pop();
+    replaced
+}
+
+/// Whether a command printed this, in which a line of three dots stands for any lines.
+fn matches(printed: &str, expected: &str) -> bool {
+    let (printed, expected) = (without_times(printed), without_times(expected));
+    if expected.lines().any(|line| line == "...") {
+        expected.split("...\n").all(|part| printed.contains(part))
+    } else {
+        printed == expected
+    }
+}
+
+/// A shell in a checkout, with a redis-cli that reaches the server under test and prints as it does in a terminal, and a
+/// cargo that can compile for WebAssembly.
 struct Shell {
     directory: TempDir,
 }
@@ -54,11 +117,21 @@ struct Shell {
 impl Shell {
     fn new(server: &Server) -> Shell {
         let shell = Shell { directory: tempfile::tempdir().expect("make a directory") };
+        // Links to what is in the checkout: what is made beside it is made in the test's directory.
+        fs::create_dir(shell.checkout()).expect("make a directory");
+        for entry in fs::read_dir(repository()).expect("list the repository") {
+            let entry = entry.expect("an entry");
+            symlink(entry.path(), shell.checkout().join(entry.file_name())).expect("link it");
+        }
         shell.connect(server);
         if !has_wasm_target() {
             shell.use_rustc_web();
         }
         shell
+    }
+
+    fn checkout(&self) -> PathBuf {
+        self.directory.path().join("kvasm")
     }
 
     /// Makes redis-cli reach this server.
@@ -102,7 +175,7 @@ impl Shell {
         let path = std::env::var("PATH").expect("a PATH");
         let output = Command::new("sh")
             .args(["-c", commands])
-            .current_dir(self.directory.path())
+            .current_dir(self.checkout())
             .env("PATH", format!("{}:{path}", self.directory.path().display()))
             .env("CARGO_NET_OFFLINE", "true")
             .env_remove("RUSTFLAGS")
@@ -116,7 +189,7 @@ impl Shell {
 }
 
 #[test]
-fn the_tour_prints_what_the_readme_says() {
+fn the_tour_and_then_the_examples_print_what_their_readmes_say() {
     // What never ends takes its fuel, and soon, on a machine with little time for it.
     let options = Options::new().with("wasm-fuel", "20000000").with("wasm-deadline-ms", "3600000");
     let mut server = Server::kvasm(&options);
@@ -133,6 +206,33 @@ fn the_tour_prints_what_the_readme_says() {
             }
         }
     }
+    load_examples(&shell);
+    for (example, readme) in example_readmes() {
+        for (command, expected) in transcript(&readme) {
+            // What a shell expands redis-cli takes as it is.
+            let run = || shell.run(&format!("set -f; redis-cli {command}"));
+            if command.starts_with("TRIGGER DEADLETTER LIST") {
+                wait_for("the last try", || matches(&run(), &expected));
+                continue;
+            }
+            let printed = run();
+            // How full a bucket is depends on the time.
+            let is_right = if example == "rate-limiter" {
+                printed.starts_with("1) (integer)")
+            } else {
+                matches(&printed, &expected)
+            };
+            assert!(is_right, "{example}: {command}\n{printed}instead of\n{expected}");
+        }
+    }
+}
+
+/// Uploads all examples as procs/README.md says.
+fn load_examples(shell: &Shell) {
+    let printed = shell.run(&uploads());
+    let names: Vec<String> =
+        example_readmes().iter().map(|(name, _)| format!("\"{}\"", name.replace('-', "_"))).collect();
+    assert_eq!(printed.lines().collect::<Vec<_>>(), names);
 }
 
 #[test]
@@ -143,7 +243,7 @@ fn a_crate_of_ones_own_goes_from_cargo_new_to_its_first_call_as_the_readme_says(
     );
     let server = Server::kvasm(&Options::new());
     let shell = Shell::new(&server);
-    symlink(repository(), shell.directory.path().join("kvasm")).expect("link the checkout");
+    load_examples(&shell);
     for step in steps("crate") {
         let Step::Run { commands, output } = step else { panic!("the crate needs no restart") };
         let printed = shell.run(&commands);

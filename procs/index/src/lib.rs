@@ -1,7 +1,7 @@
-//! An index kept by a trigger. A user is a text such as `name=Ada city=London` under `user:<id>`; `city:London` holds
-//! the ids of all users there, sorted, one a line, and is never out of step with the users.
+//! An index kept by a trigger. A person is a text such as `name=Ada city=London` under `person:<id>`; `city:London` holds
+//! the ids of all people there, sorted, one per line, and is never out of step with the data.
 //!
-//! A line is added to a text as long as the index, so this fits cities of some thousands of users.
+//! Each change rewrites a city's whole list, so this fits cities of some thousands of people.
 
 #![no_std]
 
@@ -10,20 +10,20 @@ pub mod scenarios;
 
 use kvasm_sdk::prelude::*;
 
-/// What precedes the id in a user's key.
-const USER: &[u8] = b"user:";
+/// What precedes the id in a person's key.
+const PERSON: &[u8] = b"person:";
 /// What precedes the city in the key of its list.
 const CITY: &[u8] = b"city:";
 
-/// Runs in the transaction of every change of a user, be it by a client, by expiry or by another procedure.
+/// Runs in the transaction of every change of a person, be it by a client, by expiry or by another procedure.
 #[trigger(
     on = "set,append,setrange,setbit,restore,del,expired,rename_from,rename_to,copy_to,move_from,move_to",
-    keys = "user:*"
+    keys = "person:*"
 )]
 pub fn index_city(db: &mut Db, event: &Event) -> Result<()> {
-    let id = event.key().strip_prefix(USER).unwrap_or_default();
+    let id = event.key().strip_prefix(PERSON).unwrap_or_default();
     if id.is_empty() || id.contains(&b'\n') {
-        return Err("INDEX the id of a user is one line of text".into());
+        return Err("INDEX the id of a person is one line of text".into());
     }
     let (before, after) = (event.before(), event.after());
     let (left, entered) = (city(before.as_deref()), city(after.as_deref()));
@@ -39,16 +39,16 @@ pub fn index_city(db: &mut Db, event: &Event) -> Result<()> {
     Ok(())
 }
 
-/// The ids of the users in a city: `FCALL_RO users_in 0 London`.
+/// The ids of the people in a city: `FCALL_RO people_in 0 London`.
 #[procedure]
-pub fn users_in(db: &Db, city: &[u8]) -> Vec<Vec<u8>> {
+pub fn people_in(db: &Db, city: &[u8]) -> Vec<Vec<u8>> {
     let list = db.get(&list_key(city)).unwrap_or_default();
     ids(&list).into_iter().map(Vec::from).collect()
 }
 
-/// The value of the field `city` of a user.
-fn city(user: Option<&[u8]>) -> Option<&[u8]> {
-    let mut fields = user?.split(|byte| *byte == b' ');
+/// The value of the field `city` of a person.
+fn city(person: Option<&[u8]>) -> Option<&[u8]> {
+    let mut fields = person?.split(|byte| *byte == b' ');
     fields.find_map(|field| field.strip_prefix(b"city=")).filter(|city| !city.is_empty())
 }
 

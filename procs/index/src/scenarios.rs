@@ -7,32 +7,32 @@ use kvasm_sdk::testing::{Native, Scenario};
 /// The scenarios of this library.
 pub const SCENARIOS: &[Scenario] = &[
     Scenario {
-        name: "the index follows every change of a user",
+        name: "the index follows every change of a person",
         steps: &[
-            Command(&["SET", "user:2", "name=Bob city=London"], Ok),
-            Command(&["SET", "user:1", "name=Ada city=London"], Ok),
-            Command(&["SET", "user:3", "name=Eve"], Ok),
-            Call("users_in", &[], &["London"], Array(&[Bulk("1"), Bulk("2")])),
-            Command(&["APPEND", "user:3", " city=London"], Integer(20)),
-            Command(&["SET", "user:1", "name=Ada city=Paris"], Ok),
-            Call("users_in", &[], &["London"], Array(&[Bulk("2"), Bulk("3")])),
-            Command(&["RENAME", "user:2", "user:9"], Ok),
-            Call("users_in", &[], &["London"], Array(&[Bulk("3"), Bulk("9")])),
+            Command(&["SET", "person:2", "name=Bob city=London"], Ok),
+            Command(&["SET", "person:1", "name=Ada city=London"], Ok),
+            Command(&["SET", "person:3", "name=Eve"], Ok),
+            Call("people_in", &[], &["London"], Array(&[Bulk("1"), Bulk("2")])),
+            Command(&["APPEND", "person:3", " city=London"], Integer(20)),
+            Command(&["SET", "person:1", "name=Ada city=Paris"], Ok),
+            Call("people_in", &[], &["London"], Array(&[Bulk("2"), Bulk("3")])),
+            Command(&["RENAME", "person:2", "person:9"], Ok),
+            Call("people_in", &[], &["London"], Array(&[Bulk("3"), Bulk("9")])),
             Command(&["GET", "city:Paris"], Bulk("1")),
-            Command(&["DEL", "user:1", "user:3"], Integer(2)),
-            Call("users_in", &[], &["Paris"], Array(&[])),
+            Command(&["DEL", "person:1", "person:3"], Integer(2)),
+            Call("people_in", &[], &["Paris"], Array(&[])),
             Command(&["GET", "city:Paris"], Nil),
             Command(&["GET", "city:London"], Bulk("9")),
         ],
     },
     Scenario {
-        name: "a user that cannot be indexed cannot be stored",
+        name: "a person that cannot be indexed cannot be stored",
         steps: &[
             Command(
-                &["SET", "user:a\nb", "city=London"],
-                Error("INDEX trigger 'index_city': the id of a user is one line of text"),
+                &["SET", "person:a\nb", "city=London"],
+                Error("INDEX trigger 'index_city': the id of a person is one line of text"),
             ),
-            Command(&["EXISTS", "user:a\nb", "city:London"], Integer(0)),
+            Command(&["EXISTS", "person:a\nb", "city:London"], Integer(0)),
         ],
     },
 ];
@@ -40,7 +40,7 @@ pub const SCENARIOS: &[Scenario] = &[
 /// The library natively.
 #[must_use]
 pub fn native() -> Native {
-    Native::new().procedure::<crate::users_in>().trigger::<crate::index_city>()
+    Native::new().procedure::<crate::people_in>().trigger::<crate::index_city>()
 }
 
 #[cfg(test)]
@@ -55,10 +55,10 @@ mod tests {
     }
 
     #[test]
-    fn an_expired_user_leaves_the_index() {
+    fn an_expired_person_leaves_the_index() {
         let mut db = Db::test();
         db.install::<crate::index_city>();
-        db.execute(Command::new("SET").arg("user:1").arg("city=London").arg("EX").arg(10)).unwrap();
+        db.execute(Command::new("SET").arg("person:1").arg("city=London").arg("EX").arg(10)).unwrap();
         assert_eq!(db.get(b"city:London").as_deref(), Some(b"1".as_slice()));
         db.advance(Duration::from_secs(10));
         assert!(!db.exists(b"city:London"));

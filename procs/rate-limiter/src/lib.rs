@@ -19,7 +19,7 @@ struct Bucket {
 
 /// Takes `tokens`, or 1. The reply: whether it may, whole tokens left, and after how many milliseconds to try again.
 ///
-/// `FCALL allow 1 user:1 10 5` allows bursts of 10 and 5 a second in the long run.
+/// `FCALL allow 1 limit:ada 10 5` allows bursts of 10 and 5 a second in the long run.
 #[procedure]
 pub fn allow(
     db: &mut Db,

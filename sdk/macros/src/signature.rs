@@ -49,8 +49,8 @@ impl Signature {
             return Err(Failure::new(name.span(), "the server calls it: it cannot have generic parameters"));
         };
         let mut parts = split_at_commas(list.stream()).into_iter();
-        if !parts.next().is_some_and(|first| is_reference(&first)) {
-            return Err(Failure::new(list.span(), "the first parameter must be `db: &Db` or `db: &mut Db`"));
+        if !parts.next().is_some_and(|first| is_database(&first)) {
+            return Err(Failure::new(list.span(), "the first parameter must be `db: &mut Db` or `db: &Db`"));
         }
         Ok(Self {
             visibility: visibility(&tokens[..at]),
@@ -100,10 +100,12 @@ fn visibility(before: &[TokenTree]) -> TokenStream {
     before[at..=at + usize::from(restricted)].iter().cloned().collect()
 }
 
-/// `db: &Db`: the type is a reference.
-fn is_reference(parameter: &[TokenTree]) -> bool {
+/// `db: &Db`, `db: &mut kvasm_sdk::Db`: the type is a reference to what is called `Db`.
+fn is_database(parameter: &[TokenTree]) -> bool {
     let colon = parameter.iter().position(|token| is_punct(token, ':'));
-    colon.is_some_and(|colon| parameter.get(colon + 1).is_some_and(|token| is_punct(token, '&')))
+    let is_reference =
+        colon.is_some_and(|colon| parameter.get(colon + 1).is_some_and(|token| is_punct(token, '&')));
+    is_reference && parameter.last().is_some_and(|token| is_ident(token, "Db"))
 }
 
 /// The parts between commas that are not within angle brackets (other brackets are groups, hence one token each).

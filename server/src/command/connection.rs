@@ -58,7 +58,7 @@ pub const COMMANDS: &[Command] = &[
         Group::Connection,
         "6.2.0",
         "O(1)",
-        "Sets the connection back to the state in which it began.",
+        "Resets the connection to the state in which it began.",
         "",
     ),
 ];

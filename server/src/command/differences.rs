@@ -2,20 +2,20 @@
 
 /// What several commands have in common.
 pub(super) const GENERAL: &[&str] = &[
-    "Replies, errors and events are compared with those of redis-server 7.0. Where Redis 7.2 changed them, kvasm is as \
-     7.2: scores are printed in the fewest digits that read back as the same number, and small lists and sets have the \
-     encoding `listpack`. `INFO` and `HELLO` report the version 7.4.0, because some libraries ask for it before they use \
+    "Replies, errors and events are compared with those of redis-server 7.0. Where Redis 7.2 changed them, kvasm \
+     follows 7.2: scores are printed in the fewest digits that read back as the same number, and small lists and sets have \
+     the encoding `listpack`. `INFO` and `HELLO` report the version 7.4.0, because some libraries check it before they use \
      what is here.",
     "Hash fields can have a time to live, as in Redis 8: `HEXPIRE` and its relatives, `HGETEX`, `HSETEX`, `HGETDEL`. \
-     `DUMP` of a hash that has such fields gives the form of Redis 7.4, which 7.0 and 7.2 cannot read.",
-    "Cursors of `SCAN`, `HSCAN`, `SSCAN` and `ZSCAN` are places in an order of the server's own. Those of `SCAN` are \
+     `DUMP` of a hash that has such fields has the format of Redis 7.4, which 7.0 and 7.2 cannot read.",
+    "Cursors of `SCAN`, `HSCAN`, `SSCAN` and `ZSCAN` are places in an order of the server's own. Those of `SCAN` stay \
      valid across a restart.",
     "The order of sets, hashes and their replies differs, as it does from one release of Redis to the next. Keys that \
      are looked up in the order of a set, as `SORT` does, are announced as missing in that order.",
     "Error texts quote arguments whole, where Redis stops at a zero byte, and show bytes that are not UTF-8 as `\u{fffd}`.",
-    "What a write needs is in the log before it is answered as `appendfsync` says; there are no snapshots, so commands \
-     about them are absent, and `INFO persistence` tells their fields as of a server that made none.",
-    "After a restart, an encoding is what the value by itself would have: `raw` of a short string that grew is `embstr`.",
+    "Writes become durable as `appendfsync` says. There are no snapshots, so commands about them are absent, and their \
+     fields in `INFO persistence` are those of a server that has made none.",
+    "After a restart, an encoding depends on the value alone: a short string that was `raw` because it grew is `embstr`.",
     "There is no eviction: with `maxmemory`, commands that need memory are refused. Priorities such as `CLIENT \
      NO-EVICT` are accepted and have no effect.",
     "`HRANDFIELD`, `SRANDMEMBER` and `ZRANDMEMBER` refuse counts below -4194304, and negative counts whose reply would \
@@ -42,7 +42,7 @@ pub(super) const ABSENT: &[(&[&str], &str)] = &[
     (&["BGREWRITEAOF", "BGSAVE", "SAVE"], "All data is always on disk, or on its way."),
     (
         &["LOLWUT", "MODULE", "PFDEBUG", "PFSELFTEST"],
-        "There are no modules of Redis, and no insides of Redis to test.",
+        "There are no Redis modules, and no internals of Redis to test.",
     ),
 ];
 
@@ -50,20 +50,20 @@ pub(super) const ABSENT: &[(&[&str], &str)] = &[
 pub(super) const BY_COMMAND: &[(&str, &str)] = &[
     (
         "CLIENT TRACKING",
-        "`SWAPDB` tells all clients to forget everything, as `FLUSHALL` does; Redis tells of nothing.",
+        "`SWAPDB` tells all clients to forget everything, as `FLUSHALL` does; in Redis it tells them nothing.",
     ),
     (
         "CONFIG SET",
-        "There are the options of [options.md](options.md); Redis' others are unknown. \
+        "Knows the options of [options.md](options.md), and no others of Redis. \
      `proto-max-bulk-len` is at most 512mb.",
     ),
-    ("DEBUG SLEEP", "Of `DEBUG` there is only this."),
+    ("DEBUG SLEEP", "Besides `HELP` the only subcommand of `DEBUG`."),
     (
         "FUNCTION LOAD",
-        "Libraries are WebAssembly: the first line is `#!wasm name=LIB`. `FUNCTION KILL` stops all procedures in the background, or those of one name, even when they have written.",
+        "Libraries are WebAssembly: the first line is `#!wasm name=LIB`. `FUNCTION KILL` stops all procedures in the background, or those of one name, even if they have written.",
     ),
     ("FUNCTION DUMP", "The bytes are kvasm's own."),
-    ("MEMORY USAGE", "Counts what the value takes here, all of it; `SAMPLES` has no effect."),
+    ("MEMORY USAGE", "Counts all that the value takes here; `SAMPLES` has no effect."),
     ("OBJECT FREQ", "Always an error: use is not counted, only its last time."),
     ("OBJECT REFCOUNT", "1, or what Redis says of a small shared integer."),
     ("PFCOUNT", "Does not write down what it has counted, so that `GET` of a sketch stays the same."),
@@ -74,16 +74,15 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
     ),
     (
         "SORT",
-        "Compares texts by their bytes, not by a locale; those with equal texts stay in the order that they had. A \
-         sorted set keeps its encoding.",
+        "Compares texts by their bytes, not by a locale; equal texts keep their order. A sorted set keeps its encoding.",
     ),
-    ("UNLINK", "The same as `DEL`, which frees what is big in the background too."),
+    ("UNLINK", "The same as `DEL`, which frees big values in the background too."),
     (
         "WATCH",
-        "Sees that groups of a stream are made, set and removed, and that `BITFIELD` made a string longer although no \
+        "Notices that groups of a stream are created, set and removed, and that `BITFIELD` made a string longer although no \
          number fits; Redis does not.",
     ),
-    ("XINFO STREAM", "`radix-tree-keys` and `radix-tree-nodes` tell of blocks."),
+    ("XINFO STREAM", "`radix-tree-keys` and `radix-tree-nodes` count blocks."),
     (
         "XREAD",
         "Announces a missing key once; Redis looks it up twice and announces it twice. The id `+` means the last entry, as \

@@ -30,10 +30,10 @@ pub fn markdown() -> String {
         "# Commands\n\
          \n\
          Generated from the command table (`server/src/command`): change a row there, then run\n\
-         `UPDATE_DOCS=1 cargo test -p kvasm documentation`.\n\
+         `UPDATE_DOCS=1 cargo test -p kvasm --lib up_to_date`.\n\
          \n\
-         A command does what Redis' command of that name does, in the version of Redis that \"since\" names or in a\n\
-         later one; `kvasm` there marks what Redis does not have. [Differences](#differences-from-redis) are at the end.\n",
+         A command does what the command of that name does in Redis, in the version that \"since\" names or a later one;\n\
+         `kvasm` there marks what Redis does not have. [Differences](#differences-from-redis) are at the end.\n",
     );
     for (group, title) in GROUPS {
         let _ =
@@ -100,6 +100,6 @@ mod tests {
             std::fs::write(path, markdown()).expect("docs/commands.md can be written");
         }
         let text = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(text == markdown(), "run: UPDATE_DOCS=1 cargo test -p kvasm documentation");
+        assert!(text == markdown(), "run: UPDATE_DOCS=1 cargo test -p kvasm --lib up_to_date");
     }
 }

@@ -28,7 +28,7 @@ pub const COMMANDS: &[Command] = &[
         Group::Generic,
         "2.6.0",
         "O(N*log(N)) where N is the number of elements",
-        "Makes a key of what DUMP returned, here or in Redis.",
+        "Creates a key from what DUMP returned, here or in Redis.",
         "key ttl serialized-value [REPLACE] [ABSTTL] [IDLETIME seconds] [FREQ frequency]",
     ),
 ];

@@ -76,7 +76,7 @@ pub const COMMANDS: &[Command] = &[
         Group::Generic,
         "1.0.0",
         "O(1)",
-        "Returns the name of any key.",
+        "Returns the name of a random key.",
         "",
     ),
     Command::new("wait", 3, wait).flags(&[Flags::NOSCRIPT]).docs(

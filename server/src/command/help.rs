@@ -42,7 +42,7 @@ mod tests {
         Fixture::new().check(&[(
             "debug help",
             "[+DEBUG <subcommand> [<arg> [value] [opt] ...]. Subcommands are: +SLEEP seconds \
-             +    Stops the server for a time, an hour at most. +HELP +    Returns what the subcommands do.]",
+             +    Makes the server sleep, for an hour at most. +HELP +    Returns what the subcommands do.]",
         )]);
     }
 }

@@ -11,7 +11,7 @@ pub const COMMANDS: &[Command] = &[
         Group::HyperLogLog,
         "2.8.9",
         "O(1) for each element; O(N) where N is the length in bytes while the form is sparse",
-        "Shows elements to a HyperLogLog and creates it if there is none.",
+        "Adds elements to a HyperLogLog and creates it if there is none.",
         "key [element [element ...]]",
     ),
     Command::new("pfcount", -2, pfcount).flags(&[Flags::READONLY]).keys(1, -1, 1).docs(

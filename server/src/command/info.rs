@@ -19,7 +19,7 @@ pub const COMMANDS: &[Command] =
         Group::Server,
         "1.0.0",
         "O(1)",
-        "Returns what the server tells of itself; one may name sections, `default`, `all` or `everything`.",
+        "Describes the server: the sections that are named, `default`, `all` or `everything`.",
         "[section [section ...]]",
     )];
 

@@ -25,7 +25,7 @@ const LATENCY: &[Command] = &[
         Group::Server,
         "2.8.13",
         "O(N) where N is the number of samples",
-        "Tells people what took long, and what they may do about it.",
+        "Tells what took long and what may help, in words.",
         "",
     ),
     Command::new("graph", 3, graph).flags(ADMIN).docs(
@@ -47,7 +47,7 @@ const LATENCY: &[Command] = &[
         Group::Server,
         "2.8.13",
         "O(N) where N is the number of samples",
-        "Returns when an event took how long: seconds of unix time and milliseconds.",
+        "Returns when an event was slow and how long it took: seconds of unix time and milliseconds.",
         "event",
     ),
     Command::new("latest", 2, latest).flags(ADMIN).docs(

@@ -20,7 +20,7 @@ const MEMORY: &[Command] = &[
         Group::Server,
         "4.0.0",
         "O(N) where N is the number of clients",
-        "Tells people what is unusual in the use of memory.",
+        "Tells what is unusual in the use of memory, in words.",
         "",
     ),
     help(Group::Server, "4.0.0"),
@@ -28,7 +28,7 @@ const MEMORY: &[Command] = &[
         Group::Server,
         "4.0.0",
         "Depends on how much memory is allocated",
-        "Returns what the allocator tells of itself.",
+        "Returns the allocator's own statistics.",
         "",
     ),
     Command::new("purge", 2, purge).docs(
@@ -42,7 +42,7 @@ const MEMORY: &[Command] = &[
         Group::Server,
         "4.0.0",
         "O(N) where N is the number of clients",
-        "Returns what takes how much memory, in bytes.",
+        "Returns how much memory is used for what, in bytes.",
         "",
     ),
     Command::new("usage", -3, usage).flags(&[Flags::READONLY]).keys(2, 2, 1).docs(

@@ -34,7 +34,7 @@ const SUBCOMMANDS: &[Command] = &[
         Group::Generic,
         "2.2.3",
         "O(1)",
-        "Returns for how many seconds a key was not used.",
+        "Returns for how many seconds a key has not been used.",
         "key",
     ),
     Command::new("refcount", 3, refcount).flags(&[Flags::READONLY]).keys(2, 2, 1).docs(

@@ -39,14 +39,14 @@ pub(super) const COMMANDS: &[Command] = &[
         Group::Scripting,
         "kvasm 0.1",
         DEPENDS,
-        "Runs a module of the cache by its SHA-1.",
+        "Runs a module from the cache by its SHA-1.",
         "sha1 numkeys [key [key ...]] [arg [arg ...]]",
     ),
     Command::outcome("evalwasmsha_ro", -3, evalwasmsha_ro).flags(EVAL_RO).counted_keys(2).docs(
         Group::Scripting,
         "kvasm 0.1",
         DEPENDS,
-        "Runs a module of the cache by its SHA-1; it may only read.",
+        "Runs a module from the cache by its SHA-1; it may only read.",
         "sha1 numkeys [key [key ...]] [arg [arg ...]]",
     ),
     Command::container("wasm", WASM).docs(
@@ -63,7 +63,7 @@ const WASM: &[Command] = &[
         Group::Scripting,
         "kvasm 0.1",
         "O(N) with N being the length of the module.",
-        "Puts a module into the cache and answers its SHA-1.",
+        "Puts a module into the cache and returns its SHA-1.",
         "module",
     ),
     Command::new("exists", -3, wasm_exists).flags(&[Flags::NOSCRIPT]).docs(

@@ -121,7 +121,7 @@ const DEBUG: &[Command] = &[
         Group::Server,
         "2.2.0",
         "O(1)",
-        "Stops the server for a time, an hour at most.",
+        "Makes the server sleep, for an hour at most.",
         "seconds",
     ),
     help(Group::Server, "6.2.0"),

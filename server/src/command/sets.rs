@@ -45,7 +45,7 @@ pub const COMMANDS: &[Command] = &[
         Group::Set,
         "6.2.0",
         "O(N) where N is the number of members asked for",
-        "Tells of each of several members whether a set has it.",
+        "Tells for each of several members whether a set has it.",
         "key member [member ...]",
     ),
     Command::new("smove", 4, smove).flags(WRITE).keys(1, 2, 1).docs(

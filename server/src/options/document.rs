@@ -11,12 +11,12 @@ pub fn markdown() -> String {
         "# Options\n\
          \n\
          Generated from the table in `server/src/options/mod.rs`: change it there, then run\n\
-         `UPDATE_DOCS=1 cargo test -p kvasm options`.\n\
+         `UPDATE_DOCS=1 cargo test -p kvasm --lib up_to_date`.\n\
          \n\
-         Give an option on the command line (`kvasm --port 7000`), in a configuration file\n\
-         (`kvasm path/to/kvasm.conf`, a line is `port 7000`; quotes and `#` comments as in redis.conf), or, where the\n\
-         table says \"run time\", with `CONFIG SET`. The command line wins over the file. `CONFIG SET` of several options\n\
-         sets all or none. `CONFIG REWRITE` writes the present values into the file and keeps its comments.\n\
+         Set an option on the command line (`kvasm --port 7000`), in a configuration file (`kvasm path/to/kvasm.conf`,\n\
+         with lines such as `port 7000`; quotes and `#` comments are as in redis.conf), or, where the table says\n\
+         \"run time\", with `CONFIG SET`. The command line wins over the file. `CONFIG SET` of several options sets all or\n\
+         none. `CONFIG REWRITE` writes the present values into the file and keeps its comments.\n\
          \n\
          A size is a number of bytes or has a unit: `kb`, `mb`, `gb` are powers of 1024, `k`, `m`, `g` powers of 1000.\n\
          \n\

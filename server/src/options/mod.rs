@@ -154,27 +154,27 @@ options! {
     /// Keys that the table of client-side caching holds; beyond that clients are told to forget some. 0 is no limit.
     "tracking-table-max-keys" => tracking_table_max_keys: u64 = 1_000_000, Integer::new(0, MAX), AtRunTime;
     /// Bytes of replies that may wait for a client of a class (normal, slave, pubsub) before it is disconnected:
-    /// hard limit, soft limit, seconds above the soft limit; 0 is no limit. The soft limit of normal is not looked at.
+    /// hard limit, soft limit, seconds above the soft limit; 0 is no limit. The soft limit of normal is ignored.
     /// What is sent to any client unasked (messages, MONITOR, tracking) is bounded by the limits of pubsub.
     "client-output-buffer-limit" => client_output_buffer_limit: ClientOutputBufferLimits
         = ClientOutputBufferLimits::default(), OutputLimits, AtRunTime;
 
     // The data.
 
-    /// Directory of the data; it is made if it does not exist.
+    /// Directory of the data; it is created if it does not exist.
     "dir" => dir: String = "./data".to_owned(), Text, AtStart;
     /// Number of databases that SELECT can reach: always 16.
     "databases" => databases: () = (), OnlyValue("16"), AtStart;
     /// What a reply to a write promises: `always` that it is on disk, `everysec` that it will be within a second, `no`
-    /// that it will be when the server shuts down.
+    /// that it will be when the server shuts down or the log's buffer is half full.
     "appendfsync" => appendfsync: AppendFsync = AppendFsync::EverySecond, Choice::<AppendFsync>::new(), AtRunTime;
     /// Bytes of memory that the data may take; 0 is no limit. Writes that would need more are refused.
     "maxmemory" => maxmemory: u64 = 0, Size::new(0, u64::MAX), AtRunTime;
-    /// What happens when the memory is full: only noeviction is supported so far, which refuses writes.
+    /// What happens when the memory is full: only noeviction is supported, which refuses writes.
     "maxmemory-policy" => maxmemory_policy: MaxmemoryPolicy = MaxmemoryPolicy::NoEviction,
         Choice::<MaxmemoryPolicy>::new(), AtRunTime;
-    /// Bytes of log.redb above which writes wait until the log has been applied; what waits in memory then, at most
-    /// log-buffer-size, still comes on top.
+    /// Bytes of log.redb above which writes wait until the log has been applied. It may grow beyond that by what is
+    /// waiting in memory then, at most log-buffer-size.
     "log-max-size" => log_max_size: u64 = GIB, Size::new(MIB, MAX), AtRunTime;
     /// Bytes of changes that may wait in memory for the disk before writes wait too.
     "log-buffer-size" => log_buffer_size: u64 = 64 * MIB, Size::new(MIB, MAX), AtRunTime;
@@ -189,7 +189,7 @@ options! {
     "hash-max-listpack-entries" => hash_max_listpack_entries: u64 = 512, Integer::new(0, MAX), AtRunTime;
     /// Bytes of the longest field or value up to which a hash is kept in one piece of memory.
     "hash-max-listpack-value" => hash_max_listpack_value: u64 = 64, Size::new(0, MAX), AtRunTime;
-    /// Integers up to which a set of nothing else is kept sorted in one piece of memory.
+    /// Integers up to which a set of integers is kept sorted in one piece of memory.
     "set-max-intset-entries" => set_max_intset_entries: u64 = 512, Integer::new(0, MAX), AtRunTime;
     /// Members up to which a set is kept in one piece of memory.
     "set-max-listpack-entries" => set_max_listpack_entries: u64 = 128, Integer::new(0, MAX), AtRunTime;
@@ -215,14 +215,14 @@ options! {
     "slowlog-log-slower-than" => slowlog_log_slower_than_us: i64 = 10_000, Integer::new(-1, i64::MAX), AtRunTime;
     /// Entries that the slow log keeps.
     "slowlog-max-len" => slowlog_max_len: u64 = 128, Integer::new(0, MAX), AtRunTime;
-    /// Milliseconds that something must take to be noted for LATENCY; 0 notes nothing.
+    /// Milliseconds that something must take to be recorded for LATENCY; 0 records nothing.
     "latency-monitor-threshold" => latency_monitor_threshold_ms: u64 = 0, Integer::new(0, MAX), AtRunTime;
-    /// Whether it is counted how long the calls of each command take, for INFO latencystats and LATENCY HISTOGRAM.
+    /// Whether the times that calls of each command take are counted, for INFO latencystats and LATENCY HISTOGRAM.
     "latency-tracking" => latency_tracking: bool = true, YesNo, AtRunTime;
-    /// Percentiles that INFO latencystats tells.
+    /// Percentiles that INFO latencystats shows.
     "latency-tracking-info-percentiles" => latency_tracking_info_percentiles: Vec<f64> = vec![50.0, 99.0, 99.9],
         Percentiles, AtRunTime;
-    /// What the server's log tells, and everything graver.
+    /// What the server's log has: lines of that level and more severe ones.
     "loglevel" => loglevel: LogLevel = LogLevel::Notice, Choice::<LogLevel>::new(), AtRunTime;
     /// File of the server's log; empty is the standard output.
     "logfile" => logfile: String = String::new(), Text, AtStart;
@@ -231,7 +231,8 @@ options! {
 
     // WebAssembly procedures and triggers.
 
-    /// Fuel of one call, about one unit an instruction; the default lasts about 5 seconds.
+    /// Fuel of one call, about one unit per instruction; the default lasts about 5 seconds of processor time on an idle
+    /// machine.
     "wasm-fuel" => wasm_fuel: u64 = 5_000_000_000, Integer::new(1, MAX), AtRunTime;
     /// Fuel that a call may use on the thread that serves all clients; beyond, it is undone and runs again in the
     /// background. Inside MULTI and in synchronous triggers it fails instead. The default lasts about a millisecond.
@@ -251,9 +252,9 @@ options! {
     "wasm-max-memory" => wasm_max_memory: u64 = 64 * MIB, Size::new(64 * KIB, 2 * GIB), AtRunTime;
     /// Bytes of a module, as it is uploaded.
     "wasm-max-module-size" => wasm_max_module_size: u64 = 4 * MIB, Size::new(KIB, GIB), AtRunTime;
-    /// Functions in a module.
+    /// Functions in a module, imports included.
     "wasm-max-functions" => wasm_max_functions: u32 = 10_000, Integer::new(1, 1_000_000), AtRunTime;
-    /// Locals of one function.
+    /// Parameters and locals of one function.
     "wasm-max-locals" => wasm_max_locals: u32 = 1000, Integer::new(1, 4000), AtRunTime;
     /// Depth of nested blocks in one function.
     "wasm-max-nesting" => wasm_max_nesting: u32 = 256, Integer::new(1, 900), AtRunTime;
@@ -263,7 +264,7 @@ options! {
     "wasm-max-table-size" => wasm_max_table_size: u32 = 10_000, Integer::new(0, 1_000_000), AtRunTime;
     /// Bytes of the reply of one call.
     "wasm-max-reply-size" => wasm_max_reply_size: u64 = 64 * MIB, Size::new(KIB, GIB), AtRunTime;
-    /// Bytes that one call may log; each line counts 32 more than its text has.
+    /// Bytes that one call may log; each line counts 32 more than its text.
     "wasm-max-log-size" => wasm_max_log_size: u64 = 64 * KIB, Size::new(0, 16 * MIB), AtRunTime;
     /// Entries that FUNCTION LOG keeps.
     "wasm-log-ring-len" => wasm_log_ring_len: u32 = 128, Integer::new(0, 1_000_000), AtRunTime;
@@ -279,7 +280,7 @@ options! {
     "trigger-queue-max-len" => trigger_queue_max_len: u64 = 1_000_000, Integer::new(1, MAX), AtRunTime;
     /// Bytes of the entries that the queue of one asynchronous trigger holds.
     "trigger-queue-max-bytes" => trigger_queue_max_bytes: u64 = 256 * MIB, Size::new(KIB, MAX), AtRunTime;
-    /// Dead letters that are kept of one asynchronous trigger; beyond that deliveries are tried again and again.
+    /// Dead letters that one asynchronous trigger keeps; beyond that, deliveries are tried again and again.
     "trigger-max-dead-letters" => trigger_max_dead_letters: u64 = 10_000, Integer::new(0, 1_000_000), AtRunTime;
 
     // What tools of Redis ask for.

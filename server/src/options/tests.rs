@@ -333,5 +333,5 @@ fn options_document_is_up_to_date() {
         std::fs::write(path, markdown()).expect("docs/options.md can be written");
     }
     let text = std::fs::read_to_string(path).unwrap_or_default();
-    assert_eq!(text, markdown(), "run: UPDATE_DOCS=1 cargo test -p kvasm options");
+    assert_eq!(text, markdown(), "run: UPDATE_DOCS=1 cargo test -p kvasm --lib up_to_date");
 }

@@ -50,7 +50,12 @@ pub enum LibraryError {
     /// There already is a library with this name.
     Exists(String),
     /// Another library has a function with this name.
-    FunctionExists(String),
+    FunctionExists {
+        /// Its name.
+        function: String,
+        /// The library that has it.
+        library: String,
+    },
 }
 
 impl fmt::Display for LibraryError {
@@ -60,7 +65,10 @@ impl fmt::Display for LibraryError {
             Self::Module(error) => write!(formatter, "{error}"),
             Self::Empty => formatter.write_str("No functions registered"),
             Self::Exists(name) => write!(formatter, "Library '{name}' already exists"),
-            Self::FunctionExists(name) => write!(formatter, "Function {name} already exists"),
+            // The words of Redis, and which library stands in the way.
+            Self::FunctionExists { function, library } => {
+                write!(formatter, "Function {function} already exists in library '{library}'")
+            }
         }
     }
 }
@@ -130,9 +138,12 @@ impl Libraries {
             return Err(LibraryError::Exists(library.name.clone()));
         }
         for procedure in library.module.procedures() {
-            let holder = self.0.functions.get(&procedure.name);
-            if holder.is_some_and(|(holder, _)| *holder != library.name) {
-                return Err(LibraryError::FunctionExists(procedure.name.clone()));
+            let holder = self.0.functions.get(&procedure.name).map(|(holder, _)| holder);
+            if let Some(holder) = holder.filter(|holder| **holder != library.name) {
+                return Err(LibraryError::FunctionExists {
+                    function: procedure.name.clone(),
+                    library: holder.clone(),
+                });
             }
         }
         Ok(())

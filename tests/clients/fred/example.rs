@@ -1,7 +1,7 @@
 use fred::prelude::*;
 use fred::types::{ClusterHash, CustomCommand};
 
-/// Transfers money from alice to bob; `module` is the content of transfer.wasm.
+/// Transfers money from alice to bob; `module` is the content of bank.wasm.
 pub async fn transfer(url: &str, module: &[u8]) -> Result<(), Error> {
     let client = Builder::from_config(Config::from_url(url)?).build()?;
     client.init().await?;
@@ -21,10 +21,10 @@ pub async fn transfer(url: &str, module: &[u8]) -> Result<(), Error> {
 
     // An error undoes all that the procedure did. Its first word is the code.
     let failed: Result<i64, Error> = client.fcall("transfer", vec!["alice", "bob"], 99).await;
-    assert_eq!(failed.expect_err("alice has not so much").details(), "INSUFFICIENT alice lacks 84");
+    assert_eq!(failed.expect_err("alice does not have that much").details(), "INSUFFICIENT alice lacks 84");
     assert_eq!(client.get::<i64, _>("bob").await?, 10);
 
-    // A module for the moment: text or bytes.
+    // A one-off module: text or bytes.
     let module = r#"(module
         (import "kvasm_1" "reply_integer" (func $reply_integer (param i64)))
         (func (export "run") (call $reply_integer (i64.const 42))))"#;

@@ -149,7 +149,7 @@ async function clientSideCaching(client, protocol) {
 
 async function procedures(client) {
   await client.function("FLUSH");
-  const code = Buffer.concat([Buffer.from("#!wasm name=bank\n"), await readFile("transfer.wasm")]);
+  const code = Buffer.concat([Buffer.from("#!wasm name=bank\n"), await readFile("bank.wasm")]);
   assert.equal(await client.function("LOAD", code), "bank");
   await assert.rejects(client.function("LOAD", code), /already exists/);
   assert.equal(await client.function("LOAD", "REPLACE", code), "bank");

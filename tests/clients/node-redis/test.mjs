@@ -162,7 +162,7 @@ async function clientSideCaching(client, protocol) {
 
 async function procedures(client) {
   await client.functionFlush();
-  const code = Buffer.concat([Buffer.from("#!wasm name=bank\n"), await readFile("transfer.wasm")]);
+  const code = Buffer.concat([Buffer.from("#!wasm name=bank\n"), await readFile("bank.wasm")]);
   assert.equal(await client.functionLoad(code), "bank");
   await assert.rejects(client.functionLoad(code), /already exists/);
   assert.equal(await client.functionLoad(code, { REPLACE: true }), "bank");

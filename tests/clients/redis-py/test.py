@@ -177,7 +177,7 @@ def client_side_cache():
 
 def procedures(client, protocol):
     client.function_flush()
-    module = Path("transfer.wasm").read_bytes()
+    module = Path("bank.wasm").read_bytes()
     assert client.function_load(b"#!wasm name=bank\n" + module) == "bank"
     assert "already exists" in error_of(lambda: client.function_load(b"#!wasm name=bank\n" + module))
     assert client.function_load(b"#!wasm name=bank\n" + module, replace=True) == "bank"

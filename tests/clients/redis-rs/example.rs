@@ -1,6 +1,6 @@
 use redis::{Commands, RedisResult};
 
-/// Transfers money from alice to bob; `module` is the content of transfer.wasm.
+/// Transfers money from alice to bob; `module` is the content of bank.wasm.
 pub fn transfer(url: &str, module: &[u8]) -> RedisResult<()> {
     let mut client = redis::Client::open(url)?.get_connection()?;
 
@@ -19,11 +19,12 @@ pub fn transfer(url: &str, module: &[u8]) -> RedisResult<()> {
     assert_eq!(balances, [15, 10]);
 
     // An error undoes all that the procedure did. Its first word is the code.
-    let error = transfer.clone().arg(99).query::<i64>(&mut client).expect_err("alice has not so much");
+    let error =
+        transfer.clone().arg(99).query::<i64>(&mut client).expect_err("alice does not have that much");
     assert_eq!((error.code(), error.detail()), (Some("INSUFFICIENT"), Some("alice lacks 84")));
     assert_eq!(client.get::<_, i64>("bob")?, 10);
 
-    // A module for the moment: text or bytes.
+    // A one-off module: text or bytes.
     let module = r#"(module
         (import "kvasm_1" "reply_integer" (func $reply_integer (param i64)))
         (func (export "run") (call $reply_integer (i64.const 42))))"#;

@@ -10,7 +10,7 @@ pub(super) const PAUSE: Command = Command::new("pause", -3, pause).flags(ADMIN).
     Group::Connection,
     "3.0.0",
     "O(1)",
-    "Lets the commands of all clients wait for so many milliseconds, or only those that write.",
+    "Makes the commands of all clients, or only those that write, wait for so many milliseconds.",
     "timeout [WRITE | ALL]",
 );
 

@@ -51,7 +51,7 @@ pub const COMMANDS: &[Command] = &[
         Group::Stream,
         "5.0.0",
         "O(1)",
-        "Sets the last id of a stream, behind which its entries are added.",
+        "Sets the last id of a stream, after which its entries are added.",
         "key last-id [ENTRIESADDED entries-added] [MAXDELETEDID max-deleted-id]",
     ),
     Command::new("xtrim", -4, xtrim).flags(&[Flags::WRITE]).keys(1, 1, 1).docs(

@@ -22,13 +22,13 @@ const SUBCOMMANDS: &[Command] = &[
         Group::Stream,
         "5.0.0",
         "O(N) where N is the number of groups of the stream",
-        "Makes a consumer group that begins to read behind an id.",
+        "Creates a consumer group that begins to read after an id.",
         "key group <id | $> [MKSTREAM] [ENTRIESREAD entries-read]",
     ),
     Command::new("createconsumer", 5, create_consumer)
         .flags(&[Flags::WRITE, Flags::DENYOOM])
         .keys(2, 2, 1)
-        .docs(Group::Stream, "6.2.0", "O(1)", "Makes a consumer of a group.", "key group consumer"),
+        .docs(Group::Stream, "6.2.0", "O(1)", "Creates a consumer of a group.", "key group consumer"),
     Command::new("delconsumer", 5, delete_consumer).flags(&[Flags::WRITE]).keys(2, 2, 1).docs(
         Group::Stream,
         "5.0.0",

@@ -16,7 +16,7 @@ pub const COMMANDS: &[Command] = &[
         Group::Stream,
         "5.0.0",
         "O(log(N)) for each id where N is the number of pending entries",
-        "Acknowledges entries, which are not pending any more.",
+        "Acknowledges entries, which are then no longer pending.",
         "key group id [id ...]",
     ),
     Command::new("xautoclaim", -6, xautoclaim).flags(&[Flags::WRITE, Flags::FAST]).keys(1, 1, 1).docs(

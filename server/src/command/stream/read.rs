@@ -17,7 +17,7 @@ pub const COMMANDS: &[Command] = &[
         Group::Stream,
         "5.0.0",
         "O(log(N)+M) for each stream where N is the number of its entries and M of those returned",
-        "Returns entries of streams behind given ids, or waits for some.",
+        "Returns entries of streams after given ids, or waits for some.",
         "[COUNT count] [BLOCK milliseconds] STREAMS key [key ...] id [id ...]",
     ),
     Command::outcome("xreadgroup", -7, xreadgroup)
