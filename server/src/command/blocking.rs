@@ -11,14 +11,14 @@ use std::time::Duration;
 
 use super::{Context, Error, Outcome, Result};
 use crate::protocol::Reply;
-use crate::state::{Queued, Session};
+use crate::state::{Arguments, Session};
 use crate::types::{Kind, parse_float, parse_integer};
 
 /// A command that waits until one of its keys is written.
 #[derive(Debug)]
 pub struct Block {
     /// The command that is run again. It may differ from what the client sent where that depends on the time.
-    pub request: Queued,
+    pub request: Arguments,
     /// Which of its arguments are the keys.
     pub keys: Range<usize>,
     /// The type that a key must have for the command to be run again.
@@ -35,7 +35,7 @@ impl Block {
     /// A command that waits with the arguments that it was given, for keys of one type.
     #[must_use]
     pub fn new(args: &[&[u8]], keys: Range<usize>, kind: Kind, timeout: Option<Duration>) -> Self {
-        let (request, refused) = (Queued::new(args), Reply::NullArray);
+        let (request, refused) = (Arguments::new(args), Reply::NullArray);
         Self { request, keys, kind, wakes_when_gone: false, timeout, refused }
     }
 }

@@ -25,7 +25,7 @@ const CONFIG: &[Command] = &[
         "Returns the options whose names match a pattern, and their values.",
         "pattern [pattern ...]",
     ),
-    Command::new("set", -4, set).flags(ADMIN).docs(
+    Command::new("set", -4, set).flags(ADMIN).flags(&[Flags::CHANGES_SETTINGS]).docs(
         Group::Server,
         "2.0.0",
         "O(N) where N is the number of options",

@@ -93,16 +93,16 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
 
 #[cfg(test)]
 mod tests {
-    use super::super::introspection::find;
+    use super::super::find_named;
     use super::*;
 
     #[test]
     fn what_is_said_of_commands_is_said_of_those_that_there_are() {
         for (name, _) in BY_COMMAND {
-            assert!(find(name.replace(' ', "|").as_bytes()).is_some(), "{name} is no command");
+            assert!(find_named(name.replace(' ', "|").as_bytes()).is_some(), "{name} is no command");
         }
         for name in ABSENT.iter().flat_map(|(names, _)| *names) {
-            assert!(find(name.as_bytes()).is_none(), "{name} is a command");
+            assert!(find_named(name.as_bytes()).is_none(), "{name} is a command");
         }
     }
 }

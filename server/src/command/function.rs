@@ -45,10 +45,10 @@ pub(super) const COMMANDS: &[Command] = &[
 
 const BAD_COUNT: Error = Error::text("ERR Bad number of keys provided");
 
-const CHANGE: &[Flags] = &[Flags::WRITE, Flags::NOSCRIPT];
+const CHANGE: &[Flags] = &[Flags::WRITE, Flags::NOSCRIPT, Flags::CHANGES_SETTINGS];
 
 const FUNCTION: &[Command] = &[
-    Command::new("load", -3, load).flags(&[Flags::WRITE, Flags::DENYOOM, Flags::NOSCRIPT]).docs(
+    Command::new("load", -3, load).flags(CHANGE).flags(&[Flags::DENYOOM]).docs(
         Group::Scripting,
         "7.0.0",
         "O(N) with N being the length of the module.",
@@ -76,7 +76,7 @@ const FUNCTION: &[Command] = &[
         "Returns all libraries as one string of bytes, for FUNCTION RESTORE.",
         "",
     ),
-    Command::new("restore", -3, dump::restore).flags(&[Flags::WRITE, Flags::DENYOOM, Flags::NOSCRIPT]).docs(
+    Command::new("restore", -3, dump::restore).flags(CHANGE).flags(&[Flags::DENYOOM]).docs(
         Group::Scripting,
         "7.0.0",
         "O(N) with N being the length of the modules.",

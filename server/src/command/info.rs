@@ -15,7 +15,7 @@ pub const REDIS_VERSION: &str = "7.4.0";
 
 /// The rows of this file.
 pub const COMMANDS: &[Command] =
-    &[Command::new("info", -1, info).flags(&[Flags::LOADING, Flags::STALE]).docs(
+    &[Command::new("info", -1, info).flags(&[Flags::LOADING, Flags::STALE, Flags::ABOUT_SERVER]).docs(
         Group::Server,
         "1.0.0",
         "O(1)",
@@ -90,7 +90,7 @@ fn human(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::lookup;
+    use super::super::find_named;
     use super::super::testing::Fixture;
     use super::*;
 
@@ -134,7 +134,7 @@ mod tests {
         let mut fixture = Fixture::new();
         fixture.run("SET a 1");
         fixture.run("SET b 1 EX 9");
-        let (_, place) = lookup(b"set").expect("a command");
+        let place = find_named(b"set").expect("a command").place;
         let counted = fixture.server.statistics.command(place);
         (counted.calls, counted.duration_ns, counted.failed_calls) = (2, 5_000, 1);
         for ns in [3_000, 24_000] {

@@ -368,7 +368,7 @@ mod tests {
         let args: [&[u8]; 4] = [b"blpop", b"a", b"b", b"1.5"];
         let outcome = fixture.with_context(|ctx| blpop(ctx, &args)).expect("no error");
         let Outcome::Block(block) = outcome else { panic!("{outcome:?}") };
-        assert_eq!(block.request.arguments(), args);
+        assert_eq!(block.request.slices(), args);
         assert_eq!((block.keys, block.kind), (1..3, Kind::List));
         assert_eq!(block.timeout, Some(Duration::from_millis(1500)));
         let args: [&[u8]; 7] = [b"blmpop", b"0", b"2", b"a", b"b", b"left", b""];

@@ -2,8 +2,10 @@
 //!
 //! A handler is a synchronous function of a [`Context`] and the arguments. It knows keys, clients and options, but no
 //! sockets and no protocol version; what only the engine can do (EXEC, calling a procedure, closing) it returns as an
-//! [`Outcome`]. Its row says everything else that is known of the command: name, arity, key positions, flags and
-//! documentation. Dispatch, `COMMAND`, key loading, MULTI, procedures and the documentation page all read the rows.
+//! [`Outcome`]. Its row says what else is known of the command: name, arity, key positions, flags and documentation.
+//! Dispatch, `COMMAND`, key loading, MULTI, procedures and the documentation page all read the rows. Facts that hold of a
+//! few commands and that only one reader wants stand in tables beside that reader: what `COMMAND` adds (`categories`,
+//! `key_use`), passwords (`secrets`), and differences to Redis (`differences`).
 
 #![expect(clippy::unnecessary_wraps, reason = "handlers have one signature, whether they can fail or not")]
 
@@ -65,7 +67,9 @@ pub use counters::add_integer;
 pub use documentation::markdown;
 pub use dump::stored;
 pub use secrets::redact;
-pub use table::{Command, Flags, Group, Keys, Run, all, full_name, lookup, subcommand};
+pub use table::{
+    Command, Flags, Found, Group, Keys, NotFound, Run, all, at, find, find_named, full_name, places,
+};
 
 use std::borrow::Cow;
 use std::ops::Range;

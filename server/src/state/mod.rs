@@ -25,7 +25,7 @@ pub use mailbox::{Closing, Mailbox};
 pub use pause::{Pause, Paused};
 pub use pubsub::{Kind as SubscriptionKind, Message, PubSub};
 pub use running::RunningCall;
-pub use session::{Queued, ReplyMode, Retry, Session, Transaction};
+pub use session::{Arguments, Queued, ReplyMode, Retry, Session, Transaction};
 pub use slowlog::{SlowLog, SlowLogEntry};
 pub use statistics::{CommandStatistics, Statistics};
 pub use tracking::{Tracker, Tracking, TrackingMode};

@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use super::{ClientId, Queued};
+use super::{Arguments, ClientId};
 use crate::keyspace::{Key, Keyspace};
 use crate::types::Kind;
 
@@ -14,7 +14,7 @@ use crate::types::Kind;
 #[derive(Clone, Debug)]
 pub struct Waiter {
     /// The command, to be run again when one of its keys was written.
-    pub request: Rc<Queued>,
+    pub request: Rc<Arguments>,
     /// The keys, with the numbers of their databases.
     pub keys: Vec<(u8, Key)>,
     /// The type that a key must have for the command to be run again.
