@@ -80,7 +80,7 @@ fn info(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     if args.len() == 2 {
         return every_command(ctx, args);
     }
-    let described = args[2..].iter().map(|name| find_named(name).map_or(Reply::NullArray, describe));
+    let described = args[2..].iter().map(|name| find_named(name).map_or(Reply::Null, describe));
     Ok(Reply::Array(described.collect()))
 }
 
@@ -299,7 +299,9 @@ fn keys_of(command: Found, arguments: &[&[u8]]) -> Result<Vec<usize>> {
     if !row.accepts(arguments.len()) {
         return Err(Error::text("ERR Invalid number of arguments specified for command"));
     }
-    Ok(row.key_places(arguments).collect())
+    let places = row.named_keys(arguments);
+    let places = places.or(row.is(Flags::NO_MANDATORY_KEYS).then(Vec::new));
+    places.ok_or(Error::text("ERR Invalid arguments specified for command"))
 }
 
 #[cfg(test)]
@@ -347,10 +349,21 @@ mod tests {
         let nothing = "-ERR The command has no key arguments";
         let invalid = "-ERR Invalid command specified";
         let arity = "-ERR Invalid number of arguments specified for command";
+        let impossible = "-ERR Invalid arguments specified for command";
         Fixture::new().check(&[
             ("COMMAND GETKEYS MSET a 1 b 2", "[$a $b]"),
             ("COMMAND GETKEYS object encoding k", "[$k]"),
             ("COMMAND GETKEYS fcall f 2 a b c", "[$a $b]"),
+            ("COMMAND GETKEYS georadius a 1 2 3 km STOREDIST e STORE d", "[$a $d $e]"),
+            ("COMMAND GETKEYS georadius a 1 2 3 km STORE", "[$a]"),
+            ("COMMAND GETKEYS zunionstore d 2 a b", "[$d $a $b]"),
+            ("COMMAND GETKEYS zunionstore d 3 a b", impossible),
+            ("COMMAND GETKEYS zunion 0 a", impossible),
+            ("COMMAND GETKEYS zunion x a", impossible),
+            ("COMMAND GETKEYS xread count 1 a", impossible),
+            ("COMMAND GETKEYS xread count 1 streams a", impossible),
+            ("COMMAND GETKEYS fcall f 2 a", "[]"),
+            ("COMMAND GETKEYS fcall f 0 a", "[]"),
             ("COMMAND GETKEYS ping", nothing),
             ("COMMAND GETKEYS command", nothing),
             ("COMMAND GETKEYS get", arity),

@@ -35,6 +35,7 @@ mod info;
 mod introspection;
 #[cfg(test)]
 mod journal_tests;
+mod key_places;
 mod key_use;
 mod latency;
 mod list_pops;
@@ -66,10 +67,9 @@ pub use blocking::Block;
 pub use counters::add_integer;
 pub use documentation::markdown;
 pub use dump::stored;
+pub use key_places::Keys;
 pub use secrets::redact;
-pub use table::{
-    Command, Flags, Found, Group, Keys, NotFound, Run, all, at, find, find_named, full_name, places,
-};
+pub use table::{Command, Flags, Found, Group, NotFound, Run, all, at, find, find_named, full_name, places};
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -154,6 +154,12 @@ impl Error {
         Self::Reply(Cow::Borrowed(text))
     }
 
+    /// The error for a number of arguments that the command of this name does not take.
+    #[must_use]
+    pub fn wrong_arity(name: &str) -> Self {
+        Self::Reply(wrong_arity(name))
+    }
+
     /// The error of a write whose event finds the queue full and may not wait.
     #[must_use]
     pub fn queue_full(shortage: &Shortage) -> Self {
@@ -174,6 +180,12 @@ impl Error {
     /// The text for strings that would exceed `proto-max-bulk-len`.
     pub const STRING_TOO_LONG: Self =
         Self::text("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+}
+
+/// The text for a number of arguments that the command of this name does not take.
+#[must_use]
+pub fn wrong_arity(name: &str) -> ErrorReply {
+    format!("ERR wrong number of arguments for '{name}' command").into()
 }
 
 impl From<keyspace::Error> for Error {
