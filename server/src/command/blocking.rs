@@ -25,8 +25,10 @@ pub struct Block {
     pub kind: Kind,
     /// Whether it is run again, too, when a key is gone or has another type; it then answers an error.
     pub wakes_when_gone: bool,
-    /// For how long it waits; `None` is for ever. Then the answer is a null.
+    /// For how long it waits; `None` is for ever.
     pub timeout: Option<Duration>,
+    /// What is answered when that time is over.
+    pub late: Reply,
     /// What is answered where nobody can wait.
     pub refused: Reply,
 }
@@ -35,8 +37,8 @@ impl Block {
     /// A command that waits with the arguments that it was given, for keys of one type.
     #[must_use]
     pub fn new(args: &[&[u8]], keys: Range<usize>, kind: Kind, timeout: Option<Duration>) -> Self {
-        let (request, refused) = (Arguments::new(args), Reply::NullArray);
-        Self { request, keys, kind, wakes_when_gone: false, timeout, refused }
+        let (request, late, refused) = (Arguments::new(args), Reply::NullArray, Reply::NullArray);
+        Self { request, keys, kind, wakes_when_gone: false, timeout, late, refused }
     }
 }
 

@@ -243,15 +243,20 @@ fn kill(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
 }
 
 fn unblock(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    let reply = match args[3..] {
-        [] => Reply::NullArray,
-        [reason] if flag(reason, "TIMEOUT") => Reply::NullArray,
-        [reason] if flag(reason, "ERROR") => Reply::error("UNBLOCKED client unblocked via CLIENT UNBLOCK"),
+    let error = match args[3..] {
+        [] => None,
+        [reason] if flag(reason, "TIMEOUT") => None,
+        [reason] if flag(reason, "ERROR") => {
+            Some(Reply::error("UNBLOCKED client unblocked via CLIENT UNBLOCK"))
+        }
         [_] => return Err(Error::text("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
         _ => return Err(wrong_arguments(args)),
     };
     let client = u64::try_from(integer(args[2])?).ok();
-    let unblocked = client.is_some_and(|client| ctx.server.answer_waiting(ctx.keyspace, client, reply));
+    let unblocked = client.is_some_and(|client| match error {
+        Some(error) => ctx.server.answer_waiting(ctx.keyspace, client, error),
+        None => ctx.server.end_waiting(ctx.keyspace, client),
+    });
     Ok(Reply::flag(unblocked))
 }
 

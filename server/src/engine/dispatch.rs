@@ -188,7 +188,7 @@ impl Engine {
     fn check(&mut self, session: &Session, found: Found, arguments: usize) -> Result<(), ErrorReply> {
         let row = found.row;
         if !row.accepts(arguments) {
-            return Err(format!("ERR wrong number of arguments for '{}' command", found.full_name()).into());
+            return Err(command::wrong_arity(found.full_name()));
         }
         if !session.authenticated && !row.is(Flags::NO_AUTH) {
             return Err("NOAUTH Authentication required.".into());

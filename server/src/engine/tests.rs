@@ -363,6 +363,21 @@ fn a_command_that_is_refused_counts_as_rejected_even_if_it_never_ran() {
 }
 
 #[test]
+fn wait_waits_for_replicas_until_its_time_is_over_or_somebody_ends_it() {
+    let mut rig = Rig::new();
+    let (client, other) = (rig.connect(), rig.connect());
+    rig.check(&client, &[("WAIT 0 0", ":0"), ("MULTI", "+OK"), ("WAIT 1 0", "+QUEUED"), ("EXEC", "*1 :0")]);
+    for reason in ["", " TIMEOUT"] {
+        rig.check(&client, &[("WAIT 1 0", "")]);
+        assert_eq!(rig.line(&other, &format!("CLIENT UNBLOCK {}{reason}", client.id)), ":1");
+        rig.check(&client, &[("the answer", ":0")]);
+    }
+    rig.check(&client, &[("WAIT 1 500", "")]);
+    rig.engine.borrow_mut().time_out(client.id);
+    rig.check(&client, &[("the answer", ":0")]);
+}
+
+#[test]
 fn a_client_without_replies_is_told_of_its_subscriptions() {
     let mut rig = Rig::new();
     let client = rig.connect();

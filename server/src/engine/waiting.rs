@@ -72,6 +72,7 @@ impl Engine {
             kind: block.kind,
             wakes_when_gone: block.wakes_when_gone,
             is_timed: deadline.is_some(),
+            late: block.late,
             request: Rc::new(block.request),
         };
         let Core { keyspace, server, .. } = self.core();
@@ -82,7 +83,7 @@ impl Engine {
     /// Ends a client's wait because its time is over. Does nothing if the client has been answered already.
     pub fn time_out(&mut self, client: ClientId) {
         let Core { keyspace, server, .. } = self.core();
-        server.answer_waiting(keyspace, client, Reply::NullArray);
+        server.end_waiting(keyspace, client);
     }
 
     /// Runs the commands that wait for keys that were just written. `cause` is the client whose command wrote them.

@@ -170,6 +170,12 @@ impl Server {
         true
     }
 
+    /// Ends a client's wait as if its time were over; returns whether it was waiting.
+    pub fn end_waiting(&mut self, keyspace: &mut Keyspace, client: ClientId) -> bool {
+        let late = self.waiting.get(client).map(|waiter| waiter.late.clone());
+        late.is_some_and(|reply| self.answer_waiting(keyspace, client, reply))
+    }
+
     /// How much the queue of an asynchronous trigger may hold.
     #[must_use]
     pub fn queue_limits(&self) -> Limits {

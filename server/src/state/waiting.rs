@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use super::{Arguments, ClientId};
 use crate::keyspace::{Key, Keyspace};
+use crate::protocol::Reply;
 use crate::types::Kind;
 
 /// A command that waits.
@@ -23,6 +24,8 @@ pub struct Waiter {
     pub wakes_when_gone: bool,
     /// Whether its wait has a time limit.
     pub is_timed: bool,
+    /// What it is answered when its time is over.
+    pub late: Reply,
 }
 
 /// The clients that wait for one key.
@@ -124,6 +127,7 @@ mod tests {
             kind: Kind::List,
             wakes_when_gone,
             is_timed: false,
+            late: Reply::Null,
         }
     }
 
