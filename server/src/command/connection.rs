@@ -99,7 +99,7 @@ fn is_same_secret(secret: &[u8], guess: &[u8]) -> bool {
 fn ping(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let message = args.get(1).copied();
     if args.len() > 2 {
-        return Err(Error::text("ERR wrong number of arguments for 'ping' command"));
+        return Err(Error::wrong_arity("ping"));
     }
     if ctx.session.is_subscriber() && ctx.session.version == Version::Resp2 {
         return Ok(Reply::Array(vec![Reply::text("pong"), Reply::bytes(message.unwrap_or_default())]));

@@ -39,6 +39,10 @@ pub(super) const ABSENT: &[(&[&str], &str)] = &[
         &["FAILOVER", "PSYNC", "REPLCONF", "REPLICAOF", "SLAVEOF", "SYNC"],
         "There is no replication; `ROLE` and `WAIT` answer as a master without replicas.",
     ),
+    (
+        &["WAITAOF"],
+        "With `appendfsync always` every reply waits until what it tells is on disk; with the others nothing does.",
+    ),
     (&["BGREWRITEAOF", "BGSAVE", "SAVE"], "All data is always on disk, or on its way."),
     (
         &["LOLWUT", "MODULE", "PFDEBUG", "PFSELFTEST"],
@@ -64,9 +68,12 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
     ),
     ("FUNCTION DUMP", "The bytes are kvasm's own."),
     ("MEMORY USAGE", "Counts what the value takes here, all of it; `SAMPLES` has no effect."),
+    ("MONITOR", "Is refused inside MULTI at once, not when EXEC runs it."),
     ("OBJECT FREQ", "Always an error: use is not counted, only its last time."),
     ("OBJECT REFCOUNT", "1, or what Redis says of a small shared integer."),
     ("PFCOUNT", "Does not write down what it has counted, so that `GET` of a sketch stays the same."),
+    ("RANDOMKEY", "Passes over expired keys; Redis removes those that it meets, and says so."),
+    ("SCAN", "Passes over expired keys; Redis removes those that it meets, and says so."),
     (
         "SHUTDOWN",
         "Always tries to keep all data, and is refused while the disk takes no writes, unless `FORCE` insists. `NOSAVE` \
@@ -80,8 +87,8 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
     ("UNLINK", "The same as `DEL`, which frees what is big in the background too."),
     (
         "WATCH",
-        "Sees that groups of a stream are made, set and removed, and that `BITFIELD` made a string longer although no \
-         number fits; Redis does not.",
+        "Sees that groups of a stream are made, set and removed, that groups get and lose consumers, and that `BITFIELD` \
+         made a string longer although no number fits; Redis does not. What clients that track keys are told is the same.",
     ),
     ("XINFO STREAM", "`radix-tree-keys` and `radix-tree-nodes` tell of blocks."),
     (

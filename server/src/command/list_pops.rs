@@ -124,21 +124,21 @@ fn pop_some(ctx: &mut Context<'_>, key: &[u8], end: End, count: usize) -> Result
 }
 
 fn lpop(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    pop_command(ctx, args, End::Left, "ERR wrong number of arguments for 'lpop' command")
+    pop_command(ctx, args, End::Left, "lpop")
 }
 
 fn rpop(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    pop_command(ctx, args, End::Right, "ERR wrong number of arguments for 'rpop' command")
+    pop_command(ctx, args, End::Right, "rpop")
 }
 
-fn pop_command(ctx: &mut Context<'_>, args: &[&[u8]], end: End, wrong_number: &'static str) -> Result {
+fn pop_command(ctx: &mut Context<'_>, args: &[&[u8]], end: End, name: &str) -> Result {
     match args {
         [_, key] => Ok(pop(ctx, key, end)?.unwrap_or(Reply::Null)),
         [_, key, count] => {
             let count = at_least(0, count, "ERR value is out of range, must be positive")?;
             Ok(pop_some(ctx, key, end, count)?.unwrap_or(Reply::NullArray))
         }
-        _ => Err(Error::text(wrong_number)),
+        _ => Err(Error::wrong_arity(name)),
     }
 }
 

@@ -57,14 +57,12 @@ const MEMORY: &[Command] = &[
 ];
 
 fn usage(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    match args[3..] {
-        [] => {}
-        [option, count] if flag(option, "SAMPLES") => {
-            if integer(count)? < 0 {
-                return Err(Error::SYNTAX);
-            }
+    let mut options = &args[3..];
+    while let [option, rest @ ..] = options {
+        match rest {
+            [count, rest @ ..] if flag(option, "SAMPLES") && integer(count)? >= 0 => options = rest,
+            _ => return Err(Error::SYNTAX),
         }
-        _ => return Err(Error::SYNTAX),
     }
     let entry = ctx.keyspace.peek(ctx.session.database, args[2])?;
     Ok(entry.map_or(Reply::Null, |entry| entry.memory_usage().into()))
@@ -242,6 +240,9 @@ mod tests {
             ("MEMORY USAGE none", "nil"),
             ("MEMORY USAGE short SAMPLES -1", "-ERR syntax error"),
             ("MEMORY USAGE short SAMPLES x", "-ERR value is not an integer or out of range"),
+            ("MEMORY USAGE short SAMPLES x y", "-ERR value is not an integer or out of range"),
+            ("MEMORY USAGE short SAMPLES 1 y", "-ERR syntax error"),
+            ("MEMORY USAGE none SAMPLES 1 SAMPLES 2", "nil"),
             ("MEMORY USAGE short SAMPLES", "-ERR syntax error"),
             ("MEMORY USAGE short COUNT 1", "-ERR syntax error"),
             ("MEMORY PURGE", "+OK"),

@@ -149,7 +149,8 @@ fn rank(ctx: &mut Context<'_>, args: &[&[u8]], count: fn(usize, usize) -> usize)
     let with_score = match args[3..] {
         [] => false,
         [option] if flag(option, "WITHSCORE") => true,
-        _ => return Err(Error::SYNTAX),
+        [_] => return Err(Error::SYNTAX),
+        _ => return Err(Error::wrong_arity(&String::from_utf8_lossy(args[0]).to_lowercase())),
     };
     let found = read(ctx, args[1])?.and_then(|set| {
         let score = set.score(args[2])?;

@@ -74,6 +74,8 @@ fn ranks_count_from_either_end() {
         ("zrank z nope", "nil"),
         ("zrevrank none a withscore", "nil"),
         ("zrank z a x", SYNTAX),
+        ("ZRANK z a withscore x", "-ERR wrong number of arguments for 'zrank' command"),
+        ("zrevrank z a withscore x", "-ERR wrong number of arguments for 'zrevrank' command"),
     ]);
 }
 
