@@ -63,6 +63,10 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
     ),
     ("DEBUG SLEEP", "Of `DEBUG` there is only this."),
     (
+        "DUMP",
+        "Values are written in the plainest forms that Redis 7 reads, uncompressed, so the bytes are others than Redis'.",
+    ),
+    (
         "FUNCTION LOAD",
         "Libraries are WebAssembly: the first line is `#!wasm name=LIB`. `FUNCTION KILL` stops all procedures in the background, or those of one name, even when they have written.",
     ),

@@ -133,7 +133,9 @@ mod tests {
     fn the_report_counts_keys_and_commands() {
         let mut fixture = Fixture::new();
         fixture.run("SET a 1");
-        fixture.run("SET b 1 EX 9");
+        for request in ["SET b 1 EX 9", "SET c 1 EX 5", "SET d 1 EX 5", "EXPIRE d 7", "SET e 1 EX 5", "DEL e"] {
+            fixture.run(request);
+        }
         let place = find_named(b"set").expect("a command").place;
         let counted = fixture.server.statistics.command(place);
         (counted.calls, counted.duration_ns, counted.failed_calls) = (2, 5_000, 1);
@@ -150,7 +152,7 @@ mod tests {
             "cmdstat_set:calls=2,usec=5,usec_per_call=2.50,rejected_calls=0,failed_calls=1",
             "errorstat_WRONGTYPE:count=1",
             "latency_percentiles_usec_set:p50=3.007,p99.9=24.063",
-            "db0:keys=2,expires=1,avg_ttl=0",
+            "db0:keys=4,expires=3,avg_ttl=7000",
         ] {
             assert!(report.split("\r\n").any(|shown| shown == line), "{line}:\n{report}");
         }
