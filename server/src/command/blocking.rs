@@ -9,6 +9,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use super::arguments::{at_least, flag};
 use super::{Context, Error, Outcome, Result};
 use crate::protocol::Reply;
 use crate::state::{Arguments, Session};
@@ -89,6 +90,74 @@ pub(super) fn pop_or_wait(
         }
     }
     Ok(Outcome::Block(Box::new(Block::new(args, 1..last, kind, timeout))))
+}
+
+/// The arguments of LMPOP and ZMPOP, and of their waiting forms behind a timeout: from an end of the first of these keys
+/// that has elements, so many are taken.
+struct MultiPop<'a, 'b, End> {
+    keys: &'b [&'a [u8]],
+    end: End,
+    count: usize,
+}
+
+impl<'a, 'b, End: Copy> MultiPop<'a, 'b, End> {
+    /// Reads `numkeys key [key ...] end [COUNT count]`.
+    fn parse(args: &'b [&'a [u8]], end: fn(&[u8]) -> Result<End>) -> Result<Self> {
+        let (number, rest) = args.split_first().ok_or(Error::SYNTAX)?;
+        let number = at_least(1, number, "ERR numkeys should be greater than 0")?;
+        let (keys, rest) = rest.split_at_checked(number).ok_or(Error::SYNTAX)?;
+        let (end_name, options) = rest.split_first().ok_or(Error::SYNTAX)?;
+        let end = end(end_name)?;
+        let count = match options {
+            [] => 1,
+            [option, count, rest @ ..] if flag(option, "COUNT") => {
+                let count = at_least(1, count, "ERR count should be greater than 0")?;
+                if rest.is_empty() { count } else { return Err(Error::SYNTAX) }
+            }
+            _ => return Err(Error::SYNTAX),
+        };
+        Ok(Self { keys, end, count })
+    }
+
+    /// The name of the first key that has elements, and what `pop` makes of them.
+    fn run(
+        &self,
+        ctx: &mut Context<'_>,
+        pop: fn(&mut Context<'_>, &[u8], End, usize) -> Result<Option<Reply>>,
+    ) -> Result<Option<Reply>> {
+        for key in &self.keys[keys_to_try(ctx.session, self.keys)] {
+            if let Some(popped) = pop(ctx, key, self.end, self.count)? {
+                return Ok(Some(Reply::Array(vec![Reply::bytes(key), popped])));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// LMPOP and ZMPOP.
+pub(super) fn multi_pop<End: Copy>(
+    ctx: &mut Context<'_>,
+    args: &[&[u8]],
+    end: fn(&[u8]) -> Result<End>,
+    pop: fn(&mut Context<'_>, &[u8], End, usize) -> Result<Option<Reply>>,
+) -> Result {
+    Ok(MultiPop::parse(&args[1..], end)?.run(ctx, pop)?.unwrap_or(Reply::NullArray))
+}
+
+/// BLMPOP and BZMPOP, of keys of one kind.
+pub(super) fn multi_pop_or_wait<End: Copy>(
+    ctx: &mut Context<'_>,
+    args: &[&[u8]],
+    kind: Kind,
+    end: fn(&[u8]) -> Result<End>,
+    pop: fn(&mut Context<'_>, &[u8], End, usize) -> Result<Option<Reply>>,
+) -> Result<Outcome> {
+    const FIRST_KEY: usize = 3;
+    let request = MultiPop::parse(&args[2..], end)?;
+    let timeout = timeout_in_seconds(args[1])?;
+    let keys = FIRST_KEY..FIRST_KEY + request.keys.len();
+    let block = || Outcome::Block(Box::new(Block::new(args, keys, kind, timeout)));
+    Ok(request.run(ctx, pop)?.map_or_else(block, Outcome::Reply))
 }
 
 #[cfg(test)]

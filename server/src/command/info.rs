@@ -133,7 +133,8 @@ mod tests {
     fn the_report_counts_keys_and_commands() {
         let mut fixture = Fixture::new();
         fixture.run("SET a 1");
-        for request in ["SET b 1 EX 9", "SET c 1 EX 5", "SET d 1 EX 5", "EXPIRE d 7", "SET e 1 EX 5", "DEL e"] {
+        for request in ["SET b 1 EX 9", "SET c 1 EX 5", "SET d 1 EX 5", "EXPIRE d 7", "SET e 1 EX 5", "DEL e"]
+        {
             fixture.run(request);
         }
         let place = find_named(b"set").expect("a command").place;

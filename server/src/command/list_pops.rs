@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::arguments::at_least;
-use super::blocking::{Block, keys_to_try, pop_or_wait, timeout_in_seconds};
+use super::blocking::{Block, multi_pop, multi_pop_or_wait, pop_or_wait, timeout_in_seconds};
 use super::{Command, Context, Error, Flags, Group, Outcome, Result, flag};
 use crate::keyspace::{EventKind, events};
 use crate::protocol::{Reply, Shape};
@@ -142,54 +142,12 @@ fn pop_command(ctx: &mut Context<'_>, args: &[&[u8]], end: End, name: &str) -> R
     }
 }
 
-/// The arguments of LMPOP, and of BLMPOP behind its timeout.
-struct MultiPop<'a, 'b> {
-    keys: &'b [&'a [u8]],
-    end: End,
-    count: usize,
-}
-
-impl<'a, 'b> MultiPop<'a, 'b> {
-    fn parse(args: &'b [&'a [u8]]) -> Result<Self> {
-        let keys = at_least(1, args[0], "ERR numkeys should be greater than 0")?;
-        let (keys, rest) = args[1..].split_at_checked(keys).ok_or(Error::SYNTAX)?;
-        let (end_name, options) = rest.split_first().ok_or(Error::SYNTAX)?;
-        let end = end(end_name)?;
-        let (count, rest) = match options {
-            [option, count, rest @ ..] if flag(option, "COUNT") => {
-                (at_least(1, count, "ERR count should be greater than 0")?, rest)
-            }
-            _ => (1, options),
-        };
-        if !rest.is_empty() {
-            return Err(Error::SYNTAX);
-        }
-        Ok(Self { keys, end, count })
-    }
-
-    /// The reply from the first list that there is.
-    fn run(&self, ctx: &mut Context<'_>) -> Result<Option<Reply>> {
-        for key in &self.keys[keys_to_try(ctx.session, self.keys)] {
-            if let Some(popped) = pop_some(ctx, key, self.end, self.count)? {
-                return Ok(Some(Reply::Array(vec![Reply::bytes(key), popped])));
-            }
-        }
-        Ok(None)
-    }
-}
-
 fn lmpop(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    Ok(MultiPop::parse(&args[1..])?.run(ctx)?.unwrap_or(Reply::NullArray))
+    multi_pop(ctx, args, end, pop_some)
 }
 
 fn blmpop(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result<Outcome> {
-    const FIRST_KEY: usize = 3;
-    let request = MultiPop::parse(&args[2..])?;
-    let timeout = timeout_in_seconds(args[1])?;
-    Ok(match request.run(ctx)? {
-        Some(reply) => Outcome::Reply(reply),
-        None => wait(Block::new(args, FIRST_KEY..FIRST_KEY + request.keys.len(), Kind::List, timeout)),
-    })
+    multi_pop_or_wait(ctx, args, Kind::List, end, pop_some)
 }
 
 fn wait(block: Block) -> Outcome {

@@ -76,11 +76,12 @@ use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::keyspace::{self, Keyspace, Need};
+use crate::keyspace::{self, Content, EventKind, Expiry, Keyspace, Need, events};
 use crate::procedure::Module;
 use crate::protocol::{ErrorReply, Reply};
 use crate::state::{Mailbox, Message, Server, Session};
 use crate::trigger::queue::Shortage;
+use crate::types::Value;
 
 /// What a handler works with.
 pub struct Context<'a> {
@@ -180,6 +181,18 @@ impl Error {
     /// The text for strings that would exceed `proto-max-bulk-len`.
     pub const STRING_TOO_LONG: Self =
         Self::text("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+}
+
+/// Puts a value in the place of whatever a key holds, which goes if there is nothing in the value; answers how many
+/// elements there are.
+fn set_or_delete(ctx: &mut Context<'_>, key: &[u8], value: Value, event: EventKind) -> Result {
+    let (database, elements) = (ctx.session.database, value.elements());
+    if elements == 0 {
+        ctx.keyspace.delete(database, key, events::DEL)?;
+    } else {
+        ctx.keyspace.set(database, key, Content::Value(value), Expiry::Clear, event)?;
+    }
+    Ok(elements.into())
 }
 
 /// The text for a number of arguments that the command of this name does not take.
