@@ -248,8 +248,12 @@ fn unordered(message: &Value) -> Option<Vec<Value>> {
     }
 }
 
+/// What is compared of each description; of a command that there is not, the null in its place.
 fn descriptions(reply: &Value) -> Vec<Vec<Value>> {
     let describe = |command: &Value| {
+        if command.elements().is_empty() {
+            return vec![command.clone()];
+        }
         let mut facts: Vec<Value> = command.elements().into_iter().take(6).collect();
         if let Some(Value::Array(flags) | Value::Set(flags)) = facts.get_mut(2) {
             flags.sort();

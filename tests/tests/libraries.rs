@@ -110,6 +110,10 @@ fn libraries_are_loaded_listed_replaced_and_deleted() {
             (&["FUNCTION", "DELETE", "lib1"], "+OK"),
             (&["FCALL", "one", "0"], "-ERR Function not found"),
             (&["FCALL", "two", "0"], ":2"),
+            (
+                &["FUNCTION", "FLUSH", "SYNC", "ASYNC"],
+                "-ERR unknown subcommand or wrong number of arguments for 'FLUSH'. Try FUNCTION HELP.",
+            ),
             (&["FUNCTION", "FLUSH"], "+OK"),
             (&["FUNCTION", "LIST"], "[]"),
         ],

@@ -9,24 +9,27 @@
 use std::ops::Range;
 use std::time::Duration;
 
+use super::arguments::{at_least, flag};
 use super::{Context, Error, Outcome, Result};
 use crate::protocol::Reply;
-use crate::state::{Queued, Session};
+use crate::state::{Arguments, Session};
 use crate::types::{Kind, parse_float, parse_integer};
 
 /// A command that waits until one of its keys is written.
 #[derive(Debug)]
 pub struct Block {
     /// The command that is run again. It may differ from what the client sent where that depends on the time.
-    pub request: Queued,
+    pub request: Arguments,
     /// Which of its arguments are the keys.
     pub keys: Range<usize>,
     /// The type that a key must have for the command to be run again.
     pub kind: Kind,
     /// Whether it is run again, too, when a key is gone or has another type; it then answers an error.
     pub wakes_when_gone: bool,
-    /// For how long it waits; `None` is for ever. Then the answer is a null.
+    /// For how long it waits; `None` is for ever.
     pub timeout: Option<Duration>,
+    /// What is answered when that time is over.
+    pub late: Reply,
     /// What is answered where nobody can wait.
     pub refused: Reply,
 }
@@ -35,8 +38,8 @@ impl Block {
     /// A command that waits with the arguments that it was given, for keys of one type.
     #[must_use]
     pub fn new(args: &[&[u8]], keys: Range<usize>, kind: Kind, timeout: Option<Duration>) -> Self {
-        let (request, refused) = (Queued::new(args), Reply::NullArray);
-        Self { request, keys, kind, wakes_when_gone: false, timeout, refused }
+        let (request, late, refused) = (Arguments::new(args), Reply::NullArray, Reply::NullArray);
+        Self { request, keys, kind, wakes_when_gone: false, timeout, late, refused }
     }
 }
 
@@ -87,6 +90,74 @@ pub(super) fn pop_or_wait(
         }
     }
     Ok(Outcome::Block(Box::new(Block::new(args, 1..last, kind, timeout))))
+}
+
+/// The arguments of LMPOP and ZMPOP, and of their waiting forms behind a timeout: from an end of the first of these keys
+/// that has elements, so many are taken.
+struct MultiPop<'a, 'b, End> {
+    keys: &'b [&'a [u8]],
+    end: End,
+    count: usize,
+}
+
+impl<'a, 'b, End: Copy> MultiPop<'a, 'b, End> {
+    /// Reads `numkeys key [key ...] end [COUNT count]`.
+    fn parse(args: &'b [&'a [u8]], end: fn(&[u8]) -> Result<End>) -> Result<Self> {
+        let (number, rest) = args.split_first().ok_or(Error::SYNTAX)?;
+        let number = at_least(1, number, "ERR numkeys should be greater than 0")?;
+        let (keys, rest) = rest.split_at_checked(number).ok_or(Error::SYNTAX)?;
+        let (end_name, options) = rest.split_first().ok_or(Error::SYNTAX)?;
+        let end = end(end_name)?;
+        let count = match options {
+            [] => 1,
+            [option, count, rest @ ..] if flag(option, "COUNT") => {
+                let count = at_least(1, count, "ERR count should be greater than 0")?;
+                if rest.is_empty() { count } else { return Err(Error::SYNTAX) }
+            }
+            _ => return Err(Error::SYNTAX),
+        };
+        Ok(Self { keys, end, count })
+    }
+
+    /// The name of the first key that has elements, and what `pop` makes of them.
+    fn run(
+        &self,
+        ctx: &mut Context<'_>,
+        pop: fn(&mut Context<'_>, &[u8], End, usize) -> Result<Option<Reply>>,
+    ) -> Result<Option<Reply>> {
+        for key in &self.keys[keys_to_try(ctx.session, self.keys)] {
+            if let Some(popped) = pop(ctx, key, self.end, self.count)? {
+                return Ok(Some(Reply::Array(vec![Reply::bytes(key), popped])));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// LMPOP and ZMPOP.
+pub(super) fn multi_pop<End: Copy>(
+    ctx: &mut Context<'_>,
+    args: &[&[u8]],
+    end: fn(&[u8]) -> Result<End>,
+    pop: fn(&mut Context<'_>, &[u8], End, usize) -> Result<Option<Reply>>,
+) -> Result {
+    Ok(MultiPop::parse(&args[1..], end)?.run(ctx, pop)?.unwrap_or(Reply::NullArray))
+}
+
+/// BLMPOP and BZMPOP, of keys of one kind.
+pub(super) fn multi_pop_or_wait<End: Copy>(
+    ctx: &mut Context<'_>,
+    args: &[&[u8]],
+    kind: Kind,
+    end: fn(&[u8]) -> Result<End>,
+    pop: fn(&mut Context<'_>, &[u8], End, usize) -> Result<Option<Reply>>,
+) -> Result<Outcome> {
+    const FIRST_KEY: usize = 3;
+    let request = MultiPop::parse(&args[2..], end)?;
+    let timeout = timeout_in_seconds(args[1])?;
+    let keys = FIRST_KEY..FIRST_KEY + request.keys.len();
+    let block = || Outcome::Block(Box::new(Block::new(args, keys, kind, timeout)));
+    Ok(request.run(ctx, pop)?.map_or_else(block, Outcome::Reply))
 }
 
 #[cfg(test)]

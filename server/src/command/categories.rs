@@ -1,6 +1,6 @@
 //! ACL categories of commands, derived from the rows as Redis derives them.
 
-use super::{Flags, Group, introspection::Found};
+use super::{Flags, Found, Group};
 
 /// All categories, in the order in which Redis lists them.
 const CATEGORIES: &[&str] = &[
@@ -43,12 +43,12 @@ const EXTRA: &[(&str, &[&str])] = &[
 ];
 
 /// The categories of a command, without their `@`.
-pub(super) fn categories(command: &Found) -> Vec<&'static str> {
+pub(super) fn categories(command: Found) -> Vec<&'static str> {
     CATEGORIES.iter().copied().filter(|category| is_in(command, category)).collect()
 }
 
 /// Whether a command is in a category, in lower case.
-pub(super) fn is_in(command: &Found, category: &str) -> bool {
+pub(super) fn is_in(command: Found, category: &str) -> bool {
     let row = command.row;
     let by_flag = match category {
         "read" => row.is(Flags::READONLY) && row.group != Group::Scripting,
@@ -61,9 +61,9 @@ pub(super) fn is_in(command: &Found, category: &str) -> bool {
         _ => false,
     };
     // A container does nothing itself.
-    let by_group = row.subcommands.is_empty() || command.has_own_handler();
-    let by_group = by_group && of_group(row.group, command.top_name()) == Some(category);
-    let by_name = EXTRA.iter().any(|(name, extra)| *name == command.name() && extra.contains(&category));
+    let by_group = row.subcommands.is_empty() || !command.is_container();
+    let by_group = by_group && of_group(row.group, command.parent.name) == Some(category);
+    let by_name = EXTRA.iter().any(|(name, extra)| *name == command.full_name() && extra.contains(&category));
     by_flag || by_group || by_name
 }
 

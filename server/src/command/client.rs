@@ -9,7 +9,7 @@ use filter::{ClientType, Filter};
 use super::help::{help, wrong_arguments};
 use super::{Command, Context, Error, Flags, Group, Result, flag, integer};
 use crate::protocol::{Reply, Version};
-use crate::state::{Closing, Mailbox, Queued, ReplyMode, RunningCall, Session, TrackingMode};
+use crate::state::{Closing, Mailbox, ReplyMode, RunningCall, Session, TrackingMode};
 
 const OWN: &[Flags] = &[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE];
 const ADMIN: &[Flags] = &[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE];
@@ -157,7 +157,7 @@ fn describe(ctx: &Context<'_>, session: &Session, mailbox: &Mailbox) -> String {
     let address = |address: Option<std::net::SocketAddr>| address.map_or(String::new(), |it| it.to_string());
     let text = String::from_utf8_lossy;
     let queue = session.transaction.as_ref().map(|transaction| &transaction.queue);
-    let queue_bytes: usize = queue.map_or(0, |queue| queue.iter().map(Queued::bytes).sum());
+    let queue_bytes = session.queued_bytes();
     let output_bytes = mailbox.bytes();
     let total_bytes = size_of::<Session>() + session.query_buffer_bytes + queue_bytes + output_bytes;
     format!(
@@ -243,15 +243,20 @@ fn kill(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
 }
 
 fn unblock(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    let reply = match args[3..] {
-        [] => Reply::NullArray,
-        [reason] if flag(reason, "TIMEOUT") => Reply::NullArray,
-        [reason] if flag(reason, "ERROR") => Reply::error("UNBLOCKED client unblocked via CLIENT UNBLOCK"),
+    let error = match args[3..] {
+        [] => None,
+        [reason] if flag(reason, "TIMEOUT") => None,
+        [reason] if flag(reason, "ERROR") => {
+            Some(Reply::error("UNBLOCKED client unblocked via CLIENT UNBLOCK"))
+        }
         [_] => return Err(Error::text("ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR")),
         _ => return Err(wrong_arguments(args)),
     };
     let client = u64::try_from(integer(args[2])?).ok();
-    let unblocked = client.is_some_and(|client| ctx.server.answer_waiting(ctx.keyspace, client, reply));
+    let unblocked = client.is_some_and(|client| match error {
+        Some(error) => ctx.server.answer_waiting(ctx.keyspace, client, error),
+        None => ctx.server.end_waiting(ctx.keyspace, client),
+    });
     Ok(Reply::flag(unblocked))
 }
 

@@ -25,7 +25,7 @@ const CONFIG: &[Command] = &[
         "Returns the options whose names match a pattern, and their values.",
         "pattern [pattern ...]",
     ),
-    Command::new("set", -4, set).flags(ADMIN).docs(
+    Command::new("set", -4, set).flags(ADMIN).flags(&[Flags::CHANGES_SETTINGS]).docs(
         Group::Server,
         "2.0.0",
         "O(N) where N is the number of options",
@@ -50,10 +50,15 @@ const CONFIG: &[Command] = &[
 ];
 
 fn get(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    let is_wanted =
-        |name: &str| args[2..].iter().any(|pattern| glob::matches_ignoring_case(pattern, name.as_bytes()));
-    let pairs = ctx.server.options.get_matching(is_wanted);
-    Ok(Reply::Map(pairs.into_iter().map(|(name, value)| (Reply::text(name), value.into())).collect()))
+    let wanted =
+        |name: &str| args[2..].iter().find(|pattern| glob::matches_ignoring_case(pattern, name.as_bytes()));
+    let pairs = ctx.server.options.get_matching(|name| wanted(name).is_some());
+    let named = pairs.into_iter().map(|(name, value)| {
+        // As in Redis, an option is told by the name by which it was asked for.
+        let asked = wanted(name).filter(|asked| asked.eq_ignore_ascii_case(name.as_bytes()));
+        (asked.map_or(Reply::text(name), |asked| Reply::bytes(asked)), value.into())
+    });
+    Ok(Reply::Map(named.collect()))
 }
 
 fn set(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
@@ -100,7 +105,8 @@ mod tests {
     fn options_are_shown_by_pattern_and_set_all_or_none() {
         let mut fixture = Fixture::new();
         fixture.check(&[
-            ("CONFIG GET HZ time?ut", "{$timeout: $0, $hz: $10}"),
+            ("CONFIG GET HZ time?ut", "{$timeout: $0, $HZ: $10}"),
+            ("CONFIG GET TIME?UT hz HZ", "{$timeout: $0, $hz: $10}"),
             ("CONFIG GET nothing", "{}"),
             ("CONFIG SET hz 20 timeout", "-ERR syntax error"),
             ("CONFIG SET hz 20 foo 1", "-ERR Unknown option or number of arguments for CONFIG SET - 'foo'"),

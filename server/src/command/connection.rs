@@ -10,6 +10,9 @@ use crate::protocol::{Reply, Version};
 const OPENING: &[Flags] =
     &[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE, Flags::FAST, Flags::NO_AUTH, Flags::ALLOW_BUSY];
 
+/// What changes the connection itself, at once.
+const AT_ONCE: &[Flags] = &[Flags::WHILE_SUBSCRIBED, Flags::RUNS_IN_MULTI];
+
 /// The rows of this file.
 pub const COMMANDS: &[Command] = &[
     Command::new("auth", -2, auth).flags(OPENING).docs(
@@ -19,7 +22,7 @@ pub const COMMANDS: &[Command] = &[
         "Authenticates the connection.",
         "[username] password",
     ),
-    Command::new("ping", -1, ping).flags(&[Flags::FAST]).docs(
+    Command::new("ping", -1, ping).flags(&[Flags::FAST, Flags::WHILE_SUBSCRIBED]).docs(
         Group::Connection,
         "1.0.0",
         "O(1)",
@@ -47,14 +50,14 @@ pub const COMMANDS: &[Command] = &[
         "Selects the database of the connection.",
         "index",
     ),
-    Command::outcome("quit", -1, quit).flags(OPENING).docs(
+    Command::outcome("quit", -1, quit).flags(OPENING).flags(AT_ONCE).docs(
         Group::Connection,
         "1.0.0",
         "O(1)",
         "Closes the connection after the replies to all earlier commands.",
         "",
     ),
-    Command::new("reset", 1, reset).flags(OPENING).docs(
+    Command::new("reset", 1, reset).flags(OPENING).flags(AT_ONCE).docs(
         Group::Connection,
         "6.2.0",
         "O(1)",
@@ -96,7 +99,7 @@ fn is_same_secret(secret: &[u8], guess: &[u8]) -> bool {
 fn ping(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let message = args.get(1).copied();
     if args.len() > 2 {
-        return Err(Error::text("ERR wrong number of arguments for 'ping' command"));
+        return Err(Error::wrong_arity("ping"));
     }
     if ctx.session.is_subscriber() && ctx.session.version == Version::Resp2 {
         return Ok(Reply::Array(vec![Reply::text("pong"), Reply::bytes(message.unwrap_or_default())]));

@@ -36,8 +36,8 @@ pub const COMMANDS: &[Command] = &[
 const BAD_FORMAT: Error = Error::text("ERR Bad data format");
 
 fn dump(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    let entry = ctx.keyspace.peek(ctx.session.database, args[1])?;
-    Ok(entry.map(|entry| rdb::dump(&plain(&entry.value))).into())
+    let value = ctx.keyspace.get(ctx.session.database, args[1])?;
+    Ok(value.map(|value| rdb::dump(&plain(value))).into())
 }
 
 struct RestoreOptions {
@@ -299,6 +299,17 @@ mod tests {
             Reply::Bytes(payload) => quoted(&payload),
             other => panic!("DUMP {key}: {other:?}"),
         }
+    }
+
+    #[test]
+    fn a_dump_is_a_use_of_its_key() {
+        let mut fixture = Fixture::new();
+        fixture.check_events("DUMP k", &["0 keymiss k"]);
+        fixture.run("SET k 1");
+        fixture.now_us += 10_000_000;
+        fixture.check(&[("OBJECT IDLETIME k", ":10")]);
+        fixture.run("DUMP k");
+        fixture.check(&[("OBJECT IDLETIME k", ":0")]);
     }
 
     #[test]

@@ -359,7 +359,6 @@ struct SetOptions<'a, 'b> {
 
 impl<'a, 'b> SetOptions<'a, 'b> {
     fn parse(ctx: &Context<'_>, mut arguments: &'b [&'a [u8]]) -> Result<Self> {
-        const ARITY: Error = Error::text("ERR wrong number of arguments for 'hsetex' command");
         let (mut presence, mut end) = (None, None);
         while let [option, rest @ ..] = arguments {
             arguments = rest;
@@ -374,11 +373,11 @@ impl<'a, 'b> SetOptions<'a, 'b> {
                     let number = number.ok_or(Error::text("ERR invalid number of fields"))?;
                     let (pairs, rest) = pairs.as_chunks();
                     if !rest.is_empty() || pairs.len() as u64 != number as u64 {
-                        return Err(ARITY);
+                        return Err(Error::wrong_arity("hsetex"));
                     }
                     return Ok(Self { presence, end: end.unwrap_or(NewEnd::None), pairs });
                 }
-                _ if flag(option, "FIELDS") => return Err(ARITY),
+                _ if flag(option, "FIELDS") => return Err(Error::wrong_arity("hsetex")),
                 _ => arguments = Self::parse_end(ctx, option, rest, &mut end)?,
             }
         }

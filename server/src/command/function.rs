@@ -6,7 +6,7 @@ mod running;
 use std::sync::Arc;
 
 use super::arguments::{flag, integer};
-use super::help::help;
+use super::help::{help, wrong_arguments};
 use super::procedure::{EVAL, EVAL_RO, outcome};
 use super::trigger::refuse_loss;
 use super::{Command, Context, Error, Flags, Group, Outcome, Result};
@@ -45,10 +45,10 @@ pub(super) const COMMANDS: &[Command] = &[
 
 const BAD_COUNT: Error = Error::text("ERR Bad number of keys provided");
 
-const CHANGE: &[Flags] = &[Flags::WRITE, Flags::NOSCRIPT];
+const CHANGE: &[Flags] = &[Flags::WRITE, Flags::NOSCRIPT, Flags::CHANGES_SETTINGS];
 
 const FUNCTION: &[Command] = &[
-    Command::new("load", -3, load).flags(&[Flags::WRITE, Flags::DENYOOM, Flags::NOSCRIPT]).docs(
+    Command::new("load", -3, load).flags(CHANGE).flags(&[Flags::DENYOOM]).docs(
         Group::Scripting,
         "7.0.0",
         "O(N) with N being the length of the module.",
@@ -76,7 +76,7 @@ const FUNCTION: &[Command] = &[
         "Returns all libraries as one string of bytes, for FUNCTION RESTORE.",
         "",
     ),
-    Command::new("restore", -3, dump::restore).flags(&[Flags::WRITE, Flags::DENYOOM, Flags::NOSCRIPT]).docs(
+    Command::new("restore", -3, dump::restore).flags(CHANGE).flags(&[Flags::DENYOOM]).docs(
         Group::Scripting,
         "7.0.0",
         "O(N) with N being the length of the modules.",
@@ -281,7 +281,10 @@ fn remove(context: &mut Context<'_>, name: &str) -> Result<()> {
 
 fn flush(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
     let valid = |mode: &[u8]| flag(mode, "ASYNC") || flag(mode, "SYNC");
-    if arguments.len() > 3 || arguments.get(2).is_some_and(|mode| !valid(mode)) {
+    if arguments.len() > 3 {
+        return Err(wrong_arguments(arguments));
+    }
+    if arguments.get(2).is_some_and(|mode| !valid(mode)) {
         return Err(Error::text("ERR FUNCTION FLUSH only supports SYNC|ASYNC option"));
     }
     let created = |definition: &Definition| definition.library.is_none();

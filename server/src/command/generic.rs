@@ -2,10 +2,12 @@
 //!
 //! `expiry` has those about the time to live, `object` those about how a value is kept, `scan` those that walk.
 
+use super::blocking::{Block, timeout_in_ms};
 use super::connection::database;
-use super::{Command, Context, Error, Flags, Group, Result, flag, integer};
+use super::{Command, Context, Error, Flags, Group, Outcome, Result, flag, integer};
 use crate::keyspace::events;
 use crate::protocol::Reply;
+use crate::types::Kind;
 
 /// The rows of these commands.
 pub const COMMANDS: &[Command] = &[
@@ -79,11 +81,12 @@ pub const COMMANDS: &[Command] = &[
         "Returns the name of a random key.",
         "",
     ),
-    Command::new("wait", 3, wait).flags(&[Flags::NOSCRIPT]).docs(
+    Command::outcome("wait", 3, wait).flags(&[Flags::NOSCRIPT]).docs(
         Group::Generic,
         "3.0.0",
         "O(1)",
-        "Returns how many replicas have this connection's writes: none, because there are no replicas.",
+        "Returns how many replicas have this connection's writes: none, because there are no replicas. Waits for those \
+         that are asked for until the time is over.",
         "numreplicas timeout",
     ),
 ];
@@ -194,14 +197,15 @@ fn randomkey(ctx: &mut Context<'_>, _args: &[&[u8]]) -> Result {
     Ok(key.map_or(Reply::Null, |key| Reply::bytes(&key)))
 }
 
-fn wait(_ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    integer(args[1])?;
-    let timeout_ms = integer(args[2]);
-    let timeout_ms = timeout_ms.map_err(|_| Error::text("ERR timeout is not an integer or out of range"))?;
-    if timeout_ms < 0 {
-        return Err(Error::text("ERR timeout is negative"));
+fn wait(_ctx: &mut Context<'_>, args: &[&[u8]]) -> Result<Outcome> {
+    let (wanted, timeout) = (integer(args[1])?, timeout_in_ms(args[2])?);
+    let replicas = Reply::Integer(0);
+    if wanted <= 0 {
+        return Ok(Outcome::Reply(replicas));
     }
-    Ok(Reply::Integer(0))
+    // No key ends its wait.
+    let block = Block::new(args, 0..0, Kind::String, timeout);
+    Ok(Outcome::Block(Box::new(Block { late: replicas.clone(), refused: replicas, ..block })))
 }
 
 #[cfg(test)]

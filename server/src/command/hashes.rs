@@ -156,7 +156,7 @@ fn hmset(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
 fn set_fields(ctx: &mut Context<'_>, args: &[&[u8]], command: &str) -> Result<usize> {
     let (pairs, rest) = args[2..].as_chunks();
     if !rest.is_empty() {
-        return Err(format!("ERR wrong number of arguments for '{command}' command").into());
+        return Err(Error::wrong_arity(command));
     }
     let limits = limits(&ctx.server.options);
     let set = |hash: &mut HashValue, recorder: &mut dyn Recorder| {

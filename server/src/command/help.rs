@@ -1,6 +1,6 @@
 //! What every container of subcommands answers to `HELP` and to wrong arguments.
 
-use super::{Command, Context, Error, Flags, Group, Result, lookup};
+use super::{Command, Context, Error, Flags, Group, Result, find_named};
 use crate::protocol::Reply;
 
 /// The row of `HELP` in a container.
@@ -18,7 +18,7 @@ pub(super) const fn help(group: Group, since: &'static str) -> Command {
 fn describe(_: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let name = String::from_utf8_lossy(args[0]).to_uppercase();
     let title = format!("{name} <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
-    let subcommands = lookup(args[0]).map_or(&[][..], |(container, _)| container.subcommands);
+    let subcommands = find_named(args[0]).map_or(&[][..], |container| container.row.subcommands);
     let lines = subcommands.iter().flat_map(|row| {
         let usage = format!("{} {}", row.name.to_uppercase(), row.syntax);
         [usage.trim_end().to_owned(), format!("    {}", row.summary)]

@@ -15,7 +15,7 @@ pub const REDIS_VERSION: &str = "7.4.0";
 
 /// The rows of this file.
 pub const COMMANDS: &[Command] =
-    &[Command::new("info", -1, info).flags(&[Flags::LOADING, Flags::STALE]).docs(
+    &[Command::new("info", -1, info).flags(&[Flags::LOADING, Flags::STALE, Flags::ABOUT_SERVER]).docs(
         Group::Server,
         "1.0.0",
         "O(1)",
@@ -90,7 +90,7 @@ fn human(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::lookup;
+    use super::super::find_named;
     use super::super::testing::Fixture;
     use super::*;
 
@@ -133,8 +133,11 @@ mod tests {
     fn the_report_counts_keys_and_commands() {
         let mut fixture = Fixture::new();
         fixture.run("SET a 1");
-        fixture.run("SET b 1 EX 9");
-        let (_, place) = lookup(b"set").expect("a command");
+        for request in ["SET b 1 EX 9", "SET c 1 EX 5", "SET d 1 EX 5", "EXPIRE d 7", "SET e 1 EX 5", "DEL e"]
+        {
+            fixture.run(request);
+        }
+        let place = find_named(b"set").expect("a command").place;
         let counted = fixture.server.statistics.command(place);
         (counted.calls, counted.duration_ns, counted.failed_calls) = (2, 5_000, 1);
         for ns in [3_000, 24_000] {
@@ -150,7 +153,7 @@ mod tests {
             "cmdstat_set:calls=2,usec=5,usec_per_call=2.50,rejected_calls=0,failed_calls=1",
             "errorstat_WRONGTYPE:count=1",
             "latency_percentiles_usec_set:p50=3.007,p99.9=24.063",
-            "db0:keys=2,expires=1,avg_ttl=0",
+            "db0:keys=4,expires=3,avg_ttl=7000",
         ] {
             assert!(report.split("\r\n").any(|shown| shown == line), "{line}:\n{report}");
         }

@@ -4,7 +4,9 @@ use super::categories::{categories, is_in};
 use super::help::help;
 use super::key_use::{key_uses, key_uses_of_call};
 use super::syntax::{self, Argument, Kind};
-use super::{Command, Context, Error, Flags, Group, Keys, Result, Run, all, flag, lookup, subcommand};
+use super::{
+    Command, Context, Error, Flags, Found, Group, Keys, Result, all, find, find_named, flag, places,
+};
 use crate::protocol::Reply;
 use crate::types::glob;
 
@@ -62,47 +64,8 @@ const COMMAND: &[Command] = &[
     help(Group::Server, "5.0.0"),
 ];
 
-/// A command or subcommand.
-#[derive(Clone, Copy)]
-pub(super) struct Found {
-    container: Option<&'static Command>,
-    pub row: &'static Command,
-}
-
-impl Found {
-    /// Its name, with that of its container: `client|list`.
-    pub(super) fn name(&self) -> String {
-        let own = self.row.name;
-        self.container.map_or(own.to_owned(), |container| format!("{}|{own}", container.name))
-    }
-
-    /// Its name, or its container's.
-    pub(super) fn top_name(&self) -> &'static str {
-        self.container.unwrap_or(self.row).name
-    }
-
-    /// Whether it does anything without a subcommand.
-    pub(super) fn has_own_handler(&self) -> bool {
-        !matches!(self.row.run, Run::Container)
-    }
-
-    fn subcommands(self) -> impl Iterator<Item = Self> {
-        self.row.subcommands.iter().map(move |row| Self { container: Some(self.row), row })
-    }
-}
-
-/// The command of a name such as `get` or `client|list`.
-pub(super) fn find(name: &[u8]) -> Option<Found> {
-    let mut parts = name.splitn(2, |byte| *byte == b'|');
-    let (top, _) = lookup(parts.next()?)?;
-    match parts.next() {
-        None => Some(Found { container: None, row: top }),
-        Some(own) => Some(Found { container: Some(top), row: subcommand(top, own)?.0 }),
-    }
-}
-
 fn top_level() -> impl Iterator<Item = Found> {
-    all().map(|row| Found { container: None, row })
+    places().filter(|found| std::ptr::eq(found.row, found.parent))
 }
 
 fn every_command(_: &mut Context<'_>, _: &[&[u8]]) -> Result {
@@ -117,12 +80,11 @@ fn info(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     if args.len() == 2 {
         return every_command(ctx, args);
     }
-    let described = args[2..].iter().map(|name| find(name).map_or(Reply::NullArray, describe));
+    let described = args[2..].iter().map(|name| find_named(name).map_or(Reply::Null, describe));
     Ok(Reply::Array(described.collect()))
 }
 
 fn list(_: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    let every = top_level().flat_map(|command| std::iter::once(command).chain(command.subcommands()));
     let is_wanted: Box<dyn Fn(&Found) -> bool> = match args[2..] {
         [] => Box::new(|_| true),
         [filter, _] if flag(filter, "FILTERBY") => return Err(Error::SYNTAX),
@@ -130,16 +92,16 @@ fn list(_: &mut Context<'_>, args: &[&[u8]]) -> Result {
             _ if flag(by, "MODULE") => Box::new(|_| false),
             _ if flag(by, "ACLCAT") => {
                 let category = String::from_utf8_lossy(value).to_lowercase();
-                Box::new(move |command| is_in(command, &category))
+                Box::new(move |command| is_in(*command, &category))
             }
             _ if flag(by, "PATTERN") => {
-                Box::new(|command| glob::matches_ignoring_case(value, command.name().as_bytes()))
+                Box::new(|command| glob::matches_ignoring_case(value, command.full_name().as_bytes()))
             }
             _ => return Err(Error::SYNTAX),
         },
         _ => return Err(Error::SYNTAX),
     };
-    Ok(Reply::list(every.filter(is_wanted).map(|command| command.name())))
+    Ok(Reply::list(places().filter(is_wanted).map(Found::full_name)))
 }
 
 /// The ten elements of `COMMAND INFO`.
@@ -154,10 +116,10 @@ fn describe(command: Found) -> Reply {
         Keys::Range { first, last, step } => (first as i64, last as i64, step as i64),
         Keys::From { first } => (first as i64, -1, 1),
     };
-    let categories = categories(&command).into_iter().map(|name| Reply::Simple(format!("@{name}").into()));
+    let categories = categories(command).into_iter().map(|name| Reply::Simple(format!("@{name}").into()));
     let subcommands: Vec<Reply> = command.subcommands().map(describe).collect();
     Reply::Array(vec![
-        command.name().into(),
+        Reply::text(command.full_name()),
         Reply::Integer(row.arity.into()),
         Reply::Set(flags.collect()),
         Reply::Integer(first),
@@ -166,7 +128,7 @@ fn describe(command: Found) -> Reply {
         Reply::Set(categories.collect()),
         // Tips are for proxies that spread one command over many servers.
         Reply::Set(Vec::new()),
-        Reply::Set(key_specifications(&command)),
+        Reply::Set(key_specifications(command)),
         if subcommands.is_empty() { Reply::Set(subcommands) } else { Reply::Array(subcommands) },
     ])
 }
@@ -179,8 +141,8 @@ fn words(words: &'static str) -> Reply {
     Reply::Set(words.split(' ').map(Reply::simple).collect())
 }
 
-fn key_specifications(command: &Found) -> Vec<Reply> {
-    let uses = key_uses(&command.name(), command.row);
+fn key_specifications(command: Found) -> Vec<Reply> {
+    let uses = key_uses(command.full_name(), command.row);
     let index = |at: usize| map([("type", Reply::text("index")), ("spec", map([("index", at.into())]))]);
     let range = |first: usize, last: isize, step: usize| {
         // A last key before the end is counted from the first one.
@@ -252,7 +214,7 @@ fn docs(_: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let commands: Vec<Found> = if args.len() == 2 {
         top_level().collect()
     } else {
-        args[2..].iter().filter_map(|name| find(name)).collect()
+        args[2..].iter().filter_map(|name| find_named(name)).collect()
     };
     Ok(Reply::Map(commands.into_iter().map(document).collect()))
 }
@@ -276,7 +238,7 @@ fn document(command: Found) -> (Reply, Reply) {
     if !row.subcommands.is_empty() {
         fields.push((Reply::text("subcommands"), Reply::Map(command.subcommands().map(document).collect())));
     }
-    (command.name().into(), Reply::Map(fields))
+    (Reply::text(command.full_name()), Reply::Map(fields))
 }
 
 fn document_argument(argument: &Argument) -> Reply {
@@ -309,14 +271,14 @@ fn document_argument(argument: &Argument) -> Reply {
 
 fn get_keys(_: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let (command, arguments) = (parse_command(&args[2..])?, &args[2..]);
-    let keys = keys_of(&command, arguments)?;
+    let keys = keys_of(command, arguments)?;
     Ok(Reply::list(keys.into_iter().map(|place| arguments[place])))
 }
 
 fn get_keys_and_flags(_: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let (command, arguments) = (parse_command(&args[2..])?, &args[2..]);
-    let keys = keys_of(&command, arguments)?;
-    let uses = key_uses_of_call(&command.name(), command.row, arguments);
+    let keys = keys_of(command, arguments)?;
+    let uses = key_uses_of_call(command.full_name(), command.row, arguments);
     let last = uses.last().copied().unwrap_or_default();
     let uses = uses.iter().copied().chain(std::iter::repeat(last));
     let pairs = keys.into_iter().zip(uses);
@@ -326,17 +288,10 @@ fn get_keys_and_flags(_: &mut Context<'_>, args: &[&[u8]]) -> Result {
 
 /// The command, or subcommand, that these arguments call.
 fn parse_command(arguments: &[&[u8]]) -> Result<Found> {
-    let invalid = Error::text("ERR Invalid command specified");
-    let (row, _) = lookup(arguments[0]).ok_or_else(|| invalid.clone())?;
-    let top = Found { container: None, row };
-    if row.subcommands.is_empty() || (arguments.len() == 1 && top.has_own_handler()) {
-        return Ok(top);
-    }
-    let own = arguments.get(1).and_then(|name| subcommand(row, name));
-    own.map(|(own, _)| Found { container: Some(row), row: own }).ok_or(invalid)
+    find(arguments).map_err(|_| Error::text("ERR Invalid command specified"))
 }
 
-fn keys_of(command: &Found, arguments: &[&[u8]]) -> Result<Vec<usize>> {
+fn keys_of(command: Found, arguments: &[&[u8]]) -> Result<Vec<usize>> {
     let row = command.row;
     if row.keys == Keys::None {
         return Err(Error::text("ERR The command has no key arguments"));
@@ -344,7 +299,9 @@ fn keys_of(command: &Found, arguments: &[&[u8]]) -> Result<Vec<usize>> {
     if !row.accepts(arguments.len()) {
         return Err(Error::text("ERR Invalid number of arguments specified for command"));
     }
-    Ok(row.key_places(arguments).collect())
+    let places = row.named_keys(arguments);
+    let places = places.or(row.is(Flags::NO_MANDATORY_KEYS).then(Vec::new));
+    places.ok_or(Error::text("ERR Invalid arguments specified for command"))
 }
 
 #[cfg(test)]
@@ -392,16 +349,27 @@ mod tests {
         let nothing = "-ERR The command has no key arguments";
         let invalid = "-ERR Invalid command specified";
         let arity = "-ERR Invalid number of arguments specified for command";
+        let impossible = "-ERR Invalid arguments specified for command";
         Fixture::new().check(&[
             ("COMMAND GETKEYS MSET a 1 b 2", "[$a $b]"),
             ("COMMAND GETKEYS object encoding k", "[$k]"),
             ("COMMAND GETKEYS fcall f 2 a b c", "[$a $b]"),
+            ("COMMAND GETKEYS georadius a 1 2 3 km STOREDIST e STORE d", "[$a $d $e]"),
+            ("COMMAND GETKEYS georadius a 1 2 3 km STORE", "[$a]"),
+            ("COMMAND GETKEYS zunionstore d 2 a b", "[$d $a $b]"),
+            ("COMMAND GETKEYS zunionstore d 3 a b", impossible),
+            ("COMMAND GETKEYS zunion 0 a", impossible),
+            ("COMMAND GETKEYS zunion x a", impossible),
+            ("COMMAND GETKEYS xread count 1 a", impossible),
+            ("COMMAND GETKEYS xread count 1 streams a", impossible),
+            ("COMMAND GETKEYS fcall f 2 a", "[]"),
+            ("COMMAND GETKEYS fcall f 0 a", "[]"),
             ("COMMAND GETKEYS ping", nothing),
             ("COMMAND GETKEYS command", nothing),
             ("COMMAND GETKEYS get", arity),
             ("COMMAND GETKEYS get a b", arity),
             ("COMMAND GETKEYS nope a", invalid),
-            ("COMMAND GETKEYS object", invalid),
+            ("COMMAND GETKEYS object", nothing),
             ("COMMAND GETKEYS object nope k", invalid),
             ("COMMAND GETKEYSANDFLAGS rename a b", "[[$a [+RW +access +delete]] [$b [+OW +update]]]"),
             ("COMMAND GETKEYSANDFLAGS del a b", "[[$a [+RM +delete]] [$b [+RM +delete]]]"),

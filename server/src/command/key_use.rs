@@ -147,13 +147,13 @@ pub(super) fn key_uses_of_call(
 
 #[cfg(test)]
 mod tests {
-    use super::super::introspection::find;
+    use super::super::find_named;
     use super::*;
 
     #[test]
     fn exceptions_are_commands_that_have_keys() {
         for (name, _) in EXCEPTIONS {
-            let found = find(name.as_bytes()).unwrap_or_else(|| panic!("{name} is no command"));
+            let found = find_named(name.as_bytes()).unwrap_or_else(|| panic!("{name} is no command"));
             assert_ne!(found.row.keys, super::super::Keys::None, "{name}");
         }
     }

@@ -5,7 +5,7 @@ mod graph;
 use std::fmt::Write as _;
 
 use super::help::help;
-use super::{Command, Context, Flags, Group, Result, full_name, lookup, subcommand};
+use super::{Command, Context, Flags, Group, Result, find_named, full_name};
 use crate::protocol::Reply;
 use crate::state::{LatencyHistogram, LatencySeries};
 
@@ -159,12 +159,8 @@ fn histogram(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
 
 /// The places of a command and of its subcommands, or of one of these, written `config|get`.
 fn places_of(name: &[u8]) -> Vec<usize> {
-    let mut parts = name.splitn(2, |byte| *byte == b'|');
-    let Some((row, place)) = parts.next().and_then(lookup) else { return Vec::new() };
-    match parts.next() {
-        None => (place..=place + row.subcommands.len()).collect(),
-        Some(own) => subcommand(row, own).map(|(_, behind)| place + behind).into_iter().collect(),
-    }
+    let found = find_named(name);
+    found.into_iter().flat_map(|found| found.place..=found.place + found.row.subcommands.len()).collect()
 }
 
 fn describe_calls(latency: &LatencyHistogram) -> Reply {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::arguments::at_least;
-use super::blocking::{Block, keys_to_try, pop_or_wait, timeout_in_seconds};
+use super::blocking::{Block, multi_pop, multi_pop_or_wait, pop_or_wait, timeout_in_seconds};
 use super::{Command, Context, Error, Flags, Group, Outcome, Result, flag};
 use crate::keyspace::{EventKind, events};
 use crate::protocol::{Reply, Shape};
@@ -124,72 +124,30 @@ fn pop_some(ctx: &mut Context<'_>, key: &[u8], end: End, count: usize) -> Result
 }
 
 fn lpop(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    pop_command(ctx, args, End::Left, "ERR wrong number of arguments for 'lpop' command")
+    pop_command(ctx, args, End::Left, "lpop")
 }
 
 fn rpop(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    pop_command(ctx, args, End::Right, "ERR wrong number of arguments for 'rpop' command")
+    pop_command(ctx, args, End::Right, "rpop")
 }
 
-fn pop_command(ctx: &mut Context<'_>, args: &[&[u8]], end: End, wrong_number: &'static str) -> Result {
+fn pop_command(ctx: &mut Context<'_>, args: &[&[u8]], end: End, name: &str) -> Result {
     match args {
         [_, key] => Ok(pop(ctx, key, end)?.unwrap_or(Reply::Null)),
         [_, key, count] => {
             let count = at_least(0, count, "ERR value is out of range, must be positive")?;
             Ok(pop_some(ctx, key, end, count)?.unwrap_or(Reply::NullArray))
         }
-        _ => Err(Error::text(wrong_number)),
-    }
-}
-
-/// The arguments of LMPOP, and of BLMPOP behind its timeout.
-struct MultiPop<'a, 'b> {
-    keys: &'b [&'a [u8]],
-    end: End,
-    count: usize,
-}
-
-impl<'a, 'b> MultiPop<'a, 'b> {
-    fn parse(args: &'b [&'a [u8]]) -> Result<Self> {
-        let keys = at_least(1, args[0], "ERR numkeys should be greater than 0")?;
-        let (keys, rest) = args[1..].split_at_checked(keys).ok_or(Error::SYNTAX)?;
-        let (end_name, options) = rest.split_first().ok_or(Error::SYNTAX)?;
-        let end = end(end_name)?;
-        let (count, rest) = match options {
-            [option, count, rest @ ..] if flag(option, "COUNT") => {
-                (at_least(1, count, "ERR count should be greater than 0")?, rest)
-            }
-            _ => (1, options),
-        };
-        if !rest.is_empty() {
-            return Err(Error::SYNTAX);
-        }
-        Ok(Self { keys, end, count })
-    }
-
-    /// The reply from the first list that there is.
-    fn run(&self, ctx: &mut Context<'_>) -> Result<Option<Reply>> {
-        for key in &self.keys[keys_to_try(ctx.session, self.keys)] {
-            if let Some(popped) = pop_some(ctx, key, self.end, self.count)? {
-                return Ok(Some(Reply::Array(vec![Reply::bytes(key), popped])));
-            }
-        }
-        Ok(None)
+        _ => Err(Error::wrong_arity(name)),
     }
 }
 
 fn lmpop(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    Ok(MultiPop::parse(&args[1..])?.run(ctx)?.unwrap_or(Reply::NullArray))
+    multi_pop(ctx, args, end, pop_some)
 }
 
 fn blmpop(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result<Outcome> {
-    const FIRST_KEY: usize = 3;
-    let request = MultiPop::parse(&args[2..])?;
-    let timeout = timeout_in_seconds(args[1])?;
-    Ok(match request.run(ctx)? {
-        Some(reply) => Outcome::Reply(reply),
-        None => wait(Block::new(args, FIRST_KEY..FIRST_KEY + request.keys.len(), Kind::List, timeout)),
-    })
+    multi_pop_or_wait(ctx, args, Kind::List, end, pop_some)
 }
 
 fn wait(block: Block) -> Outcome {
@@ -368,7 +326,7 @@ mod tests {
         let args: [&[u8]; 4] = [b"blpop", b"a", b"b", b"1.5"];
         let outcome = fixture.with_context(|ctx| blpop(ctx, &args)).expect("no error");
         let Outcome::Block(block) = outcome else { panic!("{outcome:?}") };
-        assert_eq!(block.request.arguments(), args);
+        assert_eq!(block.request.slices(), args);
         assert_eq!((block.keys, block.kind), (1..3, Kind::List));
         assert_eq!(block.timeout, Some(Duration::from_millis(1500)));
         let args: [&[u8]; 7] = [b"blmpop", b"0", b"2", b"a", b"b", b"left", b""];

@@ -273,6 +273,9 @@ fn rank(argument: &[u8]) -> Result<i64> {
             "ERR RANK can't be zero: use 1 to start from the first match, 2 from the second ... or use negative to start \
              from the end of the list",
         )),
+        i64::MIN => Err(Error::text(
+            "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
+        )),
         rank => Ok(rank),
     }
 }
@@ -350,6 +353,11 @@ mod tests {
             ("lrange l 0 -1", "[$a $x $b $y $c $b $d $b]"),
             ("lpos l b", ":2"),
             ("lpos l b rank -1", ":7"),
+            ("lpos l b rank -9223372036854775807", "nil"),
+            (
+                "lpos l b rank -9223372036854775808",
+                "-ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807",
+            ),
             ("lpos l b rank 2 count 0", "[:5 :7]"),
             ("lpos l b rank -2 count 2", "[:5 :2]"),
             ("lpos l b count 0 maxlen 3", "[:2]"),

@@ -6,6 +6,8 @@ use crate::memory;
 use crate::protocol::Reply;
 use crate::state::Session;
 
+const ABOUT_SERVER: &[Flags] = &[Flags::ABOUT_SERVER];
+
 /// The rows of this file.
 pub const COMMANDS: &[Command] = &[Command::container("memory", MEMORY).docs(
     Group::Server,
@@ -16,7 +18,7 @@ pub const COMMANDS: &[Command] = &[Command::container("memory", MEMORY).docs(
 )];
 
 const MEMORY: &[Command] = &[
-    Command::new("doctor", 2, doctor).docs(
+    Command::new("doctor", 2, doctor).flags(ABOUT_SERVER).docs(
         Group::Server,
         "4.0.0",
         "O(N) where N is the number of clients",
@@ -24,21 +26,21 @@ const MEMORY: &[Command] = &[
         "",
     ),
     help(Group::Server, "4.0.0"),
-    Command::new("malloc-stats", 2, malloc_stats).docs(
+    Command::new("malloc-stats", 2, malloc_stats).flags(ABOUT_SERVER).docs(
         Group::Server,
         "4.0.0",
         "Depends on how much memory is allocated",
         "Returns the allocator's own statistics.",
         "",
     ),
-    Command::new("purge", 2, purge).docs(
+    Command::new("purge", 2, purge).flags(ABOUT_SERVER).docs(
         Group::Server,
         "4.0.0",
         "O(1)",
         "Does nothing: memory that is not used goes back to the system by itself within a second.",
         "",
     ),
-    Command::new("stats", 2, stats).docs(
+    Command::new("stats", 2, stats).flags(ABOUT_SERVER).docs(
         Group::Server,
         "4.0.0",
         "O(N) where N is the number of clients",
@@ -55,14 +57,12 @@ const MEMORY: &[Command] = &[
 ];
 
 fn usage(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    match args[3..] {
-        [] => {}
-        [option, count] if flag(option, "SAMPLES") => {
-            if integer(count)? < 0 {
-                return Err(Error::SYNTAX);
-            }
+    let mut options = &args[3..];
+    while let [option, rest @ ..] = options {
+        match rest {
+            [count, rest @ ..] if flag(option, "SAMPLES") && integer(count)? >= 0 => options = rest,
+            _ => return Err(Error::SYNTAX),
         }
-        _ => return Err(Error::SYNTAX),
     }
     let entry = ctx.keyspace.peek(ctx.session.database, args[2])?;
     Ok(entry.map_or(Reply::Null, |entry| entry.memory_usage().into()))
@@ -91,7 +91,7 @@ impl Report {
         // The session of the client that asks is not in the registry.
         let sessions = server.clients.iter().map(|(_, handle)| {
             let session = handle.session.as_deref();
-            let buffered = session.map_or(0, |session| session.query_buffer_bytes + session.queued_bytes);
+            let buffered = session.map_or(0, |session| session.query_buffer_bytes + session.queued_bytes());
             (size_of::<Session>() + buffered + handle.mailbox.bytes()) as u64
         });
         Self {
@@ -240,6 +240,9 @@ mod tests {
             ("MEMORY USAGE none", "nil"),
             ("MEMORY USAGE short SAMPLES -1", "-ERR syntax error"),
             ("MEMORY USAGE short SAMPLES x", "-ERR value is not an integer or out of range"),
+            ("MEMORY USAGE short SAMPLES x y", "-ERR value is not an integer or out of range"),
+            ("MEMORY USAGE short SAMPLES 1 y", "-ERR syntax error"),
+            ("MEMORY USAGE none SAMPLES 1 SAMPLES 2", "nil"),
             ("MEMORY USAGE short SAMPLES", "-ERR syntax error"),
             ("MEMORY USAGE short COUNT 1", "-ERR syntax error"),
             ("MEMORY PURGE", "+OK"),

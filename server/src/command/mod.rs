@@ -2,8 +2,10 @@
 //!
 //! A handler is a synchronous function of a [`Context`] and the arguments. It knows keys, clients and options, but no
 //! sockets and no protocol version; what only the engine can do (EXEC, calling a procedure, closing) it returns as an
-//! [`Outcome`]. Its row says everything else that is known of the command: name, arity, key positions, flags and
-//! documentation. Dispatch, `COMMAND`, key loading, MULTI, procedures and the documentation page all read the rows.
+//! [`Outcome`]. Its row says what else is known of the command: name, arity, key positions, flags and documentation.
+//! Dispatch, `COMMAND`, key loading, MULTI, procedures and the documentation page all read the rows. Facts that hold of a
+//! few commands and that only one reader wants stand in tables beside that reader: what `COMMAND` adds (`categories`,
+//! `key_use`), passwords (`secrets`), and differences to Redis (`differences`).
 
 #![expect(clippy::unnecessary_wraps, reason = "handlers have one signature, whether they can fail or not")]
 
@@ -33,6 +35,7 @@ mod info;
 mod introspection;
 #[cfg(test)]
 mod journal_tests;
+mod key_places;
 mod key_use;
 mod latency;
 mod list_pops;
@@ -64,19 +67,21 @@ pub use blocking::Block;
 pub use counters::add_integer;
 pub use documentation::markdown;
 pub use dump::stored;
+pub use key_places::Keys;
 pub use secrets::redact;
-pub use table::{Command, Flags, Group, Keys, Run, all, full_name, lookup, subcommand};
+pub use table::{Command, Flags, Found, Group, NotFound, Run, all, at, find, find_named, full_name, places};
 
 use std::borrow::Cow;
 use std::ops::Range;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::keyspace::{self, Keyspace, Need};
+use crate::keyspace::{self, Content, EventKind, Expiry, Keyspace, Need, events};
 use crate::procedure::Module;
 use crate::protocol::{ErrorReply, Reply};
 use crate::state::{Mailbox, Message, Server, Session};
 use crate::trigger::queue::Shortage;
+use crate::types::Value;
 
 /// What a handler works with.
 pub struct Context<'a> {
@@ -150,6 +155,12 @@ impl Error {
         Self::Reply(Cow::Borrowed(text))
     }
 
+    /// The error for a number of arguments that the command of this name does not take.
+    #[must_use]
+    pub fn wrong_arity(name: &str) -> Self {
+        Self::Reply(wrong_arity(name))
+    }
+
     /// The error of a write whose event finds the queue full and may not wait.
     #[must_use]
     pub fn queue_full(shortage: &Shortage) -> Self {
@@ -170,6 +181,24 @@ impl Error {
     /// The text for strings that would exceed `proto-max-bulk-len`.
     pub const STRING_TOO_LONG: Self =
         Self::text("ERR string exceeds maximum allowed size (proto-max-bulk-len)");
+}
+
+/// Puts a value in the place of whatever a key holds, which goes if there is nothing in the value; answers how many
+/// elements there are.
+fn set_or_delete(ctx: &mut Context<'_>, key: &[u8], value: Value, event: EventKind) -> Result {
+    let (database, elements) = (ctx.session.database, value.elements());
+    if elements == 0 {
+        ctx.keyspace.delete(database, key, events::DEL)?;
+    } else {
+        ctx.keyspace.set(database, key, Content::Value(value), Expiry::Clear, event)?;
+    }
+    Ok(elements.into())
+}
+
+/// The text for a number of arguments that the command of this name does not take.
+#[must_use]
+pub fn wrong_arity(name: &str) -> ErrorReply {
+    format!("ERR wrong number of arguments for '{name}' command").into()
 }
 
 impl From<keyspace::Error> for Error {

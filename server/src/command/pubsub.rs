@@ -6,8 +6,9 @@ use crate::protocol::Reply;
 use crate::state::{Message, SubscriptionKind};
 use crate::types::glob;
 
-const SUBSCRIBE: &[Flags] = &[Flags::PUBSUB, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE];
-const INQUIRE: &[Flags] = &[Flags::PUBSUB, Flags::LOADING, Flags::STALE];
+const SUBSCRIBE: &[Flags] =
+    &[Flags::PUBSUB, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE, Flags::WHILE_SUBSCRIBED];
+const INQUIRE: &[Flags] = &[Flags::PUBSUB, Flags::LOADING, Flags::STALE, Flags::ABOUT_SERVER];
 
 /// The rows of this file.
 pub const COMMANDS: &[Command] = &[

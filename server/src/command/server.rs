@@ -8,7 +8,7 @@ use super::{Command, Context, Error, Flags, Group, Outcome, Result, flag, intege
 use crate::protocol::Reply;
 use crate::types::parse_float;
 
-const ADMIN: &[Flags] = &[Flags::ADMIN, Flags::LOADING, Flags::STALE];
+const SLOWLOG_FLAGS: &[Flags] = &[Flags::ADMIN, Flags::LOADING, Flags::STALE, Flags::ABOUT_SERVER];
 const ADMIN_ONLY: &[Flags] = &[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE];
 
 /// Entries that `SLOWLOG GET` returns when it is not told how many.
@@ -54,13 +54,15 @@ pub const COMMANDS: &[Command] =
             "Returns the server's time as seconds and microseconds of unix time.",
             "",
         ),
-        Command::new("lastsave", 1, last_save).flags(&[Flags::LOADING, Flags::STALE, Flags::FAST]).docs(
-            Group::Server,
-            "1.0.0",
-            "O(1)",
-            "Returns when changes last became durable, in seconds of unix time.",
-            "",
-        ),
+        Command::new("lastsave", 1, last_save)
+            .flags(&[Flags::LOADING, Flags::STALE, Flags::FAST, Flags::ABOUT_SERVER])
+            .docs(
+                Group::Server,
+                "1.0.0",
+                "O(1)",
+                "Returns when changes last became durable, in seconds of unix time.",
+                "",
+            ),
         Command::new("role", 1, role)
             .flags(&[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE, Flags::FAST])
             .docs(Group::Server, "2.8.12", "O(1)", "Returns the server's part in replication.", ""),
@@ -91,7 +93,7 @@ pub const COMMANDS: &[Command] =
     ];
 
 const SLOWLOG: &[Command] = &[
-    Command::new("get", -2, slow_commands).flags(ADMIN).docs(
+    Command::new("get", -2, slow_commands).flags(SLOWLOG_FLAGS).docs(
         Group::Server,
         "2.2.12",
         "O(N) where N is the number of entries returned",
@@ -99,14 +101,14 @@ const SLOWLOG: &[Command] = &[
          client.",
         "[count]",
     ),
-    Command::new("len", 2, slow_command_count).flags(ADMIN).docs(
+    Command::new("len", 2, slow_command_count).flags(SLOWLOG_FLAGS).docs(
         Group::Server,
         "2.2.12",
         "O(1)",
         "Returns the number of entries in the slow log.",
         "",
     ),
-    Command::new("reset", 2, forget_slow_commands).flags(ADMIN).docs(
+    Command::new("reset", 2, forget_slow_commands).flags(SLOWLOG_FLAGS).docs(
         Group::Server,
         "2.2.12",
         "O(N) where N is the number of entries",

@@ -4,8 +4,8 @@
 
 use super::arguments::at_least;
 use super::sets::limits;
-use super::{Command, Context, Error, Flags, Group, Result, flag};
-use crate::keyspace::{Content, EventKind, Expiry, events};
+use super::{Command, Context, Error, Flags, Group, Result, flag, set_or_delete};
+use crate::keyspace::events;
 use crate::protocol::{Reply, Shape};
 use crate::types::{Collection, Member, SetLimits, SetValue};
 
@@ -139,19 +139,19 @@ fn sunion(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
 fn sinterstore(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let mut sets = sets(ctx, &args[2..])?;
     let result = collect(intersection(&mut sets), limits(&ctx.server.options));
-    store(ctx, args[1], result, events::SINTERSTORE)
+    set_or_delete(ctx, args[1], result.into(), events::SINTERSTORE)
 }
 
 fn sdiffstore(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let mut sets = sets(ctx, &args[2..])?;
     let result = collect(difference(&mut sets), limits(&ctx.server.options));
-    store(ctx, args[1], result, events::SDIFFSTORE)
+    set_or_delete(ctx, args[1], result.into(), events::SDIFFSTORE)
 }
 
 fn sunionstore(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let mut sets = sets(ctx, &args[2..])?;
     let result = union(&mut sets, limits(&ctx.server.options));
-    store(ctx, args[1], result, events::SUNIONSTORE)
+    set_or_delete(ctx, args[1], result.into(), events::SUNIONSTORE)
 }
 
 fn collect<'a>(members: impl Iterator<Item = Member<'a>>, limits: SetLimits) -> SetValue {
@@ -160,17 +160,6 @@ fn collect<'a>(members: impl Iterator<Item = Member<'a>>, limits: SetLimits) -> 
         set.add(&member, limits, &mut ());
     }
     set
-}
-
-/// Replaces whatever is at a key by a set; removes it if the set is empty.
-fn store(ctx: &mut Context<'_>, key: &[u8], set: SetValue, event: EventKind) -> Result {
-    let (database, len) = (ctx.session.database, set.len());
-    if len == 0 {
-        ctx.keyspace.delete(database, key, events::DEL)?;
-    } else {
-        ctx.keyspace.set(database, key, Content::Value(set.into()), Expiry::Clear, event)?;
-    }
-    Ok(len.into())
 }
 
 fn sintercard(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {

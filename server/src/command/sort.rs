@@ -4,8 +4,8 @@
 use std::cmp::Ordering;
 use std::ops::Range;
 
-use super::{Command, Context, Error, Flags, Group, Result, flag, integer};
-use crate::keyspace::{Content, Expiry, events};
+use super::{Command, Context, Error, Flags, Group, Result, flag, integer, set_or_delete};
+use crate::keyspace::events;
 use crate::protocol::{Reply, Shape};
 use crate::types::{
     Collection, End, HashValue, ListValue, SharedItems, StringValue, Typed, Value, members, parse_float,
@@ -329,7 +329,7 @@ pub(super) fn destination(arguments: &[&[u8]]) -> Option<usize> {
 /// Stores elements, or what patterns name for them, as a list in the place of whatever the key holds, which goes if there
 /// are none; answers how many there are.
 fn store(ctx: &mut Context<'_>, key: &[u8], gets: &[Pattern<'_>], elements: &[&[u8]]) -> Result {
-    let (database, mut list) = (ctx.session.database, ListValue::default());
+    let mut list = ListValue::default();
     if gets.is_empty() {
         list.push(End::Right, elements, &mut ());
     } else {
@@ -337,13 +337,7 @@ fn store(ctx: &mut Context<'_>, key: &[u8], gets: &[Pattern<'_>], elements: &[&[
             list.push(End::Right, &[&value.as_ref().map(StringValue::to_bytes).unwrap_or_default()], &mut ());
         }
     }
-    let len = list.len();
-    if len == 0 {
-        ctx.keyspace.delete(database, key, events::DEL)?;
-    } else {
-        ctx.keyspace.set(database, key, Content::Value(list.into()), Expiry::Clear, events::SORTSTORE)?;
-    }
-    Ok(len.into())
+    set_or_delete(ctx, key, list.into(), events::SORTSTORE)
 }
 
 #[cfg(test)]

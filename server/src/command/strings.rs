@@ -260,11 +260,7 @@ fn msetnx(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
 /// The keys and values of MSET.
 fn pairs<'a, 'b>(args: &'b [&'a [u8]], command: &str) -> Result<&'b [[&'a [u8]; 2]]> {
     let (pairs, rest) = args[1..].as_chunks();
-    if rest.is_empty() {
-        Ok(pairs)
-    } else {
-        Err(format!("ERR wrong number of arguments for '{command}' command").into())
-    }
+    if rest.is_empty() { Ok(pairs) } else { Err(Error::wrong_arity(command)) }
 }
 
 fn set_pairs(ctx: &mut Context<'_>, pairs: &[[&[u8]; 2]]) -> Result<()> {

@@ -4,6 +4,7 @@ use std::sync::OnceLock;
 
 use hashbrown::HashTable;
 
+use super::key_places::Keys;
 use super::{Context, Outcome, Result};
 use crate::protocol::Reply;
 
@@ -62,7 +63,18 @@ impl Flags {
     /// It may be run while a procedure keeps the server busy.
     pub const ALLOW_BUSY: Self = Self(1 << 18);
 
-    /// Names in the order in which Redis prints them; it does not print `MAY_REPLICATE`.
+    // What only this server asks for.
+
+    /// It is run rather than queued between MULTI and EXEC.
+    pub const RUNS_IN_MULTI: Self = Self(1 << 19);
+    /// A RESP2 client may run it while it is subscribed to something.
+    pub const WHILE_SUBSCRIBED: Self = Self(1 << 20);
+    /// It may change options, libraries or triggers, which others have to be told of.
+    pub const CHANGES_SETTINGS: Self = Self(1 << 21);
+    /// It is about the server rather than its data: a procedure in the background has to ask the engine.
+    pub const ABOUT_SERVER: Self = Self(1 << 22);
+
+    /// Names in the order in which Redis prints them; neither `MAY_REPLICATE` nor this server's own are printed.
     pub const NAMES: [(Self, &'static str); 18] = [
         (Self::WRITE, "write"),
         (Self::READONLY, "readonly"),
@@ -95,54 +107,6 @@ impl Flags {
     pub const fn has(self, other: Self) -> bool {
         self.0 & other.0 == other.0
     }
-}
-
-/// Which arguments of a command are keys.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Keys {
-    /// None.
-    None,
-    /// Every `step`th from `first` to `last`; a negative `last` counts from the end.
-    Range {
-        /// The first key.
-        first: usize,
-        /// The last key.
-        last: isize,
-        /// From one to the next.
-        step: usize,
-    },
-    /// The argument at this place says how many keys follow it.
-    Counted {
-        /// Where the number is.
-        at: usize,
-    },
-    /// A destination, and behind it, at this place, the number of keys that follow.
-    StoredCounted {
-        /// Where the number is.
-        at: usize,
-    },
-    /// The first argument, and the one behind the last `STORE` or `STOREDIST` from a place on.
-    Stored {
-        /// Where such an option can be for the first time.
-        from: usize,
-    },
-    /// The first argument, and the destination among the options of `SORT`; others are in what the key holds.
-    Sorted {
-        /// Whether there can be a destination.
-        may_store: bool,
-    },
-    /// Behind this word, which is at `from` or later, are as many keys as other arguments behind them.
-    Behind {
-        /// In capitals.
-        word: &'static str,
-        /// Where it is looked for.
-        from: usize,
-    },
-    /// A destination first, then as [`Keys::Range`] from there on to the end.
-    From {
-        /// The first key.
-        first: usize,
-    },
 }
 
 /// The groups of the documentation.
@@ -379,49 +343,22 @@ impl Command {
         self.flags.has(flag)
     }
 
-    /// The places of its keys among the arguments.
-    pub fn key_places(&self, arguments: &[&[u8]]) -> impl Iterator<Item = usize> + use<> {
-        let count = arguments.len();
-        let counted = |at: usize| {
-            let number = arguments.get(at).and_then(|number| crate::types::parse_integer(number));
-            let number = number.and_then(|number| usize::try_from(number).ok()).unwrap_or(0);
-            let first = (at + 1).min(count);
-            first..first.saturating_add(number).min(count)
-        };
-        let (mut before, mut behind) = (None, None);
-        let (range, step) = match self.keys {
-            Keys::None => (0..0, 1),
-            Keys::Range { first, last, step } => {
-                let last = if last < 0 { count as isize + last } else { last };
-                let end = usize::try_from(last + 1).unwrap_or(0).min(count);
-                (first.min(end)..end, step)
-            }
-            Keys::Counted { at } => (counted(at), 1),
-            Keys::StoredCounted { at } => {
-                before = (at <= count).then(|| at - 1);
-                (counted(at), 1)
-            }
-            Keys::Stored { from } => {
-                let is_option = |place: &usize| {
-                    let argument = arguments[*place];
-                    argument.eq_ignore_ascii_case(b"STORE") || argument.eq_ignore_ascii_case(b"STOREDIST")
-                };
-                behind = (from..count.saturating_sub(1)).rev().find(is_option).map(|place| place + 1);
-                (1..count.min(2), 1)
-            }
-            Keys::Sorted { may_store } => {
-                behind = super::sort::destination(arguments).filter(|_| may_store);
-                (1..count.min(2), 1)
-            }
-            Keys::Behind { word, from } => {
-                let is_word = |argument: &&[u8]| argument.eq_ignore_ascii_case(word.as_bytes());
-                let behind = arguments.iter().skip(from).position(is_word);
-                let first = behind.map_or(count, |at| from + at + 1);
-                (first..first + (count - first) / 2, 1)
-            }
-            Keys::From { first } => (first.min(count)..count, 1),
-        };
-        before.into_iter().chain(range.step_by(step)).chain(behind)
+    /// Whether it does nothing but call a procedure.
+    #[must_use]
+    pub fn calls_procedure(&self) -> bool {
+        self.is(Flags::NO_MANDATORY_KEYS)
+    }
+
+    /// Whether it may change keys. A procedure that is not read-only may.
+    #[must_use]
+    pub fn may_write(&self) -> bool {
+        self.is(Flags::WRITE) || self.calls_procedure() && !self.is(Flags::READONLY)
+    }
+
+    /// Whether it may change anything that other clients can see.
+    #[must_use]
+    pub fn affects_others(&self) -> bool {
+        self.is(Flags::WRITE) || self.is(Flags::MAY_REPLICATE)
     }
 }
 
@@ -482,10 +419,55 @@ pub fn all() -> impl Iterator<Item = &'static Command> {
 /// Names are no longer than this, so looking one up needs no allocation.
 const MAX_NAME_LEN: usize = 24;
 
+/// A command or subcommand that has been looked up.
+#[derive(Clone, Copy)]
+pub struct Found {
+    /// Its row.
+    pub row: &'static Command,
+    /// The container of a subcommand, or the row itself.
+    pub parent: &'static Command,
+    /// Its place among all commands and subcommands.
+    pub place: usize,
+}
+
+/// Why a request could not be looked up.
+#[derive(Clone, Copy)]
+pub enum NotFound {
+    /// There is no such command.
+    Command,
+    /// This container has no such subcommand.
+    Subcommand(&'static Command),
+}
+
+impl Found {
+    /// Its name, with that of its container: `get`, `client|list`.
+    #[must_use]
+    pub fn full_name(self) -> &'static str {
+        full_name(self.place)
+    }
+
+    /// Whether it does nothing without a subcommand.
+    #[must_use]
+    pub fn is_container(self) -> bool {
+        matches!(self.row.run, Run::Container)
+    }
+
+    /// Its subcommands.
+    pub fn subcommands(self) -> impl Iterator<Item = Self> {
+        let rows = self.row.subcommands.iter().zip(self.place + 1..);
+        rows.map(move |(row, place)| Self { row, parent: self.row, place })
+    }
+
+    /// The subcommand named in any case.
+    fn subcommand(self, name: &[u8]) -> Option<Self> {
+        self.subcommands().find(|own| own.row.name.as_bytes().eq_ignore_ascii_case(name))
+    }
+}
+
 struct Index {
-    by_name: HashTable<(&'static Command, usize)>,
-    /// The full name of every command and subcommand, at its place.
-    names: Vec<String>,
+    by_name: HashTable<Found>,
+    /// Every command and subcommand at its place, with its full name.
+    places: Vec<(Found, String)>,
 }
 
 fn hash(name: &[u8]) -> u64 {
@@ -500,38 +482,64 @@ fn index() -> &'static Index {
     static INDEX: OnceLock<Index> = OnceLock::new();
     INDEX.get_or_init(|| {
         let mut by_name = HashTable::new();
-        let mut names = Vec::new();
-        for command in all() {
-            let of = |(command, _): &(&Command, usize)| hash(command.name.as_bytes());
-            by_name.insert_unique(hash(command.name.as_bytes()), (command, names.len()), of);
-            names.push(command.name.to_owned());
-            names.extend(command.subcommands.iter().map(|own| format!("{}|{}", command.name, own.name)));
+        let mut places = Vec::new();
+        for row in all() {
+            let found = Found { row, parent: row, place: places.len() };
+            let of = |found: &Found| hash(found.row.name.as_bytes());
+            by_name.insert_unique(of(&found), found, of);
+            places.push((found, row.name.to_owned()));
+            places.extend(found.subcommands().map(|own| (own, format!("{}|{}", row.name, own.row.name))));
         }
-        Index { by_name, names }
+        Index { by_name, places }
     })
 }
 
-/// The row of a command named in any case, and its place among all commands and subcommands.
-#[must_use]
-pub fn lookup(name: &[u8]) -> Option<(&'static Command, usize)> {
+/// The command named in any case.
+fn lookup(name: &[u8]) -> Option<Found> {
     if name.len() > MAX_NAME_LEN {
         return None;
     }
-    let found = index().by_name.find(hash(name), |(row, _)| row.name.as_bytes().eq_ignore_ascii_case(name));
-    found.copied()
+    let is_it = |found: &Found| found.row.name.as_bytes().eq_ignore_ascii_case(name);
+    index().by_name.find(hash(name), is_it).copied()
 }
 
-/// The row of a subcommand named in any case, and how far behind its container's place its own is.
+/// The command or subcommand that a request calls, whatever the number of its arguments.
+pub fn find(arguments: &[&[u8]]) -> std::result::Result<Found, NotFound> {
+    let command = arguments.first().and_then(|name| lookup(name)).ok_or(NotFound::Command)?;
+    match arguments.get(1) {
+        Some(name) if !command.row.subcommands.is_empty() => {
+            command.subcommand(name).ok_or(NotFound::Subcommand(command.row))
+        }
+        _ => Ok(command),
+    }
+}
+
+/// The command or subcommand of a name such as `get` or `client|list`.
 #[must_use]
-pub fn subcommand(container: &'static Command, name: &[u8]) -> Option<(&'static Command, usize)> {
-    let mut rows = container.subcommands.iter().zip(1..);
-    rows.find(|(row, _)| row.name.as_bytes().eq_ignore_ascii_case(name))
+pub fn find_named(name: &[u8]) -> Option<Found> {
+    let mut parts = name.splitn(2, |byte| *byte == b'|');
+    let command = lookup(parts.next()?)?;
+    match parts.next() {
+        None => Some(command),
+        Some(own) => command.subcommand(own),
+    }
+}
+
+/// All commands and subcommands, each at its place.
+pub fn places() -> impl Iterator<Item = Found> {
+    index().places.iter().map(|(found, _)| *found)
+}
+
+/// The command at a place that was found.
+#[must_use]
+pub fn at(place: usize) -> Found {
+    index().places[place].0
 }
 
 /// The name of the command at a place: `get`, or with that of its container `client|list`.
 #[must_use]
 pub fn full_name(place: usize) -> &'static str {
-    index().names.get(place).map_or("", String::as_str)
+    index().places.get(place).map_or("", |(_, name)| name)
 }
 
 #[cfg(test)]
@@ -542,59 +550,52 @@ mod tests {
     fn every_row_is_found_by_its_name_in_any_case_and_is_documented() {
         for command in all() {
             let upper = command.name.to_ascii_uppercase();
-            assert!(lookup(upper.as_bytes()).is_some_and(|(row, _)| std::ptr::eq(row, command)), "{upper}");
+            let found = find_named(upper.as_bytes());
+            assert!(found.is_some_and(|found| std::ptr::eq(found.row, command)), "{upper}");
             for row in std::iter::once(command).chain(command.subcommands) {
                 assert!(!row.summary.is_empty() && !row.since.is_empty(), "{} {}", command.name, row.name);
                 assert!(row.name.len() <= MAX_NAME_LEN && row.arity != 0, "{}", row.name);
                 assert!(!(row.is(Flags::WRITE) && row.is(Flags::READONLY)), "{}", row.name);
             }
         }
-        assert!(lookup(b"nope").is_none());
+        assert!(find_named(b"nope").is_none());
     }
 
     #[test]
     fn every_command_and_subcommand_has_a_place_of_its_own() {
-        for (place, name) in index().names.iter().enumerate() {
-            let mut parts = name.split('|');
-            let (row, first) = lookup(parts.next().unwrap_or_default().as_bytes()).unwrap();
-            let behind = parts.next().map_or(0, |own| subcommand(row, own.as_bytes()).unwrap().1);
-            assert_eq!(first + behind, place, "{name}");
+        for (place, found) in places().enumerate() {
+            let name = found.full_name();
+            assert_eq!(found.place, place, "{name}");
+            assert_eq!(find_named(name.as_bytes()).map(|found| found.place), Some(place), "{name}");
+            assert!(std::ptr::eq(at(place).row, found.row), "{name}");
+            let words: Vec<&[u8]> = name.split('|').map(str::as_bytes).collect();
+            assert_eq!(find(&words).map(|found| found.place).ok(), Some(place), "{name}");
         }
         assert_eq!(full_name(usize::MAX), "");
     }
 
-    #[track_caller]
-    fn check_keys(request: &str, expected: &[usize]) {
-        let arguments: Vec<&[u8]> = request.split(' ').map(str::as_bytes).collect();
-        let (command, _) = lookup(arguments[0]).unwrap();
-        assert_eq!(command.key_places(&arguments).collect::<Vec<_>>(), expected, "{request}");
-    }
-
     #[test]
-    fn keys_are_where_the_rows_say() {
-        check_keys("get a", &[1]);
-        check_keys("mset a 1 b 2", &[1, 3]);
-        check_keys("mget a b c", &[1, 2, 3]);
-        check_keys("rename a b", &[1, 2]);
-        check_keys("bitop and d a b", &[2, 3, 4]);
-        check_keys("ping", &[]);
-        check_keys("fcall f 2 a b c", &[3, 4]);
-        check_keys("fcall f 9 a b c", &[3, 4, 5]);
-        check_keys("fcall f -1 a", &[]);
-        check_keys("zunionstore d 2 a b weights 1 2", &[1, 3, 4]);
-        check_keys("zunionstore d x a b", &[1]);
-        check_keys("zunionstore d 5 a", &[1, 3]);
-        check_keys("georadius k 1 2 3 m", &[1]);
-        check_keys("georadius k 1 2 3 m store a storedist b", &[1, 9]);
-        check_keys("georadiusbymember k m 1 m desc Store a", &[1, 7]);
-        check_keys("georadiusbymember k m 1 m desc store", &[1]);
-        check_keys("sort k", &[1]);
-        check_keys("sort k store a by store get store limit store store Store b store", &[1, 12]);
-        check_keys("sort k get", &[1]);
-        check_keys("sort_ro k store b", &[1]);
-        check_keys("xread count 1 streams a b 1 2", &[4, 5]);
-        check_keys("xreadgroup group streams c Streams a 1", &[5]);
-        check_keys("xread count 1 a", &[]);
-        check_keys("xread count 1 streams", &[]);
+    fn a_request_is_found_whatever_the_number_of_its_arguments() {
+        let name = |request: &str| {
+            let words: Vec<&[u8]> = request.split_terminator(' ').map(str::as_bytes).collect();
+            match find(&words) {
+                Ok(found) => found.full_name(),
+                Err(NotFound::Command) => "no command",
+                Err(NotFound::Subcommand(_)) => "no subcommand",
+            }
+        };
+        for (request, expected) in [
+            ("GET", "get"),
+            ("get a b c", "get"),
+            ("config", "config"),
+            ("CONFIG Get", "config|get"),
+            ("command", "command"),
+            ("config nope", "no subcommand"),
+            ("config|get", "no command"),
+            ("nope", "no command"),
+            ("", "no command"),
+        ] {
+            assert_eq!(name(request), expected, "{request}");
+        }
     }
 }

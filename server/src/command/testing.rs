@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::{Context, Error, Outcome, Run, lookup, subcommand};
+use super::{Context, Error, Found, Outcome, Run, find};
 use crate::keyspace::{EventClasses, Keyspace};
 use crate::options::Options;
 use crate::protocol::{Reply, Shape, split_inline};
@@ -87,10 +87,7 @@ impl Fixture {
     pub fn run_within(&mut self, request: &str) -> Reply {
         let arguments = split_inline(request.as_bytes()).expect("balanced quotes");
         let arguments: Vec<&[u8]> = arguments.iter().map(Vec::as_slice).collect();
-        let (mut command, _) = lookup(arguments[0]).expect("a command");
-        if !command.subcommands.is_empty() && arguments.len() > 1 {
-            (command, _) = subcommand(command, arguments[1]).expect("a subcommand");
-        }
+        let Ok(Found { row: command, .. }) = find(&arguments) else { panic!("{request}: no command") };
         assert!(command.accepts(arguments.len()), "{request}: number of arguments");
         self.keyspace.begin(self.now_us);
         let result = self.with_context(|context| match command.run {

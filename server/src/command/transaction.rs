@@ -7,9 +7,12 @@ use crate::state::Transaction;
 /// What is allowed in every state of the server.
 const ANY_TIME: &[Flags] = &[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE, Flags::FAST, Flags::ALLOW_BUSY];
 
+/// What begins, ends or prepares a transaction is not a part of it.
+const AT_ONCE: &[Flags] = &[Flags::RUNS_IN_MULTI];
+
 /// The rows of this file.
 pub const COMMANDS: &[Command] = &[
-    Command::new("multi", 1, multi).flags(ANY_TIME).docs(
+    Command::new("multi", 1, multi).flags(ANY_TIME).flags(AT_ONCE).docs(
         Group::Transactions,
         "1.2.0",
         "O(1)",
@@ -18,6 +21,7 @@ pub const COMMANDS: &[Command] = &[
     ),
     Command::outcome("exec", 1, exec)
         .flags(&[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE, Flags::SKIP_SLOWLOG])
+        .flags(AT_ONCE)
         .docs(
             Group::Transactions,
             "1.2.0",
@@ -25,14 +29,14 @@ pub const COMMANDS: &[Command] = &[
             "Runs the commands of the transaction, unless a watched key was touched.",
             "",
         ),
-    Command::new("discard", 1, discard).flags(ANY_TIME).docs(
+    Command::new("discard", 1, discard).flags(ANY_TIME).flags(AT_ONCE).docs(
         Group::Transactions,
         "2.0.0",
         "O(N) where N is the number of commands that wait",
         "Forgets the transaction.",
         "",
     ),
-    Command::new("watch", -2, watch).flags(ANY_TIME).keys(1, -1, 1).docs(
+    Command::new("watch", -2, watch).flags(ANY_TIME).flags(AT_ONCE).keys(1, -1, 1).docs(
         Group::Transactions,
         "2.2.0",
         "O(1) for each key",
@@ -90,7 +94,6 @@ fn unwatch(ctx: &mut Context<'_>, _: &[&[u8]]) -> Result {
 /// Forgets the transaction and the watched keys of the client.
 pub(super) fn leave(ctx: &mut Context<'_>) {
     ctx.session.transaction = None;
-    ctx.session.queued_bytes = 0;
     forget_watched(ctx);
 }
 

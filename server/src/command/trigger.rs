@@ -16,7 +16,7 @@ pub(super) const COMMANDS: &[Command] = &[Command::container("trigger", TRIGGER)
     "",
 )];
 
-const CHANGE: &[Flags] = &[Flags::WRITE, Flags::NOSCRIPT];
+const CHANGE: &[Flags] = &[Flags::WRITE, Flags::NOSCRIPT, Flags::CHANGES_SETTINGS];
 const LOOK: &[Flags] = &[Flags::NOSCRIPT];
 
 const TRIGGER: &[Command] = &[

@@ -3,8 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Engine;
-use super::dispatch::Found;
-use crate::command::{self, Flags};
+use crate::command::{self, Flags, Found};
 use crate::protocol::Reply;
 use crate::state::{Session, SlowLog, SlowLogEntry};
 

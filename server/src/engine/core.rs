@@ -3,7 +3,7 @@
 use super::limits::MEMORY_CHECK_PAUSE_US;
 use super::monitor::Shown;
 use super::tracking::Read;
-use crate::command::{self, Context, Error, Flags, Outcome, Run};
+use crate::command::{self, Context, Error, Flags, NotFound, Outcome, Run};
 use crate::keyspace::{Content, Expiry, Keyspace, events};
 use crate::options::AppendFsync;
 use crate::procedure::{Host, LogLevel};
@@ -157,19 +157,16 @@ impl Core {
 
     /// The checks of a command that a procedure sends, and the command.
     pub fn run_for_procedure(&mut self, arguments: &[&[u8]], read_only: bool) -> command::Result<Reply> {
-        let name = arguments.first().ok_or(Error::text(
-            "ERR Please specify at least one argument for this command call from a procedure",
-        ))?;
-        let Some((row, _)) = command::lookup(name) else {
-            return Err(Error::text("ERR Unknown command called from script"));
-        };
-        let row = match arguments.get(1) {
-            Some(name) if !row.subcommands.is_empty() => {
-                let found = command::subcommand(row, name);
-                found.ok_or(Error::text("ERR Unknown subcommand called from script"))?.0
-            }
-            _ => row,
-        };
+        if arguments.is_empty() {
+            return Err(Error::text(
+                "ERR Please specify at least one argument for this command call from a procedure",
+            ));
+        }
+        let found = command::find(arguments).map_err(|missing| match missing {
+            NotFound::Command => Error::text("ERR Unknown command called from script"),
+            NotFound::Subcommand(_) => Error::text("ERR Unknown subcommand called from script"),
+        });
+        let row = found?.row;
         if !row.accepts(arguments.len()) {
             return Err(Error::text("ERR Wrong number of args calling command from script"));
         }
@@ -177,7 +174,7 @@ impl Core {
             return Err(Error::text("ERR This Redis command is not allowed from script"));
         }
         // As in Redis, what is published counts as written.
-        if read_only && (row.is(Flags::WRITE) || row.is(Flags::MAY_REPLICATE)) {
+        if read_only && row.affects_others() {
             return Err(Error::text("ERR Write commands are not allowed from read-only scripts."));
         }
         if row.is(Flags::WRITE) {

@@ -6,11 +6,11 @@ use std::time::Instant;
 use super::limits::{MAX_QUEUED_BYTES, MAX_QUOTED_LEN, MAX_RETRIES};
 use super::persistence::Wait;
 use super::{Engine, core};
-use crate::command::{self, Command, Error, Flags, Outcome};
+use crate::command::{self, Command, Error, Flags, Found, NotFound, Outcome};
 use crate::keyspace::Need;
 use crate::options::OutputClass;
 use crate::protocol::{ErrorReply, Reply, Version, encode};
-use crate::state::{Mailbox, Queued, ReplyMode, Retry, Session, Transaction};
+use crate::state::{Arguments, Mailbox, Queued, ReplyMode, Retry, Session, Transaction};
 
 /// What becomes of a request.
 #[derive(Debug)]
@@ -58,16 +58,6 @@ impl Answer {
     }
 }
 
-/// A request that has been found in the table.
-#[derive(Clone, Copy)]
-pub(super) struct Found {
-    pub row: &'static Command,
-    /// The container of a subcommand, or the row itself.
-    parent: &'static Command,
-    /// Its place among all commands and subcommands.
-    pub place: usize,
-}
-
 impl Engine {
     /// Executes one request of a client, and appends its reply to `output`.
     pub fn execute(
@@ -88,7 +78,7 @@ impl Engine {
             None => self.clock.unix_us(),
         };
         self.core().keyspace.begin(now_us);
-        let found = find(arguments);
+        let found = command::find(arguments);
         if found.is_err() && is_http(arguments) {
             tracing::warn!(
                 client = session.id,
@@ -96,11 +86,11 @@ impl Engine {
             );
             return Step::Close;
         }
-        let answer = match &found {
-            Ok(found) => self.answer(session, mailbox, *found, arguments),
-            Err(error) => Err(self.reject(session, arguments, error.clone())),
+        let answer = match found {
+            Ok(found) => self.answer(session, mailbox, found, arguments),
+            Err(missing) => Ok(self.refuse(session, None, unknown(missing, arguments))),
         };
-        let name = found.as_ref().map_or("", |found| found.parent.name);
+        let (found, name) = (found.ok(), found.map_or("", |found| found.parent.name));
         let answer = answer.or_else(|error| self.wait_or_fail(session, error)).unwrap_or_else(|text| {
             if name == "exec" && session.transaction.take().is_some() {
                 // Whatever was the matter, for the client EXEC has ended the transaction.
@@ -114,7 +104,7 @@ impl Engine {
         }
         session.retry = None;
         session.seed = None;
-        self.account(session, found.ok().filter(|_| answer.has_run), arguments, &answer.reply);
+        self.account(session, found.filter(|_| answer.has_run), arguments, &answer.reply);
         if name != "client" && session.transaction.is_none() {
             self.core().server.tracking.end_caching(session.id);
         }
@@ -133,7 +123,7 @@ impl Engine {
     fn wait_or_fail(&mut self, session: &mut Session, error: Error) -> Result<Answer, ErrorReply> {
         match error {
             Error::Reply(text) => Err(text),
-            Error::NotResident(need) => self.wait_for(session, &[need]),
+            Error::NotResident(need) => self.wait_for(session, &[need]).map(Answer::wait),
             Error::QueueFull(shortage) => {
                 // Waiting for room may take long, so the rerun uses the time that it has then, not that of the first attempt.
                 session.retry = None;
@@ -145,46 +135,29 @@ impl Engine {
     /// Appends a reply to the output if the client wants it; gives `step`, or the end of a client whose replies are
     /// larger than it may have. The values in a reply are shared, so it may be much larger encoded.
     fn send(&mut self, session: &mut Session, reply: &Reply, output: &mut Vec<u8>, step: Step) -> Step {
-        match session.reply_mode {
-            ReplyMode::On | ReplyMode::SkipNext => {
-                let limit = self.options().client_output_buffer_limit[OutputClass::Normal].hard_bytes;
-                if limit > 0 && (output.len() + reply.value_bytes()) as u64 > limit {
-                    tracing::warn!(
-                        client = session.id,
-                        "closed: its replies exceed client-output-buffer-limit"
-                    );
-                    self.count_too_much_output();
-                    return Step::Close;
-                }
-                encode(reply, session.version, output);
+        let is_wanted = match session.reply_mode {
+            ReplyMode::On | ReplyMode::SkipNext => true,
+            ReplyMode::Off => false,
+            ReplyMode::Skip => {
+                session.reply_mode = ReplyMode::On;
+                false
             }
-            ReplyMode::Off => {}
-            ReplyMode::Skip => session.reply_mode = ReplyMode::On,
+        };
+        // A client that wants no replies still wants messages, and such a confirmation is one.
+        if !is_wanted && !confirms_subscriptions(reply) {
+            return step;
         }
+        let limit = self.options().client_output_buffer_limit[OutputClass::Normal].hard_bytes;
+        if limit > 0 && (output.len() + reply.value_bytes()) as u64 > limit {
+            tracing::warn!(client = session.id, "closed: its replies exceed client-output-buffer-limit");
+            self.count_too_much_output();
+            return Step::Close;
+        }
+        encode(reply, session.version, output);
         step
     }
 
-    /// What a client is told whose request is refused before it runs: it spoils the transaction that it would have
-    /// been queued in, and a refused EXEC ends it.
-    fn reject(&mut self, session: &mut Session, arguments: &[&[u8]], error: Error) -> Error {
-        let is_exec = arguments.first().is_some_and(|name| name.eq_ignore_ascii_case(b"exec"));
-        match error {
-            Error::Reply(text) if is_exec => {
-                session.transaction = None;
-                self.leave_transaction(session);
-                let reason = text.strip_prefix("ERR ").unwrap_or(&text);
-                format!("EXECABORT Transaction discarded because of: {reason}").into()
-            }
-            error => {
-                if let Some(transaction) = &mut session.transaction {
-                    transaction.aborted = true;
-                }
-                error
-            }
-        }
-    }
-
-    /// Checks a request and runs or queues it.
+    /// Checks a request, and runs or queues it.
     fn answer(
         &mut self,
         session: &mut Session,
@@ -192,55 +165,131 @@ impl Engine {
         found: Found,
         arguments: &[&[u8]],
     ) -> command::Result<Answer> {
-        session.last_command = command::full_name(found.place);
-        if let Err(text) = self.check(session, found) {
-            self.core().server.statistics.command(found.place).rejected_calls += 1;
-            return match self.reject(session, arguments, Error::Reply(text)) {
-                Error::Reply(text) => Ok(Answer::before_run(Reply::Error(text))),
-                other => Err(other),
-            };
+        session.last_command = found.full_name();
+        if let Err(text) = self.check(session, found, arguments.len()) {
+            return Ok(self.refuse(session, Some(found), text));
         }
         if let Some(wait) = self.pause_for(session, found) {
             return Ok(Answer::wait(wait));
         }
-        // A subcommand may be called as a command is, so it is the parent's name that counts.
-        let (row, name) = (found.row, found.parent.name);
         if let Some(transaction) = &mut session.transaction
-            && !matches!(name, "exec" | "discard" | "multi" | "watch" | "quit" | "reset")
+            && !found.row.is(Flags::RUNS_IN_MULTI)
         {
-            let queued = Queued::new(arguments);
-            session.queued_bytes += queued.bytes();
-            if session.queued_bytes > MAX_QUEUED_BYTES {
-                transaction.aborted = true;
-                return Err(Error::text("ERR too many bytes queued in this transaction"));
-            }
-            transaction.queue.push(queued);
-            transaction.changes_settings |= changes_settings(name);
-            transaction.writes |= row.is(Flags::WRITE);
-            transaction.needs_memory |= row.is(Flags::DENYOOM);
-            transaction.may_write |= may_write(row);
-            return Ok(Answer::before_run(Reply::simple("QUEUED")));
+            return queue_command(transaction, found, arguments);
         }
-        let queue_may_write =
-            name == "exec" && session.transaction.as_ref().is_some_and(|transaction| transaction.may_write);
-        if (may_write(row) || queue_may_write)
-            && let Some(wait) = self.persistence.back_pressure(self.core_ref())
+        match self.wait_before(session, found, arguments) {
+            Ok(None) => self.run_alone(session, mailbox, found, arguments),
+            Ok(Some(wait)) => Ok(Answer::wait(wait)),
+            Err(text) => Err(Error::Reply(text)),
+        }
+    }
+
+    /// What is wrong with a request, whatever its arguments are.
+    fn check(&mut self, session: &Session, found: Found, arguments: usize) -> Result<(), ErrorReply> {
+        let row = found.row;
+        if !row.accepts(arguments) {
+            return Err(command::wrong_arity(found.full_name()));
+        }
+        if !session.authenticated && !row.is(Flags::NO_AUTH) {
+            return Err("NOAUTH Authentication required.".into());
+        }
+        if session.transaction.is_some() && row.is(Flags::NO_MULTI) {
+            return Err("ERR Command not allowed inside a transaction".into());
+        }
+        // An EXEC that was rolled back to wait for something may already have subscribed its client.
+        let was_attempted = session.transaction.as_ref().is_some_and(|queue| !queue.attempted.is_empty());
+        if session.version == Version::Resp2
+            && session.is_subscriber()
+            && !was_attempted
+            && !row.is(Flags::WHILE_SUBSCRIBED)
         {
-            return Ok(Answer::wait(wait));
+            return Err(format!(
+                "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in \
+                 this context",
+                found.full_name()
+            )
+            .into());
         }
-        if let Some(wait) = self.wait_for_held(session, row, name, arguments) {
-            return Ok(Answer::wait(wait));
+        if session.is_monitor && (row.is(Flags::READONLY) || row.affects_others()) {
+            return Err("ERR Replica can't interact with the keyspace".into());
         }
-        let needs = match (&session.transaction, name) {
-            (Some(transaction), "exec") => self.needs_of_queue(session.database, transaction),
-            _ => self.needs_of(session.database, row, arguments),
+        let core = self.core();
+        let queue = queue_of(session, found);
+        // A queue takes memory whatever is in it.
+        let is_queued = session.transaction.is_some() && !row.is(Flags::RUNS_IN_MULTI);
+        let needs_memory =
+            row.is(Flags::DENYOOM) || is_queued || queue.is_some_and(|queue| queue.needs_memory);
+        if needs_memory && core.is_out_of_memory() {
+            return Err(core::OUT_OF_MEMORY.into());
+        }
+        let writes = row.is(Flags::WRITE) || queue.is_some_and(|queue| queue.writes);
+        if writes && let Some(text) = core.write_failure() {
+            return Err(text.into());
+        }
+        Ok(())
+    }
+
+    /// Refuses a request before it runs: it spoils the transaction that it would have been queued in, and a refused EXEC
+    /// ends it. `found` is the command, if there is such a one.
+    fn refuse(&mut self, session: &mut Session, found: Option<Found>, text: ErrorReply) -> Answer {
+        if let Some(found) = found {
+            self.core().server.statistics.command(found.place).rejected_calls += 1;
+        }
+        if found.is_some_and(is_exec) {
+            session.transaction = None;
+            self.leave_transaction(session);
+            let reason = text.strip_prefix("ERR ").unwrap_or(&text);
+            let text = format!("EXECABORT Transaction discarded because of: {reason}");
+            return Answer::before_run(Reply::Error(text.into()));
+        }
+        if let Some(transaction) = &mut session.transaction {
+            transaction.aborted = true;
+        }
+        Answer::before_run(Reply::Error(text))
+    }
+
+    /// What a command has to wait for before it can run.
+    fn wait_before(
+        &mut self,
+        session: &mut Session,
+        found: Found,
+        arguments: &[&[u8]],
+    ) -> Result<Option<Wait>, ErrorReply> {
+        let (row, queue) = (found.row, queue_of(session, found));
+        let may_write = row.may_write() || queue.is_some_and(|queue| queue.may_write);
+        if may_write && let Some(wait) = self.persistence.back_pressure(self.core_ref()) {
+            return Ok(Some(wait));
+        }
+        let database = session.database;
+        let held = match queue {
+            _ if self.is_nothing_held() => None,
+            Some(queue) => in_queue(queue).find_map(|(row, arguments)| self.held(database, row, &arguments)),
+            None => self.held(database, row, arguments),
         };
-        if !needs.is_empty() {
-            return self.wait_for(session, &needs).map_err(Error::Reply);
+        if held.is_some() {
+            return Ok(held);
         }
-        let queue = session.transaction.as_ref().filter(|_| name == "exec");
-        let changes_settings = changes_settings(name) || queue.is_some_and(|queue| queue.changes_settings);
-        let outcome = self.perform(session, Some(mailbox), row, arguments, true)?;
+        let needs = match queue {
+            _ if !self.core_ref().keyspace.is_any_cold(database) => return Ok(None),
+            Some(queue) => in_queue(queue)
+                .flat_map(|(row, arguments)| self.needs_of(database, row, &arguments))
+                .collect(),
+            None => self.needs_of(database, row, arguments),
+        };
+        if needs.is_empty() { Ok(None) } else { self.wait_for(session, &needs).map(Some) }
+    }
+
+    /// Runs a command that is not in a queue, or EXEC.
+    fn run_alone(
+        &mut self,
+        session: &mut Session,
+        mailbox: &Rc<Mailbox>,
+        found: Found,
+        arguments: &[&[u8]],
+    ) -> command::Result<Answer> {
+        let changes_settings = found.row.is(Flags::CHANGES_SETTINGS)
+            || queue_of(session, found).is_some_and(|queue| queue.changes_settings);
+        let outcome = self.perform(session, Some(mailbox), found.row, arguments, true)?;
         let answer = match outcome {
             Outcome::Reply(reply) => Answer::to(reply),
             Outcome::Close(reply) => Answer { step: Step::Close, ..Answer::to(reply) },
@@ -255,7 +304,7 @@ impl Engine {
         if changes_settings {
             self.update_listeners();
         }
-        if matches!(name, "client" | "exec") {
+        if is_exec(found) || found.parent.name == "client" {
             self.signal_pause();
         }
         Ok(answer)
@@ -274,7 +323,7 @@ impl Engine {
     ) -> command::Result<Outcome> {
         let core = self.core();
         core.keyspace.set_no_touch(session.no_touch && row.name != "touch");
-        if core.server.triggers.is_idle() || calls_procedure(row) {
+        if core.server.triggers.is_idle() || row.calls_procedure() {
             return match core.run(session, mailbox, row, arguments)? {
                 Outcome::Call(call) => self.call(session, call, arguments, is_alone),
                 other => Ok(other),
@@ -284,80 +333,9 @@ impl Engine {
     }
 
     /// What a command that may change a key has to wait for because that is held for a call in the background.
-    fn wait_for_held(
-        &self,
-        session: &Session,
-        row: &Command,
-        name: &str,
-        arguments: &[&[u8]],
-    ) -> Option<Wait> {
-        if self.is_nothing_held() {
-            return None;
-        }
-        let held = |row: &Command, arguments: &[&[u8]]| {
-            let keys = row.key_places(arguments).map(|place| arguments[place]);
-            if may_write(row) { self.held_for_another(session.database, keys) } else { None }
-        };
-        match &session.transaction {
-            Some(transaction) if name == "exec" => transaction.queue.iter().find_map(|queued| {
-                let arguments = queued.arguments();
-                find(&arguments).ok().and_then(|found| held(found.row, &arguments))
-            }),
-            _ => held(row, arguments),
-        }
-    }
-
-    fn check(&mut self, session: &Session, found: Found) -> Result<(), ErrorReply> {
-        let row = found.row;
-        if !session.authenticated && !row.is(Flags::NO_AUTH) {
-            return Err("NOAUTH Authentication required.".into());
-        }
-        if session.transaction.is_some() && row.is(Flags::NO_MULTI) {
-            return Err("ERR Command not allowed inside a transaction".into());
-        }
-        // An EXEC that was rolled back to wait for something may already have subscribed its client.
-        let was_attempted = session.transaction.as_ref().is_some_and(|queue| !queue.attempted.is_empty());
-        if session.version == Version::Resp2
-            && session.is_subscriber()
-            && !was_attempted
-            && !SUBSCRIBER_COMMANDS.contains(&found.parent.name)
-        {
-            return Err(format!(
-                "ERR Can't execute '{}': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are allowed in \
-                 this context",
-                command::full_name(found.place)
-            )
-            .into());
-        }
-        if session.is_monitor
-            && [Flags::WRITE, Flags::READONLY, Flags::MAY_REPLICATE].iter().any(|flag| row.is(*flag))
-        {
-            return Err("ERR Replica can't interact with the keyspace".into());
-        }
-        let core = self.core();
-        // EXEC is what its queue is.
-        let queue = session.transaction.as_ref().filter(|_| found.parent.name == "exec");
-        let needs_memory = row.is(Flags::DENYOOM) || queue.is_some_and(|queue| queue.needs_memory);
-        if needs_memory && core.is_out_of_memory() {
-            return Err(core::OUT_OF_MEMORY.into());
-        }
-        let writes = row.is(Flags::WRITE) || queue.is_some_and(|queue| queue.writes);
-        if writes && let Some(text) = core.write_failure() {
-            return Err(text.into());
-        }
-        Ok(())
-    }
-
-    /// What has to be loaded before queued commands can run.
-    fn needs_of_queue(&self, database: u8, transaction: &Transaction) -> Vec<Need> {
-        let mut needs = Vec::new();
-        for queued in &transaction.queue {
-            let arguments = queued.arguments();
-            if let Ok(found) = find(&arguments) {
-                needs.extend(self.needs_of(database, found.row, &arguments));
-            }
-        }
-        needs
+    fn held(&self, database: u8, row: &Command, arguments: &[&[u8]]) -> Option<Wait> {
+        let keys = row.key_places(arguments).map(|place| arguments[place]);
+        if row.may_write() { self.held_for_another(database, keys) } else { None }
     }
 
     /// What has to be loaded before a command can run.
@@ -370,7 +348,7 @@ impl Engine {
     }
 
     /// Has something loaded, and the request executed again afterwards.
-    fn wait_for(&mut self, session: &mut Session, needs: &[Need]) -> Result<Answer, ErrorReply> {
+    fn wait_for(&mut self, session: &mut Session, needs: &[Need]) -> Result<Wait, ErrorReply> {
         let (time_us, count) = match &session.retry {
             Some(retry) => {
                 if let Some(reason) = retry.load.failure_of(needs) {
@@ -385,7 +363,7 @@ impl Engine {
         }
         let load = self.load(needs);
         session.retry = Some(Retry { time_us, count: count + 1, load: Rc::clone(&load) });
-        Ok(Answer::wait(Wait::Loaded(load)))
+        Ok(Wait::Loaded(load))
     }
 }
 
@@ -397,24 +375,45 @@ pub(super) fn unreadable(reason: &str) -> ErrorReply {
 pub(super) const TOO_MANY_RETRIES: &str =
     "ERR the request needed too many keys from disk that it did not name";
 
-/// What a RESP2 client may do while it is subscribed to something.
-const SUBSCRIBER_COMMANDS: [&str; 7] =
-    ["subscribe", "psubscribe", "unsubscribe", "punsubscribe", "ping", "quit", "reset"];
-
-/// Whether a command is held back while the log is full. A procedure that is not read-only is, but it is refused only
-/// when it does write.
-fn may_write(row: &Command) -> bool {
-    row.is(Flags::WRITE) || calls_procedure(row) && !row.is(Flags::READONLY)
+/// Puts a command into the transaction that its client is collecting.
+fn queue_command(
+    transaction: &mut Transaction,
+    found: Found,
+    arguments: &[&[u8]],
+) -> command::Result<Answer> {
+    let (row, queued) = (found.row, Queued { place: found.place, arguments: Arguments::new(arguments) });
+    transaction.queued_bytes += queued.bytes();
+    if transaction.queued_bytes > MAX_QUEUED_BYTES {
+        transaction.aborted = true;
+        return Err(Error::text("ERR too many bytes queued in this transaction"));
+    }
+    transaction.queue.push(queued);
+    transaction.changes_settings |= row.is(Flags::CHANGES_SETTINGS);
+    transaction.writes |= row.is(Flags::WRITE);
+    transaction.needs_memory |= row.is(Flags::DENYOOM);
+    transaction.may_write |= row.may_write();
+    transaction.affects_others |= row.affects_others();
+    Ok(Answer::before_run(Reply::simple("QUEUED")))
 }
 
-/// Whether a command may change options, libraries or triggers, which others have to be told of.
-fn changes_settings(name: &str) -> bool {
-    matches!(name, "config" | "function" | "trigger")
+fn is_exec(found: Found) -> bool {
+    found.row.name == "exec"
 }
 
-/// Whether a command does nothing but call a procedure.
-fn calls_procedure(row: &Command) -> bool {
-    row.is(Flags::NO_MANDATORY_KEYS)
+/// The transaction that a command runs if it is EXEC, which is what its queue is.
+pub(super) fn queue_of(session: &Session, found: Found) -> Option<&Transaction> {
+    session.transaction.as_ref().filter(|_| is_exec(found))
+}
+
+/// The rows and arguments of the commands in a queue.
+fn in_queue(transaction: &Transaction) -> impl Iterator<Item = (&'static Command, Vec<&[u8]>)> {
+    let queue = transaction.queue.iter();
+    queue.map(|queued| (command::at(queued.place).row, queued.arguments.slices()))
+}
+
+/// Whether a reply is that of SUBSCRIBE or one of its relatives.
+fn confirms_subscriptions(reply: &Reply) -> bool {
+    matches!(reply, Reply::Sequence(parts) if matches!(parts.first(), Some(Reply::Push(_))))
 }
 
 /// Whether a request is a line of an HTTP request. As in Redis such a client is not listened to any longer: a browser
@@ -425,44 +424,25 @@ fn is_http(arguments: &[&[u8]]) -> bool {
         .is_some_and(|name| [b"post".as_slice(), b"host:"].iter().any(|line| name.eq_ignore_ascii_case(line)))
 }
 
-/// Finds the row of a request, and checks the number of arguments.
-pub(super) fn find(arguments: &[&[u8]]) -> Result<Found, Error> {
-    let Some((parent, place)) = arguments.first().and_then(|name| command::lookup(name)) else {
-        return Err(unknown(arguments));
+/// The error text for a command or subcommand that there is not.
+fn unknown(missing: NotFound, arguments: &[&[u8]]) -> ErrorReply {
+    let cut = |argument: &[u8]| {
+        String::from_utf8_lossy(&argument[..argument.len().min(MAX_QUOTED_LEN)]).into_owned()
     };
-    let (row, behind) = match arguments.get(1) {
-        Some(name) if !parent.subcommands.is_empty() => {
-            command::subcommand(parent, name).ok_or_else(|| unknown_subcommand(parent, name))?
-        }
-        _ => (parent, 0),
-    };
-    let place = place + behind;
-    if !row.accepts(arguments.len()) {
-        let name = command::full_name(place);
-        return Err(format!("ERR wrong number of arguments for '{name}' command").into());
+    if let NotFound::Subcommand(parent) = missing {
+        let name = arguments.get(1).map(|name| cut(name)).unwrap_or_default();
+        return format!("ERR unknown subcommand '{name}'. Try {} HELP.", parent.name.to_ascii_uppercase())
+            .into();
     }
-    Ok(Found { row, parent, place })
-}
-
-fn unknown(arguments: &[&[u8]]) -> Error {
-    let quote = |argument: &&[u8]| {
-        let shown = &argument[..argument.len().min(MAX_QUOTED_LEN)];
-        format!("'{}'", String::from_utf8_lossy(shown))
-    };
-    let name = arguments.first().map(quote).unwrap_or_default();
+    let mut quoted = arguments.iter().map(|argument| format!("'{}'", cut(argument)));
+    let name = quoted.next().unwrap_or_default();
     let mut shown = String::new();
-    for argument in arguments.iter().skip(1) {
+    for argument in quoted {
         if shown.len() >= MAX_QUOTED_LEN {
             break;
         }
-        shown.push_str(&quote(argument));
+        shown.push_str(&argument);
         shown.push(' ');
     }
     format!("ERR unknown command {name}, with args beginning with: {shown}").into()
-}
-
-fn unknown_subcommand(parent: &Command, name: &[u8]) -> Error {
-    let shown = String::from_utf8_lossy(&name[..name.len().min(MAX_QUOTED_LEN)]);
-    let parent = parent.name.to_ascii_uppercase();
-    format!("ERR unknown subcommand '{shown}'. Try {parent} HELP.").into()
 }

@@ -3,9 +3,9 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::Engine;
-use super::dispatch::{Found, find};
+use super::dispatch::queue_of;
 use super::persistence::Wait;
-use crate::command::{Command, Flags};
+use crate::command::Found;
 use crate::state::{Paused, Session};
 
 impl Engine {
@@ -16,7 +16,10 @@ impl Engine {
         // Monitors are exempt, as in Redis, but they cannot read or write anyway.
         let waits = match paused {
             Paused::All => !session.is_monitor,
-            Paused::Writes => may_change(session, found.row),
+            Paused::Writes => {
+                let queue = queue_of(session, found);
+                found.row.affects_others() || queue.is_some_and(|queue| queue.affects_others)
+            }
         };
         if !waits {
             self.core().keyspace.hold_expiry(true);
@@ -51,13 +54,4 @@ impl Engine {
             signals.unpaused.notify_waiters();
         }
     }
-}
-
-/// Whether a command may change anything that other clients can see.
-fn may_change(session: &Session, row: &Command) -> bool {
-    let changes = |row: &Command| row.is(Flags::WRITE) || row.is(Flags::MAY_REPLICATE);
-    let mut queued = session.transaction.iter().flat_map(|transaction| &transaction.queue);
-    changes(row)
-        || row.name == "exec"
-            && queued.any(|queued| find(&queued.arguments()).is_ok_and(|found| changes(found.row)))
 }

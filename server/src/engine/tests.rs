@@ -312,6 +312,91 @@ fn when_writes_cannot_be_kept_a_transaction_that_only_reads_runs() {
 }
 
 #[test]
+fn while_memory_is_short_nothing_is_queued() {
+    const OOM: &str = "-OOM command not allowed when used memory > 'maxmemory'.";
+    const ABORTED: &str = "-EXECABORT Transaction discarded because of previous errors.";
+    let mut rig = Rig::new();
+    let client = rig.connect();
+    rig.check(
+        &client,
+        &[
+            ("CONFIG SET maxmemory 1", "+OK"),
+            ("GET k", "$-1"),
+            ("MULTI", "+OK"),
+            ("GET k", OOM),
+            ("MULTI", "-ERR MULTI calls can not be nested"),
+            ("EXEC", ABORTED),
+            ("MULTI", "+OK"),
+            ("EXEC", "*0"),
+            ("MULTI", "+OK"),
+            ("UNWATCH", OOM),
+            ("DISCARD", "+OK"),
+        ],
+    );
+}
+
+#[test]
+fn a_command_that_is_refused_counts_as_rejected_even_if_it_never_ran() {
+    let mut rig = Rig::new();
+    let client = rig.connect();
+    rig.check(
+        &client,
+        &[
+            ("GET", "-ERR wrong number of arguments for 'get' command"),
+            ("CONFIG", "-ERR wrong number of arguments for 'config' command"),
+            ("MULTI x", "-ERR wrong number of arguments for 'multi' command"),
+            ("MULTI", "+OK"),
+            (
+                "EXEC x",
+                "-EXECABORT Transaction discarded because of: wrong number of arguments for 'exec' command",
+            ),
+            ("EXEC", "-ERR EXEC without MULTI"),
+        ],
+    );
+    let info = rig.line(&client, "INFO commandstats");
+    for counted in [
+        "cmdstat_get:calls=0,usec=0,usec_per_call=0.00,rejected_calls=1,failed_calls=0",
+        "cmdstat_config:calls=0,usec=0,usec_per_call=0.00,rejected_calls=1,failed_calls=0",
+    ] {
+        assert!(info.contains(counted), "{info}");
+    }
+}
+
+#[test]
+fn wait_waits_for_replicas_until_its_time_is_over_or_somebody_ends_it() {
+    let mut rig = Rig::new();
+    let (client, other) = (rig.connect(), rig.connect());
+    rig.check(&client, &[("WAIT 0 0", ":0"), ("MULTI", "+OK"), ("WAIT 1 0", "+QUEUED"), ("EXEC", "*1 :0")]);
+    for reason in ["", " TIMEOUT"] {
+        rig.check(&client, &[("WAIT 1 0", "")]);
+        assert_eq!(rig.line(&other, &format!("CLIENT UNBLOCK {}{reason}", client.id)), ":1");
+        rig.check(&client, &[("the answer", ":0")]);
+    }
+    rig.check(&client, &[("WAIT 1 500", "")]);
+    rig.engine.borrow_mut().time_out(client.id);
+    rig.check(&client, &[("the answer", ":0")]);
+}
+
+#[test]
+fn a_client_without_replies_is_told_of_its_subscriptions() {
+    let mut rig = Rig::new();
+    let client = rig.connect();
+    rig.check(
+        &client,
+        &[
+            ("CLIENT REPLY OFF", ""),
+            ("SUBSCRIBE a", "*3 $9 subscribe $1 a :1"),
+            ("PING", ""),
+            ("UNSUBSCRIBE", "*3 $11 unsubscribe $1 a :0"),
+            ("CLIENT REPLY ON", "+OK"),
+            ("CLIENT REPLY SKIP", ""),
+            ("UNSUBSCRIBE", "*3 $11 unsubscribe $-1 :0"),
+            ("PING", "+PONG"),
+        ],
+    );
+}
+
+#[test]
 fn the_triggers_of_one_command_share_their_fuel() {
     on_large_stack(|| {
         let mut rig = Rig::new();

@@ -62,7 +62,7 @@ impl Core {
     /// Notes the keys that a client's command has read.
     pub fn note_reads(&mut self, client: ClientId, row: &Command, arguments: &[&[u8]]) {
         // A call of a procedure reads nothing itself; the procedure's own reads are noted one by one.
-        if row.is(Flags::READONLY) && !row.is(Flags::NO_MANDATORY_KEYS) {
+        if row.is(Flags::READONLY) && !row.calls_procedure() {
             for place in row.key_places(arguments) {
                 self.note_read(client, arguments[place]);
             }

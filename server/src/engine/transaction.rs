@@ -5,7 +5,7 @@ use std::rc::Rc;
 use super::Engine;
 use crate::command::{self, Command, Error, Flags, Group, Outcome};
 use crate::protocol::Reply;
-use crate::state::{Mailbox, Session, Transaction};
+use crate::state::{Mailbox, Queued, Session, Transaction};
 
 impl Engine {
     /// Runs a session's queued commands. A command that fails does not stop the others, as in Redis. A procedure or
@@ -42,7 +42,6 @@ impl Engine {
     }
 
     pub(super) fn leave_transaction(&mut self, session: &mut Session) {
-        session.queued_bytes = 0;
         session.watching = false;
         self.core().keyspace.unwatch(session.id);
     }
@@ -80,8 +79,7 @@ impl Engine {
         session.watching = watching;
         self.take_back(savepoint);
         for (index, reply) in replies.into_iter().enumerate().skip(transaction.attempted.len()) {
-            let row = super::dispatch::find(&transaction.queue[index].arguments()).map(|found| found.row);
-            let lasting = row.is_ok_and(has_lasting_effect);
+            let lasting = has_lasting_effect(command::at(transaction.queue[index].place).row);
             transaction.attempted.push(lasting.then_some(reply));
         }
         Err(again)
@@ -95,12 +93,8 @@ impl Engine {
         transaction: &Transaction,
         index: usize,
     ) -> command::Result<Reply> {
-        let arguments = transaction.queue[index].arguments();
-        let found = match super::dispatch::find(&arguments) {
-            Ok(found) => found,
-            Err(Error::Reply(text)) => return Ok(Reply::Error(text)),
-            Err(again) => return Err(again),
-        };
+        let Queued { place, arguments } = &transaction.queue[index];
+        let (found, arguments) = (command::at(*place), arguments.slices());
         let attempted = transaction.attempted.get(index);
         if let Some(Some(reply)) = attempted {
             self.show_to_observers(session, found, &arguments);

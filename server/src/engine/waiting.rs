@@ -12,8 +12,8 @@ use std::time::Instant;
 use super::Engine;
 use super::commit::Author;
 use super::core::Core;
-use super::dispatch::{find, unreadable};
-use crate::command::{Block, Error, Outcome};
+use super::dispatch::unreadable;
+use crate::command::{self, Block, Error, Outcome};
 use crate::keyspace::{self, Key, Need};
 use crate::protocol::Reply;
 use crate::state::{ClientId, Load, Session, Waiter};
@@ -65,13 +65,14 @@ impl Engine {
     /// Lets a client's command wait. Returns when the wait ends at the latest.
     pub(super) fn block(&mut self, session: &Session, block: Block) -> Option<Instant> {
         let deadline = block.timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let arguments = block.request.arguments();
+        let arguments = block.request.slices();
         let keys = arguments[block.keys].iter().map(|key| (session.database, Key::new(key))).collect();
         let waiter = Waiter {
             keys,
             kind: block.kind,
             wakes_when_gone: block.wakes_when_gone,
             is_timed: deadline.is_some(),
+            late: block.late,
             request: Rc::new(block.request),
         };
         let Core { keyspace, server, .. } = self.core();
@@ -82,7 +83,7 @@ impl Engine {
     /// Ends a client's wait because its time is over. Does nothing if the client has been answered already.
     pub fn time_out(&mut self, client: ClientId) {
         let Core { keyspace, server, .. } = self.core();
-        server.answer_waiting(keyspace, client, Reply::NullArray);
+        server.end_waiting(keyspace, client);
     }
 
     /// Runs the commands that wait for keys that were just written. `cause` is the client whose command wrote them.
@@ -179,11 +180,11 @@ impl Engine {
         let server = &mut self.core().server;
         let (waiter, handle) = (server.waiting.get(client)?, server.clients.get_mut(client)?);
         let (request, mailbox) = (Rc::clone(&waiter.request), Rc::clone(&handle.mailbox));
+        let arguments = request.slices();
+        let row = command::find(&arguments).ok()?.row;
         let mut session = handle.session.take()?;
         session.woken_by = Some(key.clone());
-        let arguments = request.arguments();
-        let result = find(&arguments)
-            .and_then(|found| self.perform(&mut session, Some(&mailbox), found.row, &arguments, false));
+        let result = self.perform(&mut session, Some(&mailbox), row, &arguments, false);
         session.woken_by = None;
         let mut missing = None;
         let reply = match result {

@@ -80,6 +80,13 @@ impl Keyspace {
         (database.len(), database.expiries.len())
     }
 
+    /// For how long the resident keys that will expire still live, on average, in milliseconds; 0 if there are none.
+    #[must_use]
+    pub fn average_ttl_ms(&self, database: u8) -> u64 {
+        let average = self.databases[usize::from(database)].average_expiry_ms();
+        average.map_or(0, |at| at.saturating_sub(self.now_ms))
+    }
+
     /// How many keys of all numbered databases are only on disk.
     #[must_use]
     pub fn cold_keys(&self) -> usize {

@@ -13,6 +13,8 @@ pub(super) struct Database {
     pub table: Table,
     /// Resident keys that have a time to live, ordered by when it ends.
     pub expiries: BTreeSet<(u64, Key)>,
+    /// The sum of those times.
+    pub expiry_sum_ms: u128,
     /// Resident hashes with fields that expire, ordered by when the first of these fields does.
     pub field_expiries: BTreeSet<(u64, Key)>,
     pub cold: Cold,
@@ -27,7 +29,7 @@ impl Database {
     /// Adds an entry for a key that has none.
     pub fn insert(&mut self, seed: &Seed, position: Position, entry: Box<Entry>) {
         if let Some(at) = entry.expires_at_ms() {
-            self.expiries.insert((at, entry.key.clone()));
+            self.note_expiry(at, &entry.key);
         }
         if let Some(at) = entry.value.next_end_ms() {
             self.field_expiries.insert((at, entry.key.clone()));
@@ -38,7 +40,7 @@ impl Database {
     pub fn remove(&mut self, place: Place) -> Option<Box<Entry>> {
         let entry = self.table.remove(place)?;
         if let Some(at) = entry.expires_at_ms() {
-            self.expiries.remove(&(at, entry.key.clone()));
+            self.forget_expiry(at, &entry.key);
         }
         if let Some(at) = entry.value.next_end_ms() {
             self.field_expiries.remove(&(at, entry.key.clone()));
@@ -68,12 +70,31 @@ impl Database {
             return;
         }
         let before = std::mem::replace(&mut entry.expires_at_ms, expires_at_ms);
+        let key = entry.key.clone();
         if before != super::entry::NEVER {
-            self.expiries.remove(&(before, entry.key.clone()));
+            self.forget_expiry(before, &key);
         }
         if expires_at_ms != super::entry::NEVER {
-            self.expiries.insert((expires_at_ms, entry.key.clone()));
+            self.note_expiry(expires_at_ms, &key);
         }
+    }
+
+    fn note_expiry(&mut self, at: u64, key: &Key) {
+        if self.expiries.insert((at, key.clone())) {
+            self.expiry_sum_ms += u128::from(at);
+        }
+    }
+
+    fn forget_expiry(&mut self, at: u64, key: &Key) {
+        if self.expiries.remove(&(at, key.clone())) {
+            self.expiry_sum_ms -= u128::from(at);
+        }
+    }
+
+    /// When the resident keys that have a time to live end, on average.
+    pub fn average_expiry_ms(&self) -> Option<u64> {
+        let average = self.expiry_sum_ms.checked_div(self.expiries.len() as u128)?;
+        u64::try_from(average).ok()
     }
 }
 

@@ -62,6 +62,29 @@ impl<T: Copy + Display + PartialOrd + TryFrom<i64>> Kind for Integer<T> {
     }
 }
 
+/// An integer that is taken as the nearest one from `min` to `max`.
+pub(super) struct Clamped {
+    pub min: u32,
+    pub max: u32,
+}
+
+impl Kind for Clamped {
+    type Value = u32;
+
+    fn parse(&self, text: &str, present: &u32) -> Result<u32, String> {
+        let value = Integer::new(0, i32::MAX as u32).parse(text, present)?;
+        Ok(value.clamp(self.min, self.max))
+    }
+
+    fn print(&self, value: &u32) -> String {
+        value.to_string()
+    }
+
+    fn accepts(&self) -> String {
+        format!("{} to {}", self.min, self.max)
+    }
+}
+
 fn not_an_integer() -> String {
     "argument couldn't be parsed into an integer".to_owned()
 }

@@ -28,7 +28,7 @@ pub use values::{
 };
 
 use kinds::{
-    Addresses, Choice, Flags, Integer, Kind, OnlyValue, OutputLimits, Percentiles, Size, Text, YesNo,
+    Addresses, Choice, Clamped, Flags, Integer, Kind, OnlyValue, OutputLimits, Percentiles, Size, Text, YesNo,
 };
 
 /// Bytes in `1kb`.
@@ -227,7 +227,7 @@ options! {
     /// File of the server's log; empty is the standard output.
     "logfile" => logfile: String = String::new(), Text, AtStart;
     /// Times a second that background work (expiry, time-outs) runs.
-    "hz" => hz: u32 = 10, Integer::new(1, 500), AtRunTime;
+    "hz" => hz: u32 = 10, Clamped { min: 1, max: 500 }, AtRunTime;
 
     // WebAssembly procedures and triggers.
 
@@ -294,6 +294,8 @@ options! {
 /// The entry of that name, in any case.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Entry> {
+    // The names that Redis' options about small values had before 7.0.
+    let name = &name.to_ascii_lowercase().replace("-ziplist-", "-listpack-");
     TABLE.iter().find(|entry| entry.name.eq_ignore_ascii_case(name))
 }
 

@@ -252,6 +252,20 @@ fn words_are_split_as_in_redis_conf() {
 }
 
 #[test]
+fn what_redis_takes_as_the_nearest_value_or_by_an_earlier_name_is_taken_here() {
+    for (name, value, told, expected) in [
+        ("hz", "0", "hz", "1"),
+        ("hz", "100000", "hz", "500"),
+        ("hash-max-ziplist-entries", "7", "hash-max-listpack-entries", "7"),
+        ("zset-max-ziplist-value", "7", "zset-max-listpack-value", "7"),
+    ] {
+        let mut options = Options::default();
+        assert!(options.set_all(&[(name.as_bytes(), value.as_bytes())]).is_ok(), "{name}");
+        assert_eq!(find(told).map(|entry| entry.get(&options)).as_deref(), Some(expected), "{name} {value}");
+    }
+}
+
+#[test]
 fn a_file_sets_options_and_errors_name_the_line() {
     let mut options = Options::default();
     let text = "# comment\n\n  Port 7000\r\nrequirepass \"a b\"\nclient-output-buffer-limit normal 1 2 3\n\
@@ -265,7 +279,7 @@ fn a_file_sets_options_and_errors_name_the_line() {
         ("timeout \"3", "line 1: 'timeout \"3': Unbalanced quotes in configuration line"),
         ("timeout 3 #x", "line 1: 'timeout 3 #x': wrong number of arguments for 'timeout'"),
         ("databases 17", "line 1: 'databases 17': argument must be '16' in kvasm"),
-        ("hz 0", "line 1: 'hz 0': argument must be between 1 and 500 inclusive"),
+        ("hz -1", "line 1: 'hz -1': argument must be between 0 and 2147483647 inclusive"),
     ] {
         assert_eq!(apply_file(&mut Options::default(), text), Err(expected.to_owned()));
     }

@@ -25,7 +25,7 @@ pub use mailbox::{Closing, Mailbox};
 pub use pause::{Pause, Paused};
 pub use pubsub::{Kind as SubscriptionKind, Message, PubSub};
 pub use running::RunningCall;
-pub use session::{Queued, ReplyMode, Retry, Session, Transaction};
+pub use session::{Arguments, Queued, ReplyMode, Retry, Session, Transaction};
 pub use slowlog::{SlowLog, SlowLogEntry};
 pub use statistics::{CommandStatistics, Statistics};
 pub use tracking::{Tracker, Tracking, TrackingMode};
@@ -168,6 +168,12 @@ impl Server {
             handle.mailbox.answer(reply);
         }
         true
+    }
+
+    /// Ends a client's wait as if its time were over; returns whether it was waiting.
+    pub fn end_waiting(&mut self, keyspace: &mut Keyspace, client: ClientId) -> bool {
+        let late = self.waiting.get(client).map(|waiter| waiter.late.clone());
+        late.is_some_and(|reply| self.answer_waiting(keyspace, client, reply))
     }
 
     /// How much the queue of an asynchronous trigger may hold.

@@ -21,36 +21,53 @@ pub enum ReplyMode {
     Skip,
 }
 
-/// A command that waits for EXEC: its arguments in one buffer.
+/// A request's arguments in one buffer.
 #[derive(Clone, Debug, Default)]
-pub struct Queued {
+pub struct Arguments {
     bytes: Vec<u8>,
     ends: Vec<usize>,
 }
 
-impl Queued {
-    /// Copies the arguments.
+impl Arguments {
+    /// Copies them.
     #[must_use]
     pub fn new(arguments: &[&[u8]]) -> Self {
-        let mut queued = Self::default();
+        let mut copied = Self::default();
         for argument in arguments {
-            queued.bytes.extend_from_slice(argument);
-            queued.ends.push(queued.bytes.len());
+            copied.bytes.extend_from_slice(argument);
+            copied.ends.push(copied.bytes.len());
         }
-        queued
+        copied
     }
 
-    /// The arguments again.
+    /// One by one.
     #[must_use]
-    pub fn arguments(&self) -> Vec<&[u8]> {
+    pub fn slices(&self) -> Vec<&[u8]> {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());
         starts.zip(&self.ends).map(|(start, end)| &self.bytes[start..*end]).collect()
     }
 
-    /// Bytes of memory that it takes, its own fields included: with short commands those are most of it.
+    /// Bytes of memory that they take, the fields of this included: with short commands those are most of it.
     #[must_use]
     pub fn bytes(&self) -> usize {
         size_of::<Self>() + self.bytes.capacity() + self.ends.capacity() * size_of::<usize>()
+    }
+}
+
+/// A command that waits for EXEC.
+#[derive(Clone, Debug)]
+pub struct Queued {
+    /// Its place among all commands and subcommands.
+    pub place: usize,
+    /// Its arguments, its name included.
+    pub arguments: Arguments,
+}
+
+impl Queued {
+    /// Bytes of memory that it takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        size_of_val(&self.place) + self.arguments.bytes()
     }
 }
 
@@ -60,6 +77,8 @@ impl Queued {
 pub struct Transaction {
     /// The commands, in order.
     pub queue: Vec<Queued>,
+    /// Bytes of memory that they take.
+    pub queued_bytes: usize,
     /// Whether a command could not be queued, so that EXEC must refuse.
     pub aborted: bool,
     /// Whether a queued command is a write.
@@ -70,6 +89,8 @@ pub struct Transaction {
     pub needs_memory: bool,
     /// Whether a queued command is a write or a procedure that may write.
     pub may_write: bool,
+    /// Whether one may change anything that other clients can see.
+    pub affects_others: bool,
     /// Replies of the first queued commands from an earlier EXEC attempt that was rolled back. All of them have been
     /// counted; those with a reply have done what cannot be undone, and are not run again.
     pub attempted: Vec<Option<Reply>>,
@@ -112,8 +133,6 @@ pub struct Session {
     pub reply_mode: ReplyMode,
     /// The transaction that it is collecting.
     pub transaction: Option<Transaction>,
-    /// Bytes of the commands in it.
-    pub queued_bytes: usize,
     /// Set while its request waits for something from disk and must be run again.
     pub retry: Option<Retry>,
     /// Its request waits before it can run, for whatever reason.
@@ -165,7 +184,6 @@ impl Session {
             library_version: Vec::new(),
             reply_mode: ReplyMode::On,
             transaction: None,
-            queued_bytes: 0,
             retry: None,
             is_parked: false,
             seed: None,
@@ -202,6 +220,12 @@ impl Session {
         (self.no_evict, self.no_touch, self.is_monitor) = (false, false, false);
     }
 
+    /// Bytes of memory that the commands of its transaction take.
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
+        self.transaction.as_ref().map_or(0, |transaction| transaction.queued_bytes)
+    }
+
     /// Whether it is subscribed to anything.
     #[must_use]
     pub fn is_subscriber(&self) -> bool {
@@ -215,11 +239,11 @@ mod tests {
 
     #[test]
     fn a_queued_command_counts_what_it_takes_however_short_it_is() {
-        let parts = size_of::<Queued>() + size_of::<usize>();
+        let parts = size_of::<Arguments>() + size_of::<usize>();
         for (arguments, least) in
             [(&[b"PING".as_slice()][..], parts + 4), (&[b"", b""], parts), (&[&[0; 9000]], parts + 9000)]
         {
-            let bytes = Queued::new(arguments).bytes();
+            let bytes = Arguments::new(arguments).bytes();
             assert!((least..2 * least + 64).contains(&bytes), "{bytes}, at least {least}");
         }
     }

@@ -6,15 +6,16 @@
 use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 
-use super::{ClientId, Queued};
+use super::{Arguments, ClientId};
 use crate::keyspace::{Key, Keyspace};
+use crate::protocol::Reply;
 use crate::types::Kind;
 
 /// A command that waits.
 #[derive(Clone, Debug)]
 pub struct Waiter {
     /// The command, to be run again when one of its keys was written.
-    pub request: Rc<Queued>,
+    pub request: Rc<Arguments>,
     /// The keys, with the numbers of their databases.
     pub keys: Vec<(u8, Key)>,
     /// The type that a key must have for the command to be run again.
@@ -23,6 +24,8 @@ pub struct Waiter {
     pub wakes_when_gone: bool,
     /// Whether its wait has a time limit.
     pub is_timed: bool,
+    /// What it is answered when its time is over.
+    pub late: Reply,
 }
 
 /// The clients that wait for one key.
@@ -124,6 +127,7 @@ mod tests {
             kind: Kind::List,
             wakes_when_gone,
             is_timed: false,
+            late: Reply::Null,
         }
     }
 

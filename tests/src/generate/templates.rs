@@ -331,6 +331,7 @@ pub const SESSION: &[&str] = &[
     "COMMAND INFO command-name command-name",
     "COMMAND LIST FILTERBY MODULE value",
     "TIME",
+    "WAIT 0 index",
     "SLOWLOG RESET",
     "SLOWLOG garbage",
     "garbage value",

@@ -1,7 +1,8 @@
 //! `CLIENT PAUSE` and `CLIENT UNPAUSE`.
 
+use super::super::blocking::timeout_in_ms;
 use super::super::help::wrong_arguments;
-use super::super::{Command, Context, Error, Group, Result, flag, integer};
+use super::super::{Command, Context, Error, Group, Result, flag};
 use super::ADMIN;
 use crate::protocol::Reply;
 use crate::state::{Pause, Paused};
@@ -30,9 +31,7 @@ fn pause(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
         [_] => return Err(Error::text("ERR CLIENT PAUSE mode must be WRITE or ALL")),
         _ => return Err(wrong_arguments(args)),
     };
-    let timeout_ms =
-        integer(args[2]).map_err(|_| Error::text("ERR timeout is not an integer or out of range"))?;
-    let timeout_ms = u64::try_from(timeout_ms).map_err(|_| Error::text("ERR timeout is negative"))?;
+    let timeout_ms = timeout_in_ms(args[2])?.map_or(0, |timeout| timeout.as_millis() as u64);
     let now_ms = ctx.keyspace.now_ms();
     let asked = Pause { what, until_ms: now_ms.saturating_add(timeout_ms) };
     // A pause that lasts is neither shortened nor softened by another one.

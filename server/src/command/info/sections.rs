@@ -375,7 +375,8 @@ fn keyspace(ctx: &Context<'_>, fields: &mut Fields) {
     for number in 0..ctx.keyspace.databases() {
         let (keys, expires) = ctx.keyspace.count(number);
         if keys > 0 {
-            let counted = format_args!("keys={keys},expires={expires},avg_ttl=0");
+            let average_ms = ctx.keyspace.average_ttl_ms(number);
+            let counted = format_args!("keys={keys},expires={expires},avg_ttl={average_ms}");
             fields.add(format_args!("db{number}"), counted);
         }
     }

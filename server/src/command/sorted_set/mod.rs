@@ -16,8 +16,8 @@ mod tests;
 pub(super) use add::{AddOptions, add};
 
 use super::element_scan::{ElementScan, scan_reply};
-use super::{Command, Context, Error, Flags, Group, Result, flag, scan};
-use crate::keyspace::{Content, EventKind, Expiry, events};
+use super::{Command, Context, Error, Flags, Group, Result, flag, scan, set_or_delete};
+use crate::keyspace::{EventKind, events};
 use crate::options::Options;
 use crate::protocol::{Reply, Shape};
 use crate::types::{
@@ -112,14 +112,8 @@ pub(super) fn store(
     entries: &mut [(f64, &[u8])],
     event: EventKind,
 ) -> Result {
-    let database = ctx.session.database;
-    if entries.is_empty() {
-        ctx.keyspace.delete(database, key, events::DEL)?;
-    } else {
-        let value = SortedSetValue::from_entries(entries, packed_limits(ctx));
-        ctx.keyspace.set(database, key, Content::Value(value.into()), Expiry::Clear, event)?;
-    }
-    Ok(entries.len().into())
+    let set = SortedSetValue::from_entries(entries, packed_limits(ctx));
+    set_or_delete(ctx, key, set.into(), event)
 }
 
 fn zcard(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
@@ -149,7 +143,8 @@ fn rank(ctx: &mut Context<'_>, args: &[&[u8]], count: fn(usize, usize) -> usize)
     let with_score = match args[3..] {
         [] => false,
         [option] if flag(option, "WITHSCORE") => true,
-        _ => return Err(Error::SYNTAX),
+        [_] => return Err(Error::SYNTAX),
+        _ => return Err(Error::wrong_arity(&String::from_utf8_lossy(args[0]).to_lowercase())),
     };
     let found = read(ctx, args[1])?.and_then(|set| {
         let score = set.score(args[2])?;

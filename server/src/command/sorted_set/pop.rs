@@ -1,7 +1,7 @@
 //! Taking members from the ends of sorted sets, and waiting until there is one.
 
 use crate::command::arguments::at_least;
-use crate::command::blocking::{Block, keys_to_try, pop_or_wait, timeout_in_seconds};
+use crate::command::blocking::{multi_pop, multi_pop_or_wait, pop_or_wait};
 use crate::command::{Command, Context, Error, Flags, Group, Outcome, Result, flag};
 use crate::keyspace::{EventKind, events};
 use crate::protocol::{Reply, Shape};
@@ -102,46 +102,11 @@ fn pop_one(ctx: &mut Context<'_>, key: &[u8], end: End) -> Result<Option<[Reply;
     Ok(taken.flatten().map(|(member, score)| [Reply::from(member), Reply::Double(score)]))
 }
 
-/// The arguments of ZMPOP, and of BZMPOP behind its timeout.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct MultiPop<'a, 'b> {
-    keys: &'b [&'a [u8]],
-    end: End,
-    count: usize,
-}
-
-impl<'a, 'b> MultiPop<'a, 'b> {
-    /// Reads `numkeys key [key ...] <MIN | MAX> [COUNT count]`.
-    fn parse(args: &'b [&'a [u8]]) -> Result<Self> {
-        let (number, rest) = args.split_first().ok_or(Error::SYNTAX)?;
-        let number = at_least(1, number, "ERR numkeys should be greater than 0")?;
-        let (keys, rest) = rest.split_at_checked(number).ok_or(Error::SYNTAX)?;
-        let (end, options) = rest.split_first().ok_or(Error::SYNTAX)?;
-        let end = End::parse(end)?;
-        let count = match options {
-            [] => 1,
-            [option, count, rest @ ..] if flag(option, "COUNT") => {
-                let count = at_least(1, count, "ERR count should be greater than 0")?;
-                if rest.is_empty() { count } else { return Err(Error::SYNTAX) }
-            }
-            _ => return Err(Error::SYNTAX),
-        };
-        Ok(Self { keys, end, count })
-    }
-
-    /// Takes members from the first sorted set that there is; gives its name and pairs, in both versions of the protocol.
-    fn run(&self, ctx: &mut Context<'_>) -> Result<Option<Reply>> {
-        for key in &self.keys[keys_to_try(ctx.session, self.keys)] {
-            if let Some(items) = pop(ctx, key, self.end, self.count)? {
-                let pair = |(member, score): (&[u8], f64)| {
-                    Reply::Array(vec![Reply::bytes(member), Reply::Double(score)])
-                };
-                let pairs = scored(&items).map(pair).collect();
-                return Ok(Some(Reply::Array(vec![Reply::bytes(key), Reply::Array(pairs)])));
-            }
-        }
-        Ok(None)
-    }
+/// Takes members as ZMPOP gives them: pairs in both versions of the protocol.
+fn pop_pairs(ctx: &mut Context<'_>, key: &[u8], end: End, count: usize) -> Result<Option<Reply>> {
+    let pair = |(member, score): (&[u8], f64)| Reply::Array(vec![Reply::bytes(member), Reply::Double(score)]);
+    let popped = pop(ctx, key, end, count)?;
+    Ok(popped.map(|items| Reply::Array(scored(&items).map(pair).collect())))
 }
 
 fn zpopmin(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
@@ -165,16 +130,11 @@ fn pop_one_end(ctx: &mut Context<'_>, args: &[&[u8]], end: End) -> Result {
 }
 
 fn zmpop(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    Ok(MultiPop::parse(&args[1..])?.run(ctx)?.unwrap_or(Reply::NullArray))
+    multi_pop(ctx, args, End::parse, pop_pairs)
 }
 
 fn bzmpop(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result<Outcome> {
-    const FIRST_KEY: usize = 3;
-    let request = MultiPop::parse(&args[2..])?;
-    let timeout = timeout_in_seconds(args[1])?;
-    let keys = FIRST_KEY..FIRST_KEY + request.keys.len();
-    let block = || Outcome::Block(Box::new(Block::new(args, keys, Kind::SortedSet, timeout)));
-    Ok(request.run(ctx)?.map_or_else(block, Outcome::Reply))
+    multi_pop_or_wait(ctx, args, Kind::SortedSet, End::parse, pop_pairs)
 }
 
 fn bzpopmin(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result<Outcome> {

@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use crate::command::testing::Fixture;
-use crate::command::{Outcome, Run, lookup};
+use crate::command::{Outcome, Run, find};
 use crate::protocol::{Reply, Version, encode};
 use crate::types::Kind;
 
@@ -74,6 +74,8 @@ fn ranks_count_from_either_end() {
         ("zrank z nope", "nil"),
         ("zrevrank none a withscore", "nil"),
         ("zrank z a x", SYNTAX),
+        ("ZRANK z a withscore x", "-ERR wrong number of arguments for 'zrank' command"),
+        ("zrevrank z a withscore x", "-ERR wrong number of arguments for 'zrevrank' command"),
     ]);
 }
 
@@ -187,11 +189,11 @@ fn what_finds_no_sorted_set_waits_for_its_keys() {
         [("bzpopmin a b 1.5", 1..3, Some(Duration::from_millis(1500))), ("bzmpop 0 2 a b min", 3..5, None)]
     {
         let args: Vec<&[u8]> = request.split(' ').map(str::as_bytes).collect();
-        let (row, _) = lookup(args[0]).expect("a command");
+        let row = find(&args).ok().expect("a command").row;
         let Run::Outcome(run) = row.run else { panic!("{request} can wait") };
         let outcome = fixture.with_context(|ctx| run(ctx, &args)).expect("no error");
         let Outcome::Block(block) = outcome else { panic!("{outcome:?}") };
-        assert_eq!(block.request.arguments(), args);
+        assert_eq!(block.request.slices(), args);
         assert_eq!((block.keys, block.kind, block.timeout), (keys, Kind::SortedSet, timeout));
     }
 }

@@ -69,7 +69,7 @@ fn xadd(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let options = ChangeOptions::of_xadd(args, &ctx.server.options)?;
     let fields = &args[options.end..];
     let Some(new_id) = options.id.filter(|_| !fields.is_empty() && fields.len().is_multiple_of(2)) else {
-        return Err(Error::text("ERR wrong number of arguments for 'xadd' command"));
+        return Err(Error::wrong_arity("xadd"));
     };
     if new_id == NewId::Exactly(StreamId::MIN) {
         return Err(Error::text("ERR The ID specified in XADD must be greater than 0-0"));

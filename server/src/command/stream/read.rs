@@ -7,7 +7,7 @@ use super::super::blocking::{Block, keys_to_try, timeout_in_ms};
 use super::super::{Command, Context, Error, Flags, Group, Outcome, Result, flag, integer};
 use super::{arguments, consumer_event, entry_reply, has_maps, id_reply, no_group, seen};
 use crate::protocol::Reply;
-use crate::state::Queued;
+use crate::state::Arguments;
 use crate::types::stream::{Delivery, Direction, Pending, StreamId};
 use crate::types::{Kind, StreamValue, Value};
 
@@ -235,7 +235,7 @@ fn reply_or_wait(
         let mut args = args.to_vec();
         args.truncate(request.keys_at.end);
         args.extend(ids.iter().map(String::as_bytes));
-        block.request = Queued::new(&args);
+        block.request = Arguments::new(&args);
     }
     Outcome::Block(Box::new(block))
 }

@@ -14,7 +14,7 @@ use super::super::core::{self, Core, Running};
 use super::super::limits::{MAX_BACKGROUND_READS, STAY_AWAKE};
 use super::super::persistence::Arrival;
 use super::task::{Answer, Failed, FromWorker, JobId, Question, Task, ToWorker};
-use crate::command::{self, Command, Error};
+use crate::command::{self, Error, Flags};
 use crate::keyspace::{Key, Keyspace, Need, Outside, Reads};
 use crate::options::Options;
 use crate::procedure::{Host, LogLevel};
@@ -205,22 +205,22 @@ impl Remote {
     }
 
     fn run(&mut self, arguments: &[&[u8]], read_only: bool) -> Result<Reply, Error> {
-        let row = find(arguments);
-        if row.is_some_and(|(row, parent)| is_about_server(row, parent)) {
+        let row = command::find(arguments).ok().map(|found| found.row);
+        if row.is_some_and(|row| row.is(Flags::ABOUT_SERVER)) {
             let words = arguments.iter().map(|word| word.to_vec()).collect();
             return match self.link.ask(Question::Server(words)) {
                 Answer::Reply(reply) => Ok(reply),
                 answer => Err(self.fail(answer)),
             };
         }
-        if let Some((row, _)) = row
+        if let Some(row) = row
             && row.name == "publish"
             && row.accepts(arguments.len())
             && !read_only
         {
             return self.publish(arguments[1], arguments[2]);
         }
-        if let Some((row, _)) = row {
+        if let Some(row) = row {
             let keys = row.key_places(arguments).map(|place| arguments[place]);
             let database = self.core.running.session.database;
             let mut needed: Vec<Key> = Vec::new();
@@ -295,25 +295,6 @@ impl Host for Remote {
 
 /// Ends a procedure whose result is of no interest any more.
 const RUN_AGAIN: Error = Error::text("ERR the procedure is to run again");
-
-/// The row of a command and its container's name.
-fn find(arguments: &[&[u8]]) -> Option<(&'static Command, &'static str)> {
-    let (parent, _) = arguments.first().and_then(|name| command::lookup(name))?;
-    let row = match arguments.get(1) {
-        Some(name) if !parent.subcommands.is_empty() => command::subcommand(parent, name)?.0,
-        _ => parent,
-    };
-    Some((row, parent.name))
-}
-
-/// Whether a command is about the server rather than its data: only the engine knows the answer.
-fn is_about_server(row: &Command, parent: &str) -> bool {
-    match parent {
-        "info" | "lastsave" | "pubsub" | "slowlog" => true,
-        "memory" => row.name != "usage",
-        _ => false,
-    }
-}
 
 /// A keyspace for the time between two tries.
 fn nothing() -> Keyspace {

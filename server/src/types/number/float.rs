@@ -72,16 +72,16 @@ pub fn format_float(value: f64) -> String {
     let shortest = format!("{:e}", value.abs());
     let (mantissa, exponent) = shortest.split_once('e').unwrap_or((&shortest, "0"));
     let digits = mantissa.replace('.', "");
-    let sign = if value < 0.0 { "-" } else { "" };
-    format!("{sign}{}", arrange(&digits, exponent.parse().unwrap_or(0)))
+    let (sign, max_zeros) = if value < 0.0 { ("-", 6) } else { ("", 7) };
+    format!("{sign}{}", arrange(&digits, exponent.parse().unwrap_or(0), max_zeros))
 }
 
-/// Lays out `digits`, the first of which stands for 10 to the power of `exponent`.
-fn arrange(digits: &str, exponent: i32) -> String {
+/// Lays out `digits`, the first of which stands for 10 to the power of `exponent`. At most so many zeros follow them.
+fn arrange(digits: &str, exponent: i32, max_zeros: i32) -> String {
     let len = digits.len() as i32;
     // The power of ten of the last digit.
     let last = exponent - (len - 1);
-    if last >= 0 && exponent < len + 7 {
+    if last >= 0 && last <= max_zeros {
         return format!("{digits}{}", "0".repeat(last as usize));
     }
     if last < 0 && (last > -7 || exponent.abs() < 4) {
