@@ -15,13 +15,15 @@ use crate::types::{StringValue, Typed, Value};
 impl Keyspace {
     /// The value of a key, for a command that reads it: counts a hit or a miss, and its use.
     pub fn get(&mut self, database: u8, key: &[u8]) -> Result<Option<&Value>, Error> {
+        let Some(place) = self.locate_or_miss(database, key)? else { return Ok(None) };
         let now_s = self.now_ms / 1000;
-        let Some((_, place)) = self.locate(database, key)? else {
-            self.statistics.misses += 1;
-            self.raise(events::KEY_MISS, database, key, None, None);
-            return Ok(None);
-        };
-        self.statistics.hits += 1;
+        if self.expiry_held {
+            let entry = self.databases[usize::from(database)].table.entry_mut(place);
+            if !self.no_touch {
+                entry.stamp.touch(now_s);
+            }
+            return Ok(self.entry_to_read(database, place).map(|entry| &entry.value));
+        }
         let entry = self.databases[usize::from(database)].table.get_mut(place);
         Ok(entry.map(|entry| {
             if !self.no_touch {
@@ -43,8 +45,8 @@ impl Keyspace {
 
     /// The entry of a key. Looking at it counts as nothing: no hit, no miss, no use.
     pub fn peek(&mut self, database: u8, key: &[u8]) -> Result<Option<&Entry>, Error> {
-        let Some((_, place)) = self.locate(database, key)? else { return Ok(None) };
-        Ok(self.databases[usize::from(database)].table.get(place))
+        let Some(place) = self.locate_to_read(database, key)? else { return Ok(None) };
+        Ok(self.entry_to_read(database, place))
     }
 
     /// The string at a key that is about to be changed: neither hit nor miss, as in Redis.
@@ -59,13 +61,8 @@ impl Keyspace {
 
     /// The entry of a key, for a command that inspects it: counts a hit or a miss, but not as a use of the key.
     pub fn inspect(&mut self, database: u8, key: &[u8]) -> Result<Option<&Entry>, Error> {
-        let Some((_, place)) = self.locate(database, key)? else {
-            self.statistics.misses += 1;
-            self.raise(events::KEY_MISS, database, key, None, None);
-            return Ok(None);
-        };
-        self.statistics.hits += 1;
-        Ok(self.databases[usize::from(database)].table.get(place))
+        let Some(place) = self.locate_or_miss(database, key)? else { return Ok(None) };
+        Ok(self.entry_to_read(database, place))
     }
 
     /// Whether a key exists; counts a hit or a miss, but not as a use of the key.
@@ -124,15 +121,7 @@ impl Keyspace {
         if !self.is_any_cold(database) {
             return Vec::new();
         }
-        let needed = keys.filter(|key| self.is_needed(database, key));
-        needed.map(|key| Need::Key { database, key: Key::new(key) }).collect()
-    }
-
-    fn is_needed(&self, database: u8, key: &[u8]) -> bool {
-        let held = &self.databases[usize::from(database)];
-        let position = self.seed.position(key);
-        held.table.find(position, key).is_none()
-            && held.cold.may_hold(self.storages.storage(database), position, key)
+        keys.filter_map(|key| self.find(database, key).err()).collect()
     }
 
     /// Fails unless all these keys are in memory, and then requests all missing ones together. For keys that the
@@ -141,10 +130,11 @@ impl Keyspace {
         if !self.is_any_cold(database) {
             return Ok(());
         }
-        let missing: BTreeSet<Vec<u8>> = keys.filter(|key| self.is_needed(database, key)).collect();
+        let missing: BTreeSet<Vec<u8>> = keys.filter(|key| self.find(database, key).is_err()).collect();
         if missing.is_empty() {
             return Ok(());
         }
+        let database = self.number_to_load_from(database);
         let keys = missing.iter().map(|key| Key::new(key)).collect();
         Err(Error::NotResident(Need::Keys { database, keys }))
     }
@@ -157,31 +147,78 @@ impl Keyspace {
         table.warm(&lookups);
     }
 
-    /// Where a key is; deletes the key if it has expired.
-    pub(super) fn locate(&mut self, database: u8, key: &[u8]) -> Result<Option<(Position, Place)>, Error> {
+    /// Where a resident key is; `None` if there is no such key, and what must be loaded if that is not known.
+    pub(super) fn find(&self, database: u8, key: &[u8]) -> Result<Option<Place>, Need> {
         let position = self.seed.position(key);
         let held = &self.databases[usize::from(database)];
-        let Some(place) = held.table.find(position, key) else {
-            if held.cold.may_hold(self.storages.storage(database), position, key) {
-                return Err(Error::NotResident(Need::Key { database, key: Key::new(key) }));
-            }
-            return Ok(None);
-        };
-        match held.table.get(place) {
+        let place = held.table.find(position, key);
+        if place.is_none() && held.cold.may_hold(self.storages.storage(database), position, key) {
+            return Err(Need::Key { database: self.number_to_load_from(database), key: Key::new(key) });
+        }
+        Ok(place)
+    }
+
+    /// Where to look for what a database lacks. The transaction is undone before something is loaded for it, and with it
+    /// its exchanges of databases; but what is detached gets it in between.
+    pub(super) fn number_to_load_from(&self, database: u8) -> u8 {
+        let is_detached = self.databases[usize::from(database)].cold.remote_database().is_some();
+        if is_detached { database } else { self.undo.number_before(database) }
+    }
+
+    /// Where a key is, for changing it. Deletes it, or fields of it, if they have expired.
+    pub(super) fn locate(&mut self, database: u8, key: &[u8]) -> Result<Option<Place>, Error> {
+        let Some(place) = self.find(database, key).map_err(Error::NotResident)? else { return Ok(None) };
+        match self.databases[usize::from(database)].table.get(place) {
             Some(entry) if entry.expires_at_ms != NEVER && entry.is_expired(self.now_ms) => {
-                if !self.expiry_held {
-                    self.expire(database, place);
-                }
+                self.expire(database, place);
                 Ok(None)
             }
-            Some(entry) if entry.value.next_end_ms().is_some_and(|end| end < self.now_ms) => {
+            Some(entry) if entry.has_due_fields(self.now_ms) => {
                 self.expire_fields(database, key, place, usize::MAX);
                 // The last field takes its key with it.
-                let place = self.databases[usize::from(database)].table.find(position, key);
-                Ok(place.map(|place| (position, place)))
+                let held = &self.databases[usize::from(database)];
+                Ok(held.table.find(self.seed.position(key), key))
             }
-            _ => Ok(Some((position, place))),
+            _ => Ok(Some(place)),
         }
+    }
+
+    /// Where a key is, for reading it with [`Self::entry_to_read`]. As [`Self::locate`], but while expiry is held nothing
+    /// is deleted.
+    pub(super) fn locate_to_read(&mut self, database: u8, key: &[u8]) -> Result<Option<Place>, Error> {
+        if !self.expiry_held {
+            return self.locate(database, key);
+        }
+        let place = self.find(database, key).map_err(Error::NotResident)?;
+        let entry = place.and_then(|place| self.databases[usize::from(database)].table.get(place));
+        Ok(match entry {
+            Some(entry) if entry.is_expired(self.now_ms) => None,
+            Some(entry) if entry.has_due_fields(self.now_ms) => {
+                place.filter(|_| self.views.update(database, entry, self.now_ms))
+            }
+            _ => place,
+        })
+    }
+
+    /// The entry at a place that [`Self::locate_to_read`] gave.
+    fn entry_to_read(&self, database: u8, place: Place) -> Option<&Entry> {
+        let entry = self.databases[usize::from(database)].table.get(place)?;
+        if self.expiry_held && entry.has_due_fields(self.now_ms) {
+            return self.views.get(database, &entry.key);
+        }
+        Some(entry)
+    }
+
+    /// As [`Self::locate_to_read`], and counts a hit or a miss.
+    fn locate_or_miss(&mut self, database: u8, key: &[u8]) -> Result<Option<Place>, Error> {
+        let place = self.locate_to_read(database, key)?;
+        if place.is_some() {
+            self.statistics.hits += 1;
+        } else {
+            self.statistics.misses += 1;
+            self.raise(events::KEY_MISS, database, key, None, None);
+        }
+        Ok(place)
     }
 
     pub(super) fn raise(

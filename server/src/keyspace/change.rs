@@ -4,12 +4,12 @@ use std::ops::Range;
 
 use super::entry::{NEVER, Stamp};
 use super::event::events;
+use super::garbage::{discard, discard_database, discard_value};
 use super::history::Extent;
 use super::journal::{JournalRecorder, Recorded};
 use super::table::Place;
 use super::undo::{Saved, Step};
 use super::{Entry, Error, EventKind, Key, Keyspace};
-use crate::store::Position;
 use crate::store::record::Change;
 use crate::types::{CHUNK_LEN, Collection, Recorder, StringValue, Typed, Value};
 
@@ -57,9 +57,7 @@ impl Content<'_> {
             (Self::String(bytes), Value::String(string)) => string.overwrite(bytes),
             (content, value) => {
                 let before = std::mem::replace(value, content.into_value());
-                if before.elements() > FREED_AT_ONCE {
-                    free(before);
-                }
+                discard_value(before);
             }
         }
     }
@@ -75,11 +73,16 @@ impl Keyspace {
         expiry: Expiry,
         event: EventKind,
     ) -> Result<(), Error> {
-        if let Some((_, place)) = self.locate(database, key)? {
+        if let Some(place) = self.locate(database, key)? {
             self.replace(database, place, content, expiry, event);
         } else {
-            let position = self.seed.position(key);
-            self.create(database, key, position, content.into_value(), expiry, event);
+            let value = content.into_value();
+            let expires_at_ms = match expiry {
+                Expiry::At(at) => Some(at),
+                Expiry::Keep | Expiry::Clear => None,
+            };
+            self.journal.put(database, key, expires_at_ms, true, &value);
+            self.insert_new(database, key, value, expires_at_ms, event, Vec::new());
         }
         Ok(())
     }
@@ -92,7 +95,7 @@ impl Keyspace {
         event: EventKind,
         change: impl FnOnce(&mut StringValue) -> (R, Edit),
     ) -> Result<Option<R>, Error> {
-        let Some((_, place)) = self.locate(database, key)? else { return Ok(None) };
+        let Some(place) = self.locate(database, key)? else { return Ok(None) };
         self.edit_at(database, key, place, event, change).map(Some)
     }
 
@@ -107,7 +110,7 @@ impl Keyspace {
         initial: StringValue,
         change: impl FnOnce(&mut StringValue) -> (R, Edit),
     ) -> Result<R, Error> {
-        if let Some((_, place)) = self.locate(database, key)? {
+        if let Some(place) = self.locate(database, key)? {
             return self.edit_at(database, key, place, event, change);
         }
         let mut string = initial;
@@ -125,8 +128,7 @@ impl Keyspace {
                 value
             }
         };
-        let position = self.seed.position(key);
-        self.insert_new(database, key, position, value, None, event, Vec::new());
+        self.insert_new(database, key, value, None, event, Vec::new());
         Ok(result)
     }
 
@@ -139,7 +141,7 @@ impl Keyspace {
         event: EventKind,
         change: impl FnOnce(&mut T, &mut dyn Recorder) -> R,
     ) -> Result<Option<R>, Error> {
-        let Some((_, place)) = self.locate(database, key)? else { return Ok(None) };
+        let Some(place) = self.locate(database, key)? else { return Ok(None) };
         self.update_at(database, key, place, event, change).map(Some)
     }
 
@@ -152,7 +154,7 @@ impl Keyspace {
         event: EventKind,
         change: impl FnOnce(&mut T, &mut dyn Recorder) -> R,
     ) -> Result<R, Error> {
-        if let Some((_, place)) = self.locate(database, key)? {
+        if let Some(place) = self.locate(database, key)? {
             return self.update_at(database, key, place, event, change);
         }
         let mut value = T::default();
@@ -162,8 +164,7 @@ impl Keyspace {
         if !value.is_empty() {
             let value = value.into();
             self.journal.put(database, key, None, true, &value);
-            let position = self.seed.position(key);
-            self.insert_new(database, key, position, value, None, event, elements);
+            self.insert_new(database, key, value, None, event, elements);
         }
         Ok(result)
     }
@@ -209,7 +210,7 @@ impl Keyspace {
 
     /// Deletes a key; `false` when there is none.
     pub fn delete(&mut self, database: u8, key: &[u8], event: EventKind) -> Result<bool, Error> {
-        let Some((_, place)) = self.locate(database, key)? else { return Ok(false) };
+        let Some(place) = self.locate(database, key)? else { return Ok(false) };
         if let Some(entry) = self.remove_at(database, place, event) {
             discard(entry);
         }
@@ -218,7 +219,7 @@ impl Keyspace {
 
     /// Takes a key out, with its value and time to live.
     pub fn take(&mut self, database: u8, key: &[u8], event: EventKind) -> Result<Option<Entry>, Error> {
-        let Some((_, place)) = self.locate(database, key)? else { return Ok(None) };
+        let Some(place) = self.locate(database, key)? else { return Ok(None) };
         Ok(self.remove_at(database, place, event).map(|entry| *entry))
     }
 
@@ -230,7 +231,7 @@ impl Keyspace {
         expires_at_ms: Option<u64>,
         event: EventKind,
     ) -> Result<bool, Error> {
-        let Some((_, place)) = self.locate(database, key)? else { return Ok(false) };
+        let Some(place) = self.locate(database, key)? else { return Ok(false) };
         let before = self.before_change(database, place, Extent::Nothing);
         let held = &mut self.databases[usize::from(database)];
         held.set_expiry(place, expires_at_ms.unwrap_or(NEVER));
@@ -259,11 +260,7 @@ impl Keyspace {
     /// Empties a database, without events; gives how many keys it had.
     pub fn flush(&mut self, database: u8) -> usize {
         for key in self.watchers.keys_of(database) {
-            let held = &self.databases[usize::from(database)];
-            let position = self.seed.position(&key);
-            if held.table.contains(position, &key)
-                || held.cold.may_hold(self.storages.storage(database), position, &key)
-            {
+            if self.may_exist(database, &key) {
                 self.watchers.touch(database, &key);
             }
         }
@@ -279,7 +276,7 @@ impl Keyspace {
         if self.undo.is_recording() {
             self.undo.push(Step::Flush { database, before, storages: Box::new(storages) });
         } else {
-            drop_elsewhere(before);
+            discard_database(before);
         }
         count
     }
@@ -291,12 +288,7 @@ impl Keyspace {
         }
         for (database, other) in [(first, second), (second, first)] {
             for key in self.watchers.keys_of(database) {
-                let position = self.seed.position(&key);
-                let there = [database, other].into_iter().any(|number| {
-                    let held = &self.databases[usize::from(number)];
-                    let storage = self.storages.storage(number);
-                    held.table.contains(position, &key) || held.cold.may_hold(storage, position, &key)
-                });
+                let there = [database, other].into_iter().any(|number| self.may_exist(number, &key));
                 if there {
                     self.watchers.touch(database, &key);
                 }
@@ -309,6 +301,11 @@ impl Keyspace {
         if self.undo.is_recording() {
             self.undo.push(Step::Swap { first, second });
         }
+    }
+
+    /// Whether a key is in memory, expired or not, or may be on disk.
+    fn may_exist(&self, database: u8, key: &[u8]) -> bool {
+        !matches!(self.find(database, key), Ok(None))
     }
 
     pub(super) fn exchange(&mut self, first: u8, second: u8) {
@@ -380,30 +377,11 @@ impl Keyspace {
         }
     }
 
-    fn create(
-        &mut self,
-        database: u8,
-        key: &[u8],
-        position: Position,
-        value: Value,
-        expiry: Expiry,
-        event: EventKind,
-    ) {
-        let expires_at_ms = match expiry {
-            Expiry::At(at) => Some(at),
-            Expiry::Keep | Expiry::Clear => None,
-        };
-        self.journal.put(database, key, expires_at_ms, true, &value);
-        self.insert_new(database, key, position, value, expires_at_ms, event, Vec::new());
-    }
-
     /// Adds a new key, which has already been journalled.
-    #[expect(clippy::too_many_arguments, reason = "all that makes an entry and its event")]
     fn insert_new(
         &mut self,
         database: u8,
         key: &[u8],
-        position: Position,
         value: Value,
         expires_at_ms: Option<u64>,
         event: EventKind,
@@ -424,8 +402,8 @@ impl Keyspace {
             expires_at_ms: expires_at_ms.unwrap_or(NEVER),
             stamp: Stamp::at(self.now_ms / 1000),
         });
-        let held = &mut self.databases[usize::from(database)];
-        held.insert(&self.seed, position, entry);
+        let position = self.seed.position(key);
+        self.databases[usize::from(database)].insert(&self.seed, position, entry);
         self.raise(events::NEW, database, key, None, after.clone());
         self.raise_of_elements(event, database, key, None, after, elements);
     }
@@ -486,26 +464,4 @@ impl Keyspace {
             held.insert(&self.seed, position, entry);
         }
     }
-}
-
-/// Up to this many elements are freed at once; more are freed by another thread.
-pub(super) const FREED_AT_ONCE: usize = 100_000;
-
-/// Frees a database on another thread: it may hold millions of keys, or few with millions of elements.
-pub(super) fn drop_elsewhere(before: Box<super::Database>) {
-    if before.table.len() > 0 {
-        free(before);
-    }
-}
-
-/// Frees an entry; if its value is big, on another thread.
-pub(super) fn discard(entry: Box<Entry>) {
-    if entry.value.elements() > FREED_AT_ONCE {
-        free(entry);
-    }
-}
-
-pub(super) fn free<T: Send + 'static>(garbage: T) {
-    // If no thread can be started, this frees the garbage here: slower, but correct.
-    let _ = std::thread::Builder::new().name("free".into()).spawn(move || drop(garbage));
 }

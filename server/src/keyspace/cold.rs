@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use super::Key;
 use super::database::Absent;
+use super::limits::{MAX_MISSING, MAX_PAGES};
 use crate::store::{Filter, Position, StorageId};
 use crate::types::Kind;
 
@@ -63,14 +64,6 @@ pub struct ColdPage {
     /// Where the next page starts; `None` at the end.
     pub next: Option<Position>,
 }
-
-/// Pages that are kept at most. Each is kept until a transaction that uses it commits, which never happens if its
-/// client has gone. One transaction can use this many.
-const MAX_PAGES: usize = 1024;
-
-/// Keys that were looked up on disk and not found. Remembered so that the command that asked can run; one answer may
-/// exceed this.
-const MAX_MISSING: usize = 10_000;
 
 /// The cold side of one database.
 #[derive(Debug, Default)]

@@ -132,6 +132,12 @@ impl Entry {
         self.expires_at_ms < now_ms
     }
 
+    /// Whether fields of its hash have ended.
+    #[must_use]
+    pub(super) fn has_due_fields(&self, now_ms: u64) -> bool {
+        self.value.next_end_ms().is_some_and(|end_ms| end_ms < now_ms)
+    }
+
     /// For how long no command has used it, in seconds; `now_s` is in unix time.
     #[must_use]
     pub fn idle_s(&self, now_s: u64) -> u64 {

@@ -7,7 +7,8 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use super::change::{FREED_AT_ONCE, free};
+use super::garbage::free;
+use super::limits::{ELEMENTS_PER_KEY, FREED_AT_ONCE};
 use super::{Entry, Key};
 use crate::types::CHUNK_LEN;
 
@@ -224,7 +225,7 @@ impl History {
 
     fn clear(&mut self) {
         let bytes = std::mem::take(&mut self.bytes);
-        if self.order.len() > FREED_AT_ONCE / 10 || bytes > BYTES_FREED_AT_ONCE {
+        if self.order.len() > FREED_AT_ONCE / ELEMENTS_PER_KEY || bytes > BYTES_FREED_AT_ONCE {
             free((std::mem::take(&mut self.versions), std::mem::take(&mut self.order)));
         } else {
             self.versions.clear();

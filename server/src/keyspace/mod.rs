@@ -5,7 +5,8 @@
 //! time.
 //!
 //! - `access`: reading, `change` and `relocate`: writing, `scan`: walking, `expiry`: keys that expire,
-//! - `journal`, `undo`, `watch`, `observe`, `event`: what a change leaves behind,
+//! - `journal`, `undo`, `watch`, `observe`, `event`, `garbage`: what a change leaves behind,
+//! - `definitions`: what the server keeps beside the keys,
 //! - `cold`: keys that are only on disk, `recovery`: the state after a start, `replay`: the log on top of it,
 //! - `detached`: the separate keyspace of a transaction that runs beside the engine, `snapshot`: what the engine gives
 //!   it and how the engine applies its changes, `history`: old versions for it.
@@ -14,12 +15,15 @@ mod access;
 mod change;
 mod cold;
 mod database;
+mod definitions;
 mod detached;
 mod entry;
 mod event;
 mod expiry;
+mod garbage;
 mod history;
 mod journal;
+mod limits;
 mod observe;
 mod recovery;
 mod relocate;
@@ -50,6 +54,7 @@ pub use watch::WatcherId;
 use std::collections::HashMap;
 
 use database::Database;
+use expiry::HeldViews;
 use history::History;
 use journal::JournalMark;
 use undo::{Step, UndoLog};
@@ -97,10 +102,14 @@ pub struct Keyspace {
     history: History,
     now_us: u64,
     now_ms: u64,
-    /// Whether expired keys are hidden but not removed.
+    /// Whether reads pass over what has expired instead of removing it.
     expiry_held: bool,
+    /// What reads see of hashes whose fields are due, meanwhile.
+    views: HeldViews,
     /// Reads do not count as use of their keys.
     no_touch: bool,
+    /// How many keys the current transaction has chosen at random.
+    choices: u64,
     statistics: Statistics,
     definitions: HashMap<(SystemTable, Vec<u8>), Vec<u8>>,
     /// Pages of cold keys that the transaction has walked: database, start and limit. A retry needs them again.
@@ -116,6 +125,7 @@ pub struct Savepoint {
     touched: usize,
     observed: usize,
     history: u64,
+    choices: u64,
 }
 
 impl Keyspace {
@@ -184,6 +194,7 @@ impl Keyspace {
             touched: self.watchers.touched_len(),
             observed: self.watchers.observer.touched_len(),
             history: self.history.mark(),
+            choices: self.choices,
         }
     }
 
@@ -200,7 +211,7 @@ impl Keyspace {
                 Step::Key(saved) => self.restore(saved),
                 Step::Flush { database, before, storages } => {
                     let undone = std::mem::replace(&mut self.databases[usize::from(database)], *before);
-                    change::drop_elsewhere(Box::new(undone));
+                    garbage::discard_database(Box::new(undone));
                     self.storages = *storages;
                 }
                 Step::Swap { first, second } => self.exchange(first, second),
@@ -211,6 +222,7 @@ impl Keyspace {
         self.watchers.rollback(savepoint.touched);
         self.watchers.observer.rollback(savepoint.observed);
         self.history.rollback(savepoint.history);
+        self.choices = savepoint.choices;
         self.undo.close();
     }
 
@@ -224,6 +236,7 @@ impl Keyspace {
         debug_assert!(!self.undo.is_recording(), "a savepoint is still open");
         self.watchers.commit();
         self.history.end_transaction();
+        self.choices = 0;
         for (database, from, limit) in self.used_pages.drain(..) {
             self.databases[usize::from(database)].cold.drop_page(from, limit);
         }
@@ -241,7 +254,7 @@ impl Keyspace {
     pub fn watch(&mut self, watcher: WatcherId, database: u8, key: &[u8]) -> Result<(), Error> {
         // An expired key is removed first, so that its removal is no change for the new watcher. For earlier watchers
         // it is one, even if this transaction is undone: they see that the key has expired.
-        self.locate(database, key)?;
+        self.locate_to_read(database, key)?;
         self.watchers.commit();
         self.watchers.watch(watcher, database, key);
         Ok(())
@@ -260,11 +273,6 @@ impl Keyspace {
     /// Takes the next awaited key that a committed transaction has touched, with the number of its database.
     pub fn next_ready(&mut self) -> Option<(u8, Key)> {
         self.watchers.next_ready()
-    }
-
-    /// Sets whether expired keys are hidden but not removed: for times when nothing may be written.
-    pub fn hold_expiry(&mut self, is_held: bool) {
-        self.expiry_held = is_held;
     }
 
     /// Sets whether every touched key is noted, for [`Keyspace::take_touched`].

@@ -5,11 +5,9 @@ use std::sync::Arc;
 use super::cold::ColdPage;
 use super::database::Database;
 use super::entry::{NEVER, Stamp};
-use super::undo::Step;
 use super::{Entry, Key, Keyspace};
 use crate::store::limits::ALL_DATABASES;
-use crate::store::record::Change;
-use crate::store::{Databases, Filter, Position, Seed, StorageId, StoredKey, StoredValue, SystemTable};
+use crate::store::{Databases, Filter, Position, Seed, StorageId, StoredKey, StoredValue};
 use crate::types::{Kind, StoredBlocks, StringValue, Value};
 
 /// A value as it comes from disk.
@@ -65,8 +63,10 @@ impl Keyspace {
             now_us: 0,
             now_ms: 0,
             expiry_held: false,
+            views: super::HeldViews::default(),
             statistics: super::Statistics::default(),
             no_touch: false,
+            choices: 0,
             definitions: super::HashMap::new(),
             used_pages: Vec::new(),
         };
@@ -79,7 +79,8 @@ impl Keyspace {
         let Some(database) = self.database_of(storage) else { return };
         let position = self.seed.position(key);
         let held = &mut self.databases[usize::from(database)];
-        if held.table.find(position, key).is_some() || held.cold.is_absent(key) {
+        // Once no key is cold, deleted keys are not marked as absent any more, and no answer can tell anything new.
+        if held.cold.is_empty() || held.table.find(position, key).is_some() || held.cold.is_absent(key) {
             return;
         }
         let Some(loaded) = loaded else {
@@ -123,42 +124,6 @@ impl Keyspace {
     #[must_use]
     pub fn database_of(&self, storage: StorageId) -> Option<u8> {
         self.storages.database(storage)
-    }
-
-    /// The definitions of one kind, by name.
-    #[must_use]
-    pub fn definitions(&self, kind: SystemTable) -> Vec<(&[u8], &[u8])> {
-        let found = self.definitions.iter().filter(|((of, _), _)| *of == kind);
-        let mut found: Vec<_> = found.map(|((_, name), content)| (&name[..], &content[..])).collect();
-        found.sort_unstable();
-        found
-    }
-
-    /// One definition.
-    #[must_use]
-    pub fn definition(&self, kind: SystemTable, name: &[u8]) -> Option<&[u8]> {
-        self.definitions.get(&(kind, name.to_vec())).map(Vec::as_slice)
-    }
-
-    /// Sets or removes a definition; it is journalled and undone like a key.
-    pub fn define(&mut self, kind: SystemTable, name: &[u8], content: Option<&[u8]>) {
-        self.journal.push(&Change::System { table: kind, name, content });
-        let name = (kind, name.to_vec());
-        let before = match content {
-            Some(content) => self.definitions.insert(name.clone(), content.to_vec()),
-            None => self.definitions.remove(&name),
-        };
-        if self.undo.is_recording() {
-            self.undo.push(Step::Definition { name, content: before });
-        }
-    }
-
-    /// Restores a definition without journalling it.
-    pub fn restore_definition(&mut self, name: (SystemTable, Vec<u8>), content: Option<Vec<u8>>) {
-        match content {
-            Some(content) => self.definitions.insert(name, content),
-            None => self.definitions.remove(&name),
-        };
     }
 
     pub(super) fn place(&mut self, database: u8, key: &[u8], loaded: Loaded) {

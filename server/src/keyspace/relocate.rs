@@ -2,8 +2,8 @@
 //!
 //! As in Redis, the new key counts as created even if it replaces another, and the events follow after both changes.
 
-use super::change::{FREED_AT_ONCE, free};
 use super::event::events;
+use super::garbage::discard_value;
 use super::{Content, Error, EventKind, Expiry, Keyspace};
 use crate::types::Value;
 
@@ -81,10 +81,8 @@ impl Keyspace {
         let wants_values = self.journal.wants_values();
         let (before, unwanted) = if wants_values { (replaced, None) } else { (None, replaced) };
         self.raise(event, database, key, before, wants_values.then_some(value));
-        if let Some(value) = unwanted
-            && value.elements() > FREED_AT_ONCE
-        {
-            free(value);
+        if let Some(value) = unwanted {
+            discard_value(value);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Walking the keys of a database in the order of their positions, resident and cold ones alike.
 
 use super::cold::ColdPage;
+use super::limits::RANDOM_TRIES;
 use super::{Error, Key, Keyspace, Need};
 use crate::store::Position;
 use crate::types::Kind;
@@ -34,7 +35,10 @@ impl Keyspace {
             &nothing
         } else {
             self.used_pages.push((database, from, limit));
-            held.cold.page(from, limit).ok_or(Error::NotResident(Need::Page { database, from, limit }))?
+            held.cold.page(from, limit).ok_or_else(|| {
+                let database = self.number_to_load_from(database);
+                Error::NotResident(Need::Page { database, from, limit })
+            })?
         };
         let (resident, resident_next) = held.table.scan(&seed, from, limit);
         // Memory and disk were read up to different positions. Only up to the nearer one are both known.
@@ -56,12 +60,17 @@ impl Keyspace {
         Ok(ScanPage { keys: resident.chain(cold).collect(), next })
     }
 
-    /// A random key of a database. The choice depends on the transaction's time alone, so a retry makes the same one.
+    /// A random key of a database. The choice depends on the transaction's time and on how many it has made before, so
+    /// that a retry makes the same ones.
     pub fn random_key(&mut self, database: u8) -> Result<Option<Key>, Error> {
-        /// How many expired keys are skipped before giving up.
-        const TRIES: usize = 100;
-        let mut random = fastrand::Rng::with_seed(self.now_us);
-        for _ in 0..TRIES {
+        let mut random = fastrand::Rng::with_seed(self.now_us ^ self.choices.rotate_left(u64::BITS / 2));
+        let chosen = self.choose_key(database, &mut random)?;
+        self.choices += 1;
+        Ok(chosen)
+    }
+
+    fn choose_key(&mut self, database: u8, random: &mut fastrand::Rng) -> Result<Option<Key>, Error> {
+        for _ in 0..RANDOM_TRIES {
             let held = &self.databases[usize::from(database)];
             if held.len() == 0 {
                 return Ok(None);

@@ -86,7 +86,7 @@ impl Keyspace {
             return Ok(false);
         }
         for (database, key) in &reads.keys {
-            self.locate(*database, key)?;
+            self.locate_to_read(*database, key)?;
             if self.history.version(snapshot, *database, key).is_some() {
                 return Ok(false);
             }
@@ -141,7 +141,7 @@ impl Keyspace {
             self.undo.note_garbage(before.as_ref().map_or(0, |before| before.value.elements()));
             self.undo.push(Step::Key(Saved { database, key, entry: before }));
         } else if let Some(before) = before {
-            super::change::discard(before);
+            super::garbage::discard(before);
         }
     }
 }

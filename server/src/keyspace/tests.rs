@@ -186,6 +186,100 @@ fn a_cold_key_is_asked_for_and_a_loaded_one_is_not() {
     assert_eq!(keyspace.count(0).0, 1);
 }
 
+/// What `k` holds after two answers to the same questions, one before a change and one after it that was read before it.
+/// The disk shows `k` in databases 0 and 1 and `other` in database 0; unless these are all, one more key stays cold.
+fn after_stale_answers(change: fn(&mut Keyspace), is_all_loaded: bool) -> Vec<Seen> {
+    let mut counts = [0; 17];
+    (counts[0], counts[1]) = (if is_all_loaded { 2 } else { 3 }, 1);
+    let mut keyspace = Keyspace::new(SEED, Databases::new(), &counts, 0);
+    keyspace.begin(1_000_000_000);
+    let loaded = |value: &[u8], expires_at_ms| {
+        Some(Loaded { value: StringValue::raw(value).into(), expires_at_ms })
+    };
+    let storages = [keyspace.storage(0), keyspace.storage(1)];
+    let answers = |keyspace: &mut Keyspace| {
+        keyspace.install(storages[0], b"k", loaded(b"old", Some(1_000_100)));
+        keyspace.install(storages[0], b"other", loaded(b"old", None));
+        keyspace.install(storages[0], b"new", None);
+        keyspace.install(storages[1], b"k", loaded(b"old of 1", None));
+    };
+    answers(&mut keyspace);
+    change(&mut keyspace);
+    keyspace.commit();
+    answers(&mut keyspace);
+    // So that the image needs no page of cold keys.
+    keyspace.databases.iter_mut().for_each(|database| database.cold.leave());
+    let mut image = image(&mut keyspace);
+    image.retain(|(_, key, ..)| key == b"k");
+    image
+}
+
+#[test]
+fn an_answer_that_comes_late_changes_nothing() {
+    fn seen(database: u8, value: &[u8], end: Option<u64>) -> Seen {
+        (database, b"k".to_vec(), value.to_vec(), end)
+    }
+    fn rename_away(keyspace: &mut Keyspace) {
+        keyspace.move_key((0, b"k"), (0, b"new"), events::RENAME_FROM, events::RENAME_TO).unwrap();
+    }
+    fn undo_a_deletion(keyspace: &mut Keyspace) {
+        let savepoint = keyspace.savepoint();
+        keyspace.delete(0, b"k", events::DEL).unwrap();
+        keyspace.flush(1);
+        keyspace.rollback(savepoint);
+    }
+    fn expire(keyspace: &mut Keyspace) {
+        keyspace.begin(1_000_101_000);
+        assert_eq!(get(keyspace, b"k"), None);
+    }
+    let (end, old_of_1) = (Some(1_000_100), seen(1, b"old of 1", None));
+    let table: [(&str, fn(&mut Keyspace), Vec<Seen>); 8] = [
+        ("nothing", |_| (), vec![seen(0, b"old", end), old_of_1.clone()]),
+        ("written", |keyspace| set(keyspace, b"k", b"new"), vec![seen(0, b"new", None), old_of_1.clone()]),
+        ("deleted", |keyspace| _ = keyspace.delete(0, b"k", events::DEL), vec![old_of_1.clone()]),
+        ("renamed", rename_away, vec![old_of_1.clone()]),
+        ("undone", undo_a_deletion, vec![seen(0, b"old", end), old_of_1.clone()]),
+        ("flushed", |keyspace| _ = keyspace.flush(0), vec![old_of_1.clone()]),
+        ("swapped", |keyspace| keyspace.swap(0, 1), vec![seen(0, b"old of 1", None), seen(1, b"old", end)]),
+        ("expired", expire, vec![old_of_1]),
+    ];
+    for (what, change, expected) in table {
+        for is_all_loaded in [true, false] {
+            let found = after_stale_answers(change, is_all_loaded);
+            assert_eq!(found, expected, "{what}, all loaded: {is_all_loaded}");
+        }
+    }
+}
+
+#[test]
+fn what_is_missing_is_named_as_it_is_once_the_transaction_is_undone() {
+    let mut keyspace = keyspace(1);
+    let asked = |keyspace: &mut Keyspace| {
+        let needs = [
+            keyspace.get(0, b"k").unwrap_err(),
+            keyspace.scan(0, Position::MIN, 10).unwrap_err(),
+            keyspace.require(0, std::iter::once(b"k".to_vec())).unwrap_err(),
+            Error::NotResident(keyspace.needs(0, std::iter::once(&b"k"[..])).remove(0)),
+        ];
+        needs.map(|error| match error {
+            Error::NotResident(
+                Need::Key { database, .. } | Need::Keys { database, .. } | Need::Page { database, .. },
+            ) => database,
+            Error::WrongType => panic!("there is no such key"),
+        })
+    };
+    let savepoint = keyspace.savepoint();
+    keyspace.swap(0, 1);
+    keyspace.swap(3, 1);
+    keyspace.swap(0, 5);
+    assert_eq!(asked(&mut keyspace), [5; 4]);
+    keyspace.swap(5, 3);
+    keyspace.swap(0, 3);
+    assert_eq!(asked(&mut keyspace), [1; 4]);
+    keyspace.rollback(savepoint);
+    assert_eq!(asked(&mut keyspace), [0; 4]);
+}
+
 #[test]
 fn a_walk_merges_memory_and_disk_without_repeating_or_missing_a_key() {
     let mut keyspace = keyspace(3);
@@ -281,4 +375,27 @@ fn the_end_of_a_watched_keys_time_counts_if_it_comes_after_the_watching_began() 
     set(&mut keyspace, b"k", b"new");
     keyspace.commit();
     assert_eq!(abort(&keyspace, 2), (true, false));
+}
+
+#[test]
+fn each_random_key_of_a_transaction_is_a_choice_of_its_own_and_a_retry_makes_the_same_ones() {
+    let mut keyspace = keyspace(0);
+    for number in 0..100 {
+        set(&mut keyspace, format!("key:{number}").as_bytes(), b"v");
+    }
+    keyspace.commit();
+    let choose = |keyspace: &mut Keyspace| -> Vec<Key> {
+        (0..20).map(|_| keyspace.random_key(0).unwrap().unwrap()).collect()
+    };
+    let savepoint = keyspace.savepoint();
+    let first = choose(&mut keyspace);
+    keyspace.rollback(savepoint);
+    let different: std::collections::HashSet<&Key> = first.iter().collect();
+    assert!(different.len() > 10, "{first:?}");
+    assert_eq!(choose(&mut keyspace), first, "it runs again");
+    keyspace.commit();
+    assert_eq!(choose(&mut keyspace), first, "it depends on nothing that others have done");
+    keyspace.begin(1_000_000_001);
+    keyspace.commit();
+    assert_ne!(choose(&mut keyspace), first);
 }

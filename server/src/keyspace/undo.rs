@@ -5,8 +5,9 @@
 
 use std::collections::VecDeque;
 
-use super::change::{FREED_AT_ONCE, free};
 use super::entry::Stamp;
+use super::garbage::free;
+use super::limits::{ELEMENTS_PER_KEY, FREED_AT_ONCE};
 use super::{Entry, Key};
 use crate::store::{Databases, SystemTable};
 
@@ -48,9 +49,6 @@ pub(super) struct UndoLog {
     /// Steps that are not needed any more and take long to free.
     forgotten: Vec<VecDeque<Step>>,
 }
-
-/// Freeing a key takes about as long as freeing this many elements.
-const ELEMENTS_PER_KEY: usize = 10;
 
 impl UndoLog {
     /// Whether changes are recorded at all.
@@ -98,6 +96,15 @@ impl UndoLog {
         self.steps.len()
     }
 
+    /// Which number a database has once all steps are undone.
+    pub fn number_before(&self, database: u8) -> u8 {
+        self.steps.iter().rev().fold(database, |number, step| match step {
+            Step::Swap { first, second } if number == *first => *second,
+            Step::Swap { first, second } if number == *second => *first,
+            _ => number,
+        })
+    }
+
     pub fn open(&mut self) {
         self.last_savepoint += 1;
         self.open.push(self.last_savepoint);
@@ -137,7 +144,7 @@ impl UndoLog {
 
 #[cfg(test)]
 mod tests {
-    use crate::keyspace::change::FREED_AT_ONCE;
+    use crate::keyspace::limits::FREED_AT_ONCE;
     use crate::keyspace::{Content, Expiry, Keyspace, events};
     use crate::store::limits::ALL_DATABASES;
     use crate::store::{Databases, Seed};

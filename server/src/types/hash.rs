@@ -66,6 +66,15 @@ impl HashValue {
         }
     }
 
+    /// Whether both are the same hash with ends, not changed since one was cloned from the other.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Form::Expiring(one), Form::Expiring(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+
     /// What finds the fields, if they are many.
     pub(super) fn dictionary(&self) -> Option<&Dictionary> {
         self.pairs().dictionary()
