@@ -4,9 +4,9 @@
 //! up to the next such point. That charges a whole body with one subtraction and one test, never less than what is
 //! executed. Most entries are paid for by the callers, together with their own way to the call (see `graph`). It stops
 //! everything: code can only repeat itself in loops and by recursion, both of which come by a charge, and every charge is
-//! tested before what it is for runs. Small loops without calls, where the test would cost most, are written out for
-//! several turns: the first belongs to what is before the loop, so that a loop that is left at once pays nothing; the
-//! others are charged together.
+//! tested before what it is for runs. Small loops without calls and tables of branches, where the test would cost most,
+//! are written out for several turns: the first belongs to what is before the loop, so that a loop that is left at once
+//! pays nothing; the others are charged together.
 
 use wasmparser::{BlockType, FunctionBody, Operator};
 
@@ -104,7 +104,12 @@ impl LoopPlan {
 }
 
 /// How many times the body of a loop is written whose most expensive turn costs at most that much fuel.
-const SMALL_LOOPS: &[(u32, u32)] = &[(64, 4), (128, 2)];
+const SMALL_LOOPS: &[(u32, u32)] = &[(64, MAX_TURNS), (128, 2)];
+/// The most times that a loop's body is written in the loop.
+pub(super) const MAX_TURNS: u32 = 4;
+/// The most instructions, its `end` included, of a loop that is written several times: one that is short by its fuel
+/// may still have many, of which a turn takes few.
+pub(super) const MAX_REPEATED_INSTRUCTIONS: u64 = 256;
 
 /// Computes the charges of a function.
 pub(super) fn plan(body: &FunctionBody<'_>, calls: &impl CallCost) -> Result<Plan, GateError> {
@@ -176,8 +181,10 @@ struct Walk<'a> {
 struct Stretch {
     /// The most expensive way found.
     fuel: u32,
-    /// A loop without values on entry and exit that has neither another loop nor a call in it.
+    /// A loop without values on entry and exit that has neither another loop nor a call nor a table of branches in it.
     can_repeat: bool,
+    /// How many it has, those of loops in it left out.
+    instructions: u64,
     /// It has a call that may change the counter.
     changes_counter: bool,
 }
@@ -195,14 +202,15 @@ struct Block {
 impl<'a> Walk<'a> {
     fn new(entry_fuel: u32, known: &'a [LoopPlan]) -> Self {
         let function = Block { is_loop: false, open: 1, end: None, condition: None };
-        let entry = Stretch { fuel: entry_fuel, can_repeat: false, changes_counter: false };
+        let entry = Stretch { fuel: entry_fuel, can_repeat: false, instructions: 0, changes_counter: false };
         Self { known, stretches: vec![entry], blocks: vec![function], open: vec![(0, Some(entry_fuel))] }
     }
 
     fn plan(self) -> Plan {
         let loops_change_counter = self.stretches[1..].iter().all(|stretch| stretch.changes_counter);
         let mut stretches = self.stretches.into_iter().map(|stretch| {
-            let small = SMALL_LOOPS.iter().find(|(fuel, _)| stretch.can_repeat && stretch.fuel <= *fuel);
+            let can_repeat = stretch.can_repeat && stretch.instructions <= MAX_REPEATED_INSTRUCTIONS;
+            let small = SMALL_LOOPS.iter().find(|(fuel, _)| can_repeat && stretch.fuel <= *fuel);
             let turns = small.map_or(1, |(_, turns)| *turns);
             LoopPlan { turns, fuel: stretch.fuel.min(MAX_CHARGE) * turns }
         });
@@ -241,6 +249,9 @@ impl<'a> Walk<'a> {
     }
 
     fn step(&mut self, operator: &Operator<'_>) {
+        if let Some((stretch, _)) = self.open.last() {
+            self.stretches[*stretch].instructions += 1;
+        }
         match operator {
             Operator::Block { .. } => self.enter(false, None),
             Operator::If { .. } => self.enter(false, self.here()),
@@ -254,6 +265,7 @@ impl<'a> Walk<'a> {
                 self.stretches.push(Stretch {
                     fuel: 1,
                     can_repeat: *blockty == BlockType::Empty,
+                    instructions: 0,
                     changes_counter: false,
                 });
             }
@@ -270,6 +282,7 @@ impl<'a> Walk<'a> {
             Operator::Br { relative_depth } => self.jump(*relative_depth),
             Operator::BrIf { relative_depth } => self.arrive(*relative_depth),
             Operator::BrTable { targets } => {
+                self.forbid_repeating();
                 for target in targets.targets().flatten() {
                     self.arrive(target);
                 }
