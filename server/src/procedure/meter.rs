@@ -49,8 +49,10 @@ pub(super) fn has_dynamic_cost(operator: &Operator<'_>, previous: &Operator<'_>)
     is_bulk && !is_short
 }
 
-/// What is known of callees.
+/// What is known of the module around a function.
 pub(super) trait CallCost {
+    /// How many parameters and results a type has.
+    fn arity(&self, type_index: u32) -> Arity;
     /// Fuel that the caller pays for a direct call, besides the call itself.
     fn direct(&self, function: u32) -> u32;
     /// The same for an indirect call.
@@ -59,6 +61,23 @@ pub(super) trait CallCost {
     fn direct_changes_counter(&self, function: u32) -> bool;
     /// The same for an indirect call.
     fn indirect_changes_counter(&self, type_index: u32) -> bool;
+}
+
+/// Numbers of parameters and results.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Arity {
+    pub(super) params: u32,
+    pub(super) results: u32,
+}
+
+impl Arity {
+    fn of(ty: BlockType, calls: &impl CallCost) -> Self {
+        match ty {
+            BlockType::Empty => Self::default(),
+            BlockType::Type(_) => Self { params: 0, results: 1 },
+            BlockType::FuncType(type_index) => calls.arity(type_index),
+        }
+    }
 }
 
 /// Whether an instruction may change the counter.
@@ -111,23 +130,28 @@ pub(super) const MAX_TURNS: u32 = 4;
 /// may still have many, of which a turn takes few.
 pub(super) const MAX_REPEATED_INSTRUCTIONS: u64 = 256;
 
-/// Computes the charges of a function.
-pub(super) fn plan(body: &FunctionBody<'_>, calls: &impl CallCost) -> Result<Plan, GateError> {
+/// Computes the charges of a function of this type.
+pub(super) fn plan(
+    body: &FunctionBody<'_>,
+    type_index: u32,
+    calls: &impl CallCost,
+) -> Result<Plan, GateError> {
     let mut locals = 0u32;
     for group in body.get_locals_reader().map_err(|error| invalid(&error))? {
         locals += group.map_err(|error| invalid(&error))?.0;
     }
     let entry_fuel = 1 + locals / LOCALS_PER_FUEL;
+    let arity = calls.arity(type_index);
     // The first walk finds the small loops, the second knows what their first turns add to what is around them.
-    let first = walk(body, calls, Walk::new(entry_fuel, &[]))?;
-    walk(body, calls, Walk::new(entry_fuel, &first.loops))
+    let first = walk(body, calls, Walk::new(entry_fuel, arity, &[]))?;
+    walk(body, calls, Walk::new(entry_fuel, arity, &first.loops))
 }
 
 fn walk(body: &FunctionBody<'_>, calls: &impl CallCost, mut walk: Walk<'_>) -> Result<Plan, GateError> {
     for operator in body.get_operators_reader().map_err(|error| invalid(&error))? {
         let operator = operator.map_err(|error| invalid(&error))?;
-        walk.spend(weight(&operator, calls));
-        walk.step(&operator);
+        walk.spend(weight(&operator, calls) + walk.values_passed_by(&operator));
+        walk.step(&operator, |ty| Arity::of(ty, calls));
         if changes_counter(&operator, calls) {
             walk.mark_change();
         }
@@ -190,6 +214,7 @@ struct Stretch {
 }
 
 struct Block {
+    arity: Arity,
     is_loop: bool,
     /// Number of stretches open outside of this block (at its end).
     open: usize,
@@ -200,8 +225,8 @@ struct Block {
 }
 
 impl<'a> Walk<'a> {
-    fn new(entry_fuel: u32, known: &'a [LoopPlan]) -> Self {
-        let function = Block { is_loop: false, open: 1, end: None, condition: None };
+    fn new(entry_fuel: u32, arity: Arity, known: &'a [LoopPlan]) -> Self {
+        let function = Block { arity, is_loop: false, open: 1, end: None, condition: None };
         let entry = Stretch { fuel: entry_fuel, can_repeat: false, instructions: 0, changes_counter: false };
         Self { known, stretches: vec![entry], blocks: vec![function], open: vec![(0, Some(entry_fuel))] }
     }
@@ -248,17 +273,38 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn step(&mut self, operator: &Operator<'_>) {
+    /// The fuel of the values that a branch or the end of a block moves: it may move the same ones again and again.
+    fn values_passed_by(&self, operator: &Operator<'_>) -> u32 {
+        let results = |block: Option<&Block>| block.map_or(0, |block| block.arity.results);
+        match operator {
+            Operator::Br { relative_depth } | Operator::BrIf { relative_depth } => {
+                self.values_of_branch(*relative_depth)
+            }
+            // All targets take as many.
+            Operator::BrTable { targets } => self.values_of_branch(targets.default()),
+            Operator::Else | Operator::End => results(self.blocks.last()),
+            Operator::Return => results(self.blocks.first()),
+            _ => 0,
+        }
+    }
+
+    fn values_of_branch(&self, depth: u32) -> u32 {
+        let target =
+            self.blocks.len().checked_sub(1 + depth as usize).and_then(|index| self.blocks.get(index));
+        target.map_or(0, |block| if block.is_loop { block.arity.params } else { block.arity.results })
+    }
+
+    fn step(&mut self, operator: &Operator<'_>, arity: impl Fn(BlockType) -> Arity) {
         if let Some((stretch, _)) = self.open.last() {
             self.stretches[*stretch].instructions += 1;
         }
         match operator {
-            Operator::Block { .. } => self.enter(false, None),
-            Operator::If { .. } => self.enter(false, self.here()),
+            Operator::Block { blockty } => self.enter(arity(*blockty), false, None),
+            Operator::If { blockty } => self.enter(arity(*blockty), false, self.here()),
             Operator::Loop { blockty } => {
                 let known = self.known.get(self.stretches.len() - 1);
                 self.spend(known.map_or(0, |plan| plan.first_turn_fuel()));
-                self.enter(true, None);
+                self.enter(arity(*blockty), true, None);
                 self.forbid_repeating();
                 let cost = self.here().map(|_| 1);
                 self.open.push((self.stretches.len(), cost));
@@ -295,8 +341,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn enter(&mut self, is_loop: bool, condition: Option<u32>) {
-        self.blocks.push(Block { is_loop, open: self.open.len(), end: None, condition });
+    fn enter(&mut self, arity: Arity, is_loop: bool, condition: Option<u32>) {
+        self.blocks.push(Block { arity, is_loop, open: self.open.len(), end: None, condition });
     }
 
     /// A way from here to the end of an enclosing block; to the head of a loop there is nothing to add.
