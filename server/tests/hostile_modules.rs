@@ -255,6 +255,47 @@ fn beyond_limits() -> Vec<(&'static str, String, &'static str)> {
     ]
 }
 
+/// Small modules that would take wasm3 long to compile, or much memory.
+fn laborious() -> Vec<(&'static str, String)> {
+    let values = "i64 ".repeat(128);
+    let pass = format!("(block $b (result {values}) {}", "(i64.const 0)".repeat(128));
+    let drops = "(drop)".repeat(128);
+    let function = |locals: usize, body: &str| format!("(func (local {}) {body})", "i32 ".repeat(locals));
+    vec![
+        ("tables of branches with many values", {
+            let table = format!("{pass} (br_table {}(i32.const 0))) {drops}", "$b ".repeat(8_192));
+            run(&table)
+        }),
+        (
+            "branches with many values",
+            run(&format!("{pass} {}) {drops}", "(br_if $b (i32.const 0))".repeat(4_000))),
+        ),
+        ("many locals in many functions", module(&function(1_000, "").repeat(1_000))),
+        ("blocks on top of many values, with many locals", {
+            let blocks = format!("{}(block)", "(i32.const 0)".repeat(500)) + &"(block)".repeat(1_000);
+            module(&function(1_000, &(blocks + &"(drop)".repeat(500))))
+        }),
+        ("blocks that pass many values", {
+            let block = format!("(block (param {values}) (result {values}))");
+            run(&format!("{} {} {drops}", "(i64.const 0)".repeat(128), block.repeat(1_500)))
+        }),
+        ("calls with many values", {
+            let f = format!("(func $f (param {values}) (result {values}) unreachable)");
+            let calls = "(call $f)".repeat(3_000);
+            module(&format!("{f} (func {} {calls} {drops})", "(i64.const 0)".repeat(128)))
+        }),
+        ("values on top of many values", {
+            let (many, more) = (4_000, 5_000);
+            module(&format!(
+                "(global i32 (i32.const 0)) (func {}{}{})",
+                "(global.get 0)".repeat(many),
+                "(drop (i32.eqz (global.get 0)))".repeat(more),
+                "(drop)".repeat(many)
+            ))
+        }),
+    ]
+}
+
 /// Modules that the gate refuses for what they are made of, and a word of the reason.
 fn refused() -> Vec<Case> {
     vec![
@@ -336,6 +377,44 @@ fn modules_beyond_a_limit_are_refused_with_its_name() {
             let error = arena.challenge(text.as_bytes()).expect_err(name);
             assert!(error.starts_with("WASMLIMIT ") && error.contains(limit), "{name}: {error}");
         }
+    });
+}
+
+#[test]
+fn modules_that_are_small_but_much_work_to_compile_are_refused() {
+    on_large_stack(|| {
+        let mut arena = Arena::new();
+        arena.limits.max_module_bytes = 200_000;
+        for (name, text) in laborious() {
+            let wasm = wat::parse_str(&text).expect(name);
+            assert!(wasm.len() < 50_000, "{name}: {} bytes", wasm.len());
+            let error = arena.challenge(&wasm).expect_err(name);
+            assert!(error.contains("units of work to compile"), "{name}: {error}");
+        }
+    });
+}
+
+#[test]
+fn ordinary_code_may_fill_a_module() {
+    on_large_stack(|| {
+        let limits = Limits { max_module_bytes: 100_000, ..Limits::default() };
+        // Loops, branches, calls and arithmetic.
+        let function = "(func $f (param i32) (result i32) (local i32 i32)
+            (loop $again
+                (local.set 1 (i32.add (local.get 1) (i32.mul (local.get 0) (i32.const 7))))
+                (if (i32.lt_u (local.get 1) (i32.const 1000)) (then (i32.store8 (local.get 1) (local.get 0))))
+                (br_if $again (i32.ne (local.tee 2 (i32.add (local.get 2) (i32.const 1))) (i32.const 90))))
+            (block $done
+                (br_if $done (i32.eqz (local.get 1)))
+                (local.set 2 (i32.load offset=64 (i32.and (local.get 1) (i32.const 255))))
+                (local.set 2 (i32.xor (local.get 2) (i32.shl (local.get 1) (i32.const 13))))
+                (local.set 1 (call 0 (i32.sub (local.get 0) (i32.const 1)))))
+            (if (result i32) (local.get 2) (then (local.get 1)) (else (i32.const 0))))";
+        let functions = function.replace(" $f", "").repeat(885);
+        let wasm = wat::parse_str(format!("(module (memory 1) {functions})")).expect("valid");
+        assert!((98_000..100_000).contains(&wasm.len()), "{}", wasm.len());
+        let module = Module::compile(&wasm, &limits);
+        assert!(module.is_ok(), "{:?}", module.err());
     });
 }
 

@@ -6,10 +6,10 @@
 //! What a function costs outside of its loops is known beforehand, unless calls there lead back to it. If it is not
 //! much, its callers pay for it together with their own way to the call, and it needs no charge at its entry.
 
-use wasmparser::{FunctionBody, Operator};
+use wasmparser::{FuncType, FunctionBody, Operator};
 
 use super::error::GateError;
-use super::meter::{self, CallCost};
+use super::meter::{self, Arity, CallCost};
 use super::survey::{Survey, invalid};
 
 /// The most that callers pay for a function that they call, in fuel. It is the price of the most expensive way through
@@ -82,6 +82,8 @@ pub(super) struct Graph {
     imports: usize,
     functions: usize,
     facts: Vec<Facts>,
+    /// For each type, how many parameters and results it has.
+    arities: Vec<Arity>,
     /// For each type, its node.
     type_nodes: Vec<u32>,
     /// For each node, the nodes it reaches directly: functions first, then types.
@@ -99,6 +101,9 @@ impl Graph {
         let functions = imports + survey.functions.len();
         let facts = survey.bodies.iter().map(Facts::of).collect::<Result<Vec<_>, _>>()?;
 
+        let arity =
+            |ty: &FuncType| Arity { params: ty.params().len() as u32, results: ty.results().len() as u32 };
+        let arities = survey.types.iter().map(arity).collect();
         // Equal types are one node, the first of them: an indirect call compares structure, not indices.
         let type_nodes: Vec<u32> = survey
             .types
@@ -111,6 +116,7 @@ impl Graph {
             imports,
             functions,
             facts,
+            arities,
             type_nodes,
             edges: Vec::new(),
             prepaid_fuel: vec![None; nodes],
@@ -219,7 +225,8 @@ impl Graph {
         if node >= self.functions {
             return Ok(Some(self.fuel_of_type(node)));
         }
-        let fuel = meter::plan(&survey.bodies[node - self.imports], self)?.entry_fuel;
+        let (body, type_index) = (&survey.bodies[node - self.imports], survey.type_index(node as u32));
+        let fuel = meter::plan(body, type_index, self)?.entry_fuel;
         Ok(Some(fuel).filter(|fuel| *fuel <= MAX_PREPAID_FUEL))
     }
 
@@ -241,6 +248,10 @@ fn callers_of(edges: &[Vec<u32>]) -> Vec<Vec<u32>> {
 }
 
 impl CallCost for Graph {
+    fn arity(&self, type_index: u32) -> Arity {
+        self.arities[type_index as usize]
+    }
+
     fn direct(&self, function: u32) -> u32 {
         self.prepaid_fuel[function as usize].unwrap_or(0)
     }

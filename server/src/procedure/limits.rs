@@ -96,6 +96,9 @@ pub mod fixed {
     pub const MAX_LOCALS: u32 = 4_000;
     /// Nesting whatever the option says: wasm3's compiler recurses, and its validator holds 1,000 levels.
     pub const MAX_NESTING: u32 = 900;
+    /// Units of work to compile a module (see `effort`) for each byte that a module may have: about twice what ordinary
+    /// code takes.
+    pub const COMPILE_WORK_PER_BYTE: u64 = 500;
     /// Bytes of the trigger declarations of one module, and of what it says of where its procedures run.
     pub const MAX_DECLARATION_BYTES: usize = 64 << 10;
     /// Native stack a thread must have to run a procedure: wasm3's own guard allows 8 MiB, host functions add to it.

@@ -4,9 +4,9 @@
 //! up to the next such point. That charges a whole body with one subtraction and one test, never less than what is
 //! executed. Most entries are paid for by the callers, together with their own way to the call (see `graph`). It stops
 //! everything: code can only repeat itself in loops and by recursion, both of which come by a charge, and every charge is
-//! tested before what it is for runs. Small loops without calls, where the test would cost most, are written out for
-//! several turns: the first belongs to what is before the loop, so that a loop that is left at once pays nothing; the
-//! others are charged together.
+//! tested before what it is for runs. Small loops without calls and tables of branches, where the test would cost most,
+//! are written out for several turns: the first belongs to what is before the loop, so that a loop that is left at once
+//! pays nothing; the others are charged together.
 
 use wasmparser::{BlockType, FunctionBody, Operator};
 
@@ -49,8 +49,10 @@ pub(super) fn has_dynamic_cost(operator: &Operator<'_>, previous: &Operator<'_>)
     is_bulk && !is_short
 }
 
-/// What is known of callees.
+/// What is known of the module around a function.
 pub(super) trait CallCost {
+    /// How many parameters and results a type has.
+    fn arity(&self, type_index: u32) -> Arity;
     /// Fuel that the caller pays for a direct call, besides the call itself.
     fn direct(&self, function: u32) -> u32;
     /// The same for an indirect call.
@@ -59,6 +61,23 @@ pub(super) trait CallCost {
     fn direct_changes_counter(&self, function: u32) -> bool;
     /// The same for an indirect call.
     fn indirect_changes_counter(&self, type_index: u32) -> bool;
+}
+
+/// Numbers of parameters and results.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Arity {
+    pub(super) params: u32,
+    pub(super) results: u32,
+}
+
+impl Arity {
+    fn of(ty: BlockType, calls: &impl CallCost) -> Self {
+        match ty {
+            BlockType::Empty => Self::default(),
+            BlockType::Type(_) => Self { params: 0, results: 1 },
+            BlockType::FuncType(type_index) => calls.arity(type_index),
+        }
+    }
 }
 
 /// Whether an instruction may change the counter.
@@ -104,25 +123,35 @@ impl LoopPlan {
 }
 
 /// How many times the body of a loop is written whose most expensive turn costs at most that much fuel.
-const SMALL_LOOPS: &[(u32, u32)] = &[(64, 4), (128, 2)];
+const SMALL_LOOPS: &[(u32, u32)] = &[(64, MAX_TURNS), (128, 2)];
+/// The most times that a loop's body is written in the loop.
+pub(super) const MAX_TURNS: u32 = 4;
+/// The most instructions, its `end` included, of a loop that is written several times: one that is short by its fuel
+/// may still have many, of which a turn takes few.
+pub(super) const MAX_REPEATED_INSTRUCTIONS: u64 = 256;
 
-/// Computes the charges of a function.
-pub(super) fn plan(body: &FunctionBody<'_>, calls: &impl CallCost) -> Result<Plan, GateError> {
+/// Computes the charges of a function of this type.
+pub(super) fn plan(
+    body: &FunctionBody<'_>,
+    type_index: u32,
+    calls: &impl CallCost,
+) -> Result<Plan, GateError> {
     let mut locals = 0u32;
     for group in body.get_locals_reader().map_err(|error| invalid(&error))? {
         locals += group.map_err(|error| invalid(&error))?.0;
     }
     let entry_fuel = 1 + locals / LOCALS_PER_FUEL;
+    let arity = calls.arity(type_index);
     // The first walk finds the small loops, the second knows what their first turns add to what is around them.
-    let first = walk(body, calls, Walk::new(entry_fuel, &[]))?;
-    walk(body, calls, Walk::new(entry_fuel, &first.loops))
+    let first = walk(body, calls, Walk::new(entry_fuel, arity, &[]))?;
+    walk(body, calls, Walk::new(entry_fuel, arity, &first.loops))
 }
 
 fn walk(body: &FunctionBody<'_>, calls: &impl CallCost, mut walk: Walk<'_>) -> Result<Plan, GateError> {
     for operator in body.get_operators_reader().map_err(|error| invalid(&error))? {
         let operator = operator.map_err(|error| invalid(&error))?;
-        walk.spend(weight(&operator, calls));
-        walk.step(&operator);
+        walk.spend(weight(&operator, calls) + walk.values_passed_by(&operator));
+        walk.step(&operator, |ty| Arity::of(ty, calls));
         if changes_counter(&operator, calls) {
             walk.mark_change();
         }
@@ -176,13 +205,16 @@ struct Walk<'a> {
 struct Stretch {
     /// The most expensive way found.
     fuel: u32,
-    /// A loop without values on entry and exit that has neither another loop nor a call in it.
+    /// A loop without values on entry and exit that has neither another loop nor a call nor a table of branches in it.
     can_repeat: bool,
+    /// How many it has, those of loops in it left out.
+    instructions: u64,
     /// It has a call that may change the counter.
     changes_counter: bool,
 }
 
 struct Block {
+    arity: Arity,
     is_loop: bool,
     /// Number of stretches open outside of this block (at its end).
     open: usize,
@@ -193,16 +225,17 @@ struct Block {
 }
 
 impl<'a> Walk<'a> {
-    fn new(entry_fuel: u32, known: &'a [LoopPlan]) -> Self {
-        let function = Block { is_loop: false, open: 1, end: None, condition: None };
-        let entry = Stretch { fuel: entry_fuel, can_repeat: false, changes_counter: false };
+    fn new(entry_fuel: u32, arity: Arity, known: &'a [LoopPlan]) -> Self {
+        let function = Block { arity, is_loop: false, open: 1, end: None, condition: None };
+        let entry = Stretch { fuel: entry_fuel, can_repeat: false, instructions: 0, changes_counter: false };
         Self { known, stretches: vec![entry], blocks: vec![function], open: vec![(0, Some(entry_fuel))] }
     }
 
     fn plan(self) -> Plan {
         let loops_change_counter = self.stretches[1..].iter().all(|stretch| stretch.changes_counter);
         let mut stretches = self.stretches.into_iter().map(|stretch| {
-            let small = SMALL_LOOPS.iter().find(|(fuel, _)| stretch.can_repeat && stretch.fuel <= *fuel);
+            let can_repeat = stretch.can_repeat && stretch.instructions <= MAX_REPEATED_INSTRUCTIONS;
+            let small = SMALL_LOOPS.iter().find(|(fuel, _)| can_repeat && stretch.fuel <= *fuel);
             let turns = small.map_or(1, |(_, turns)| *turns);
             LoopPlan { turns, fuel: stretch.fuel.min(MAX_CHARGE) * turns }
         });
@@ -240,20 +273,45 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn step(&mut self, operator: &Operator<'_>) {
+    /// The fuel of the values that a branch or the end of a block moves: it may move the same ones again and again.
+    fn values_passed_by(&self, operator: &Operator<'_>) -> u32 {
+        let results = |block: Option<&Block>| block.map_or(0, |block| block.arity.results);
         match operator {
-            Operator::Block { .. } => self.enter(false, None),
-            Operator::If { .. } => self.enter(false, self.here()),
+            Operator::Br { relative_depth } | Operator::BrIf { relative_depth } => {
+                self.values_of_branch(*relative_depth)
+            }
+            // All targets take as many.
+            Operator::BrTable { targets } => self.values_of_branch(targets.default()),
+            Operator::Else | Operator::End => results(self.blocks.last()),
+            Operator::Return => results(self.blocks.first()),
+            _ => 0,
+        }
+    }
+
+    fn values_of_branch(&self, depth: u32) -> u32 {
+        let target =
+            self.blocks.len().checked_sub(1 + depth as usize).and_then(|index| self.blocks.get(index));
+        target.map_or(0, |block| if block.is_loop { block.arity.params } else { block.arity.results })
+    }
+
+    fn step(&mut self, operator: &Operator<'_>, arity: impl Fn(BlockType) -> Arity) {
+        if let Some((stretch, _)) = self.open.last() {
+            self.stretches[*stretch].instructions += 1;
+        }
+        match operator {
+            Operator::Block { blockty } => self.enter(arity(*blockty), false, None),
+            Operator::If { blockty } => self.enter(arity(*blockty), false, self.here()),
             Operator::Loop { blockty } => {
                 let known = self.known.get(self.stretches.len() - 1);
                 self.spend(known.map_or(0, |plan| plan.first_turn_fuel()));
-                self.enter(true, None);
+                self.enter(arity(*blockty), true, None);
                 self.forbid_repeating();
                 let cost = self.here().map(|_| 1);
                 self.open.push((self.stretches.len(), cost));
                 self.stretches.push(Stretch {
                     fuel: 1,
                     can_repeat: *blockty == BlockType::Empty,
+                    instructions: 0,
                     changes_counter: false,
                 });
             }
@@ -270,6 +328,7 @@ impl<'a> Walk<'a> {
             Operator::Br { relative_depth } => self.jump(*relative_depth),
             Operator::BrIf { relative_depth } => self.arrive(*relative_depth),
             Operator::BrTable { targets } => {
+                self.forbid_repeating();
                 for target in targets.targets().flatten() {
                     self.arrive(target);
                 }
@@ -282,8 +341,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn enter(&mut self, is_loop: bool, condition: Option<u32>) {
-        self.blocks.push(Block { is_loop, open: self.open.len(), end: None, condition });
+    fn enter(&mut self, arity: Arity, is_loop: bool, condition: Option<u32>) {
+        self.blocks.push(Block { arity, is_loop, open: self.open.len(), end: None, condition });
     }
 
     /// A way from here to the end of an enclosing block; to the head of a loop there is nothing to add.

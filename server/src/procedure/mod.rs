@@ -10,6 +10,7 @@ mod abi;
 mod body;
 mod clearing;
 mod context;
+mod effort;
 mod error;
 mod graph;
 mod host;

@@ -239,7 +239,8 @@ impl<'a, 'b> Rewriter<'a, 'b> {
         }
         // The last fuel and, if needed, the length of a bulk instruction.
         locals.push((1 + u32::from(facts.has_bulk), ValType::I32));
-        let plan = meter::plan(body, self.graph).map_err(Error::UserError)?;
+        let type_index = self.survey.functions[defined];
+        let plan = meter::plan(body, type_index, self.graph).map_err(Error::UserError)?;
         let counter = if plan.loops_change_counter { Counter::Global } else { Counter::Local };
         let mut writer = BodyWriter::new(Function::new(locals), counter, local_count);
         writer.enter(self, (!is_prepaid).then_some(plan.entry_fuel));

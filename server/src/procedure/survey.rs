@@ -4,11 +4,13 @@
 
 use wasmparser::{
     BinaryReaderError, ConstExpr, CustomSectionReader, DataKind, DataSectionReader, ElementItems,
-    ElementKind, ElementSectionReader, Encoding, ExternalKind, FuncType, FunctionBody, GlobalSectionReader,
-    MemoryType, Operator, Parser, Payload, TableType, TypeRef, TypeSectionReader, Validator, WasmFeatures,
+    ElementKind, ElementSectionReader, Encoding, ExternalKind, FuncToValidate, FuncType, FuncValidator,
+    FuncValidatorAllocations, FunctionBody, GlobalSectionReader, MemoryType, Operator, Parser, Payload,
+    TableType, TypeRef, TypeSectionReader, ValidPayload, Validator, ValidatorResources, WasmFeatures,
 };
 
 use super::abi::{HostFunction, IMPORT_MODULE, PLACEMENT_SECTION, TRIGGER_SECTION};
+use super::effort::Effort;
 use super::error::GateError;
 use super::limits::{self, Limits, PAGE_BYTES, fixed};
 
@@ -51,10 +53,23 @@ pub(super) struct Survey<'a> {
 impl<'a> Survey<'a> {
     /// Takes a binary module apart, or says why it cannot be accepted.
     pub(super) fn of(wasm: &'a [u8], limits: &Limits) -> Result<Self, GateError> {
-        Validator::new_with_features(FEATURES).validate_all(wasm).map_err(|error| invalid(&error))?;
         let mut survey = Self::default();
-        for payload in Parser::new(0).parse_all(wasm) {
-            survey.add(payload.map_err(|error| invalid(&error))?, limits)?;
+        let mut validator = Validator::new_with_features(FEATURES);
+        let mut functions = Functions::new(limits);
+        let mut parser = Parser::new(0);
+        parser.set_features(FEATURES);
+        for payload in parser.parse_all(wasm) {
+            let payload = payload.map_err(|error| invalid(&error))?;
+            if let Payload::Version { encoding: Encoding::Component, .. } = payload {
+                return Err(GateError::Refused("a component; a core module is needed".into()));
+            }
+            match validator.payload(&payload).map_err(|error| invalid(&error))? {
+                ValidPayload::Func(function, body) => {
+                    functions.check(function, &body, &survey, limits)?;
+                    survey.bodies.push(body);
+                }
+                _ => survey.add(payload, limits)?,
+            }
         }
         survey.check_segments()?;
         Ok(survey)
@@ -69,11 +84,18 @@ impl<'a> Survey<'a> {
         }
     }
 
+    /// The type of what an instruction calls.
+    fn called_by(&self, operator: &Operator<'_>) -> Option<&FuncType> {
+        let type_index = match operator {
+            Operator::Call { function_index } => self.type_index(*function_index),
+            Operator::CallIndirect { type_index, .. } => *type_index,
+            _ => return None,
+        };
+        self.types.get(type_index as usize)
+    }
+
     fn add(&mut self, payload: Payload<'a>, limits: &Limits) -> Result<(), GateError> {
         match payload {
-            Payload::Version { encoding: Encoding::Component, .. } => {
-                return Err(GateError::Refused("a component; a core module is needed".into()));
-            }
             Payload::TypeSection(section) => self.add_types(section)?,
             Payload::ImportSection(section) => {
                 check("imports", section.count().into(), fixed::MAX_IMPORTS.into(), None)?;
@@ -122,10 +144,6 @@ impl<'a> Survey<'a> {
             Payload::ElementSection(section) => self.add_elements(section)?,
             Payload::DataCountSection { count, .. } => self.data_count = Some(count),
             Payload::DataSection(section) => self.add_data(section)?,
-            Payload::CodeSectionEntry(body) => {
-                check_body(&body, self.parameter_count(), limits)?;
-                self.bodies.push(body);
-            }
             Payload::CustomSection(section) => match section.name() {
                 TRIGGER_SECTION => add_declarations(&mut self.triggers, &section)?,
                 PLACEMENT_SECTION => add_declarations(&mut self.placements, &section)?,
@@ -134,12 +152,6 @@ impl<'a> Survey<'a> {
             _ => {}
         }
         Ok(())
-    }
-
-    /// Parameters of the function whose body comes next.
-    fn parameter_count(&self) -> usize {
-        let type_index = self.functions[self.bodies.len()];
-        self.types[type_index as usize].params().len()
     }
 
     fn add_types(&mut self, section: TypeSectionReader<'a>) -> Result<(), GateError> {
@@ -250,31 +262,77 @@ fn add_declarations(text: &mut String, section: &CustomSectionReader<'_>) -> Res
     Ok(())
 }
 
-/// Holds one function against the limits on locals, nesting and `br_table`.
-fn check_body(body: &FunctionBody<'_>, parameters: usize, limits: &Limits) -> Result<(), GateError> {
-    let mut locals = parameters as u64;
+/// Validates functions, and holds them against the limits on locals, nesting, `br_table` and work.
+struct Functions {
+    effort: Effort,
+    allocations: FuncValidatorAllocations,
+}
+
+impl Functions {
+    fn new(limits: &Limits) -> Self {
+        Self { effort: Effort::new(limits), allocations: FuncValidatorAllocations::default() }
+    }
+
+    /// Checks the function whose body comes next.
+    fn check(
+        &mut self,
+        function: FuncToValidate<ValidatorResources>,
+        body: &FunctionBody<'_>,
+        survey: &Survey<'_>,
+        limits: &Limits,
+    ) -> Result<(), GateError> {
+        let ty = &survey.types[survey.functions[survey.bodies.len()] as usize];
+        let locals = count_locals(body, ty, limits)?;
+        self.effort.function(ty, locals)?;
+        let mut validator = function.into_validator(std::mem::take(&mut self.allocations));
+        self.check_body(&mut validator, body, survey, limits)?;
+        self.allocations = validator.into_allocations();
+        Ok(())
+    }
+
+    fn check_body(
+        &mut self,
+        validator: &mut FuncValidator<ValidatorResources>,
+        body: &FunctionBody<'_>,
+        survey: &Survey<'_>,
+        limits: &Limits,
+    ) -> Result<(), GateError> {
+        let max_nesting = limits.max_nesting.min(fixed::MAX_NESTING).into();
+        validator.read_locals(&mut body.get_binary_reader()).map_err(|error| invalid(&error))?;
+        let mut operators = body.get_operators_reader().map_err(|error| invalid(&error))?;
+        while !operators.eof() {
+            let offset = operators.original_position();
+            let operator = operators.read().map_err(|error| invalid(&error))?;
+            if let Operator::BrTable { targets } = &operator {
+                check("targets of a br_table", targets.len().into(), fixed::MAX_BRANCH_TARGETS.into(), None)?;
+            }
+            validator.op(offset, &operator).map_err(|error| invalid(&error))?;
+            if matches!(operator, Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. }) {
+                // Without the function's own.
+                let depth = u64::from(validator.control_stack_height()) - 1;
+                check("levels of nested blocks", depth, max_nesting, Some(limits::OPTION_NESTING))?;
+            }
+            let called = survey.called_by(&operator);
+            self.effort.instruction(
+                &operator,
+                validator.operand_stack_height().into(),
+                &survey.types,
+                called,
+            )?;
+        }
+        operators.finish().map_err(|error| invalid(&error))
+    }
+}
+
+/// Parameters and locals of a function.
+fn count_locals(body: &FunctionBody<'_>, ty: &FuncType, limits: &Limits) -> Result<u64, GateError> {
+    let mut locals = ty.params().len() as u64;
     for group in body.get_locals_reader().map_err(|error| invalid(&error))? {
         locals += u64::from(group.map_err(|error| invalid(&error))?.0);
     }
     let limit = limits.max_locals.min(fixed::MAX_LOCALS).into();
     check("locals of a function", locals, limit, Some(limits::OPTION_LOCALS))?;
-
-    let limit = limits.max_nesting.min(fixed::MAX_NESTING).into();
-    let mut depth = 0u64;
-    for operator in body.get_operators_reader().map_err(|error| invalid(&error))? {
-        match operator.map_err(|error| invalid(&error))? {
-            Operator::Block { .. } | Operator::Loop { .. } | Operator::If { .. } => {
-                depth += 1;
-                check("levels of nested blocks", depth, limit, Some(limits::OPTION_NESTING))?;
-            }
-            Operator::End => depth = depth.saturating_sub(1),
-            Operator::BrTable { targets } => {
-                check("targets of a br_table", targets.len().into(), fixed::MAX_BRANCH_TARGETS.into(), None)?;
-            }
-            _ => {}
-        }
-    }
-    Ok(())
+    Ok(locals)
 }
 
 /// The value of an `i32.const` offset: without imported globals the only kind there is.

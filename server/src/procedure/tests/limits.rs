@@ -105,6 +105,20 @@ fn fuel_counts_at_least_every_instruction_executed() {
         );
         // A nested loop pays for its own turns, a small one for four at once.
         check(&counted("(block (loop (br 1)))"), 8_000, 18_000);
+        // Branches and the ends of blocks cost by what they pass on.
+        let values = "i64 ".repeat(100);
+        let pass = format!("(block (param {values}) (result {values}) (br 0))");
+        let (push, drop) = ("(i64.const 0)".repeat(100), "(drop)".repeat(100));
+        check(&counted(&format!("{push} {drop}")), 207_000, 220_000);
+        check(&counted(&format!("{push} {pass} {drop}")), 308_000, 420_000);
+        let pass_by_end = pass.replace("(br 0)", "");
+        check(&counted(&format!("{push} {pass_by_end} {drop}")), 307_000, 320_000);
+        let pass_if = pass.replace("(br 0)", "(br_if 0 (i32.const 0))");
+        check(&counted(&format!("{push} {pass_if} {drop}")), 409_000, 420_000);
+        let pass_by_table = pass.replace("(br 0)", "(br_table 0 0 (i32.const 0))");
+        check(&counted(&format!("{push} {pass_by_table} {drop}")), 309_000, 320_000);
+        let by_if = format!("(if (param {values}) (result {values}) (i32.const 1) (then) (else))");
+        check(&counted(&format!("{push} {by_if} {drop}")), 307_000, 420_000);
         // Bulk instructions cost by length.
         check("(memory.fill (i32.const 0) (i32.const 0) (i32.const 65536))", 4_096, 4_200);
         check("(memory.copy (i32.const 0) (i32.const 1) (i32.const 65535))", 4_095, 4_200);
