@@ -10,7 +10,7 @@ use super::table::{Place, WARMED_AT_ONCE};
 use super::{Entry, Error, Key, Keyspace, Need};
 use crate::store::limits::{DATABASES, SYSTEM_DATABASE};
 use crate::store::{Position, StorageId};
-use crate::types::{StringValue, Typed, Value};
+use crate::types::{Kind, StringValue, Typed, Value};
 
 impl Keyspace {
     /// The value of a key, for a command that reads it: counts a hit or a miss, and its use.
@@ -45,6 +45,16 @@ impl Keyspace {
     pub fn peek(&mut self, database: u8, key: &[u8]) -> Result<Option<&Entry>, Error> {
         let Some((_, place)) = self.locate(database, key)? else { return Ok(None) };
         Ok(self.databases[usize::from(database)].table.get(place))
+    }
+
+    /// The type of the value at a key. Changes nothing: a key that has expired is not found, but stays.
+    pub fn kind_of(&self, database: u8, key: &[u8]) -> Result<Option<Kind>, Error> {
+        if self.is_needed(database, key) {
+            return Err(Error::NotResident(Need::Key { database, key: Key::new(key) }));
+        }
+        let table = &self.databases[usize::from(database)].table;
+        let entry = table.find(self.seed.position(key), key).and_then(|place| table.get(place));
+        Ok(entry.filter(|entry| !entry.is_expired(self.now_ms)).map(|entry| entry.value.kind()))
     }
 
     /// The string at a key that is about to be changed: neither hit nor miss, as in Redis.
