@@ -11,6 +11,7 @@ use crate::keyspace::Need;
 use crate::options::OutputClass;
 use crate::protocol::{ErrorReply, Reply, Version, encode};
 use crate::state::{Mailbox, Queued, ReplyMode, Retry, Session, Transaction};
+use crate::types::parse_integer;
 
 /// What becomes of a request.
 #[derive(Debug)]
@@ -137,7 +138,7 @@ impl Engine {
             Error::QueueFull(shortage) => {
                 // Waiting for room may take long, so the rerun uses the time that it has then, not that of the first attempt.
                 session.retry = None;
-                Ok(Answer::wait(Wait::Room(shortage)))
+                self.wait_for_room(shortage).map(Answer::wait)
             }
         }
     }
@@ -348,14 +349,18 @@ impl Engine {
         Ok(())
     }
 
-    /// What has to be loaded before queued commands can run.
-    fn needs_of_queue(&self, database: u8, transaction: &Transaction) -> Vec<Need> {
+    /// What has to be loaded before queued commands can run, which begin in this database.
+    fn needs_of_queue(&self, mut database: u8, transaction: &Transaction) -> Vec<Need> {
+        let databases = self.core_ref().keyspace.databases();
         let mut needs = Vec::new();
         for queued in &transaction.queue {
             let arguments = queued.arguments();
-            if let Ok(found) = find(&arguments) {
-                needs.extend(self.needs_of(database, found.row, &arguments));
+            let Ok(found) = find(&arguments) else { continue };
+            if found.row.name == "select" {
+                let selected = parse_integer(arguments[1]).and_then(|number| u8::try_from(number).ok());
+                database = selected.filter(|number| *number < databases).unwrap_or(database);
             }
+            needs.extend(self.needs_of(database, found.row, &arguments));
         }
         needs
     }
@@ -373,7 +378,7 @@ impl Engine {
     fn wait_for(&mut self, session: &mut Session, needs: &[Need]) -> Result<Answer, ErrorReply> {
         let (time_us, count) = match &session.retry {
             Some(retry) => {
-                if let Some(reason) = retry.load.failure_of(needs) {
+                if let Some(reason) = needs.iter().find_map(|need| retry.load.failure_of(need)) {
                     return Err(unreadable(&reason));
                 }
                 (retry.time_us, retry.count)
@@ -394,8 +399,7 @@ pub(super) fn unreadable(reason: &str) -> ErrorReply {
     format!("ERR the data cannot be read from disk: {reason}").into()
 }
 
-pub(super) const TOO_MANY_RETRIES: &str =
-    "ERR the request needed too many keys from disk that it did not name";
+const TOO_MANY_RETRIES: &str = "ERR the request needed too many keys from disk that it did not name";
 
 /// What a RESP2 client may do while it is subscribed to something.
 const SUBSCRIBER_COMMANDS: [&str; 7] =
