@@ -133,7 +133,7 @@ fn serve(startup: Startup, log_level: LogLevelHandle) -> Result<(), String> {
         announce(&engine.borrow(), listener.port(), started.elapsed());
         let (stop, stopped) = mpsc::unbounded_channel();
         listener.serve(&engine, &stop);
-        tokio::task::spawn_local(engine::run_store_events(Rc::clone(&engine), events));
+        tokio::task::spawn_local(engine::run_arrivals(Rc::clone(&engine), events));
         tokio::task::spawn_local(engine::run_timers(Rc::clone(&engine)));
         tokio::task::spawn_local(engine::run_deliveries(Rc::clone(&engine)));
         wait_for_the_end(&engine, stopped).await?;
@@ -159,7 +159,7 @@ fn import(path: &Path, startup: Startup) -> Result<(), String> {
     let imported = runtime.block_on(async move {
         let Startup { options, config_file } = startup;
         let (engine, events) = engine::open(options, config_file).map_err(|error| error.to_string())?;
-        tokio::task::spawn_local(engine::run_store_events(Rc::clone(&engine), events));
+        tokio::task::spawn_local(engine::run_arrivals(Rc::clone(&engine), events));
         tokio::task::spawn_local(engine::run_timers(Rc::clone(&engine)));
         let mut shown = Instant::now();
         let result = engine::import(&engine, file, |imported| {
@@ -216,7 +216,7 @@ async fn wait_for_the_end(
         if force {
             return Ok(());
         }
-        match engine::settle(engine).await {
+        match engine::make_durable(engine).await {
             Ok(()) => return Ok(()),
             Err(reason) => {
                 tracing::error!("not stopping, because not everything can be made durable: {reason}");

@@ -230,7 +230,7 @@ fn no_more_calls_wait_in_the_background_than_the_option_says() {
 }
 
 #[test]
-fn who_is_always_come_in_between_of_is_told_or_goes_first_the_last_time() {
+fn who_is_in_conflict_each_time_is_told_or_goes_first_the_last_time() {
     // About 50 ms, in which others get far.
     let requests = [&["GET hot"][..], &[PAUSE; 50], &["SET copy 1"]].concat();
     for (tries, expected) in [("1", "-WASMCONFLICT"), ("4", "[\"")] {
@@ -480,4 +480,60 @@ fn what_is_on_disk_only_is_found_from_the_background_too() {
     let reply = connection.command(&call(&background(), &["KEYS cold:29*", "DBSIZE"]));
     assert_eq!(reply.elements()[0].elements().len(), 11, "{reply}");
     assert_eq!(connection.run("MGET cold:8 cold:9").to_string(), "[\"9\", $-1]");
+}
+
+#[test]
+fn keys_that_expire_while_a_call_in_the_background_reads_them_fire_their_triggers() {
+    const KEYS: u64 = 10;
+    let server = patient(Options::new());
+    let mut connection = server.connect();
+    load(&mut connection, "rules", &module("", "(func (export \"nothing\"))"));
+    connection.run("TRIGGER CREATE t ON expired KEYS k:* CALL nothing");
+    for number in 0..KEYS {
+        connection.run(&format!("SET k:{number} v PX 20"));
+        let read = format!("GET k:{number}");
+        // About 60 ms.
+        let requests = [&[read.as_str()][..], &[PAUSE; 60], &["SET copy 1"]].concat();
+        assert!(!connection.command(&call(&background(), &requests)).is_error());
+    }
+    wait_for("all to expire", || told(&mut connection, "expired_keys") == KEYS);
+    let info = connection.run("TRIGGER INFO t");
+    assert_eq!(info.field("runs").map(|runs| runs.to_string()), Some(format!(":{KEYS}")));
+}
+
+#[test]
+fn what_a_call_in_the_background_publishes_counts_as_changes() {
+    let server = Server::kvasm(&Options::new().with("wasm-max-changes-size", "65536"));
+    let (mut connection, mut subscriber) = (server.connect(), server.connect());
+    let message = format!("PUBLISH news {}", "x".repeat(15_000));
+    let call = call(&background(), &[message.as_str(); 6]);
+    let reply = connection.command(&call).to_string();
+    assert_eq!(reply, "[:0, :0, :0, :0, :0, :0]", "nobody listens, so nothing is kept");
+    subscriber.run("SUBSCRIBE news");
+    let reply = connection.command(&call).to_string();
+    let refused = "-WASMLIMIT the changes are too large (wasm-max-changes-size) (procedure 'run')";
+    assert_eq!(reply, refused);
+}
+
+#[test]
+fn a_call_in_the_background_changes_only_so_many_keys() {
+    let server = patient(Options::new());
+    let mut connection = server.connect();
+    for (count, expected) in
+        [(100_000, "$-1"), (100_001, "-WASMLIMIT the procedure changes too many keys (procedure 'run')")]
+    {
+        connection.run("FLUSHALL");
+        let body = format!(
+            "(local $i i32)
+             (loop $again
+               (i32.store (i32.const 0) (local.get $i))
+               (call $put (i32.const 0) (i32.const 4) (i32.const 0) (i32.const 0))
+               (local.set $i (i32.add (local.get $i) (i32.const 1)))
+               (br_if $again (i32.lt_u (local.get $i) (i32.const {count}))))"
+        );
+        let module = procedure("put", &body);
+        assert_eq!(eval(&mut connection, &module, "", "").to_string(), expected);
+        let keys = if expected == "$-1" { count } else { 0 };
+        assert_eq!(connection.run("DBSIZE").to_string(), format!(":{keys}"));
+    }
 }

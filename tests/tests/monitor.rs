@@ -2,6 +2,7 @@
 //! commands is proved against redis-server too.
 
 use kvasm_tests::guest::{data, eval, procedure, slice};
+use kvasm_tests::recorder::{PAUSE, call, recorder};
 use kvasm_tests::{Options, Raw, Server, line};
 
 fn monitor(server: &Server) -> Raw {
@@ -123,4 +124,24 @@ fn what_is_run_again_because_a_key_was_on_disk_is_shown_once() {
     let seen = seen(&mut monitor);
     let words: Vec<&str> = seen.iter().filter_map(|line| line.split('"').nth(1)).collect();
     assert_eq!(words, ["MULTI", "MGET", "EVALWASM", "GET", "EXEC"]);
+}
+
+#[test]
+fn what_a_procedure_in_the_background_does_is_shown_once() {
+    let server = Server::kvasm(&Options::new());
+    let mut client = server.connect();
+    client.run("MSET a 1 b 2");
+    let mut monitor = monitor(&server);
+    let requests = ["GET a", "MGET a b", "SET c 3", "INCR b"];
+    // The second one begins on the thread of all clients, and is too long for that.
+    let long = [&requests[..], &[PAUSE; 20]].concat();
+    for (module, requests) in
+        [(recorder(Some("background"), false, ""), &requests[..]), (recorder(None, false, ""), &long)]
+    {
+        assert!(!client.command(&call(&module, requests)).is_error());
+    }
+    let seen = seen(&mut monitor);
+    let words: Vec<&str> = seen.iter().filter_map(|line| line.split('"').nth(1)).collect();
+    let once = ["EVALWASM", "GET", "MGET", "SET", "INCR"];
+    assert_eq!(words, [once, once].concat());
 }

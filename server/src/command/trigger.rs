@@ -134,7 +134,7 @@ fn disable(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
 }
 
 fn set_enabled(context: &mut Context<'_>, name: &[u8], enabled: bool) -> Result {
-    let definition = find(context, name)?.definition.clone();
+    let definition = Definition::clone(&find(context, name)?.definition);
     store(context, Definition { enabled, ..definition });
     Ok(Reply::OK)
 }

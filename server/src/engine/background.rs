@@ -1,4 +1,5 @@
-//! Work that no client asks for: flushing groups to the log, expiring keys, closing clients that are idle or too slow.
+//! Work that no client asks for: flushing groups to the log, having keys expire (`expiry`), closing clients that are idle
+//! or too slow.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -6,16 +7,12 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::limits::{BUSY_PERCENT, MAX_COLD_EXPIRIES_PER_TURN, MAX_EXPIRIES_PER_TURN, STAY_AWAKE};
+use super::limits::{BUSY_PERCENT, STAY_AWAKE};
 use super::persistence::Arrival;
-use super::queueing::Admission;
 use super::worker_events::on_worker;
 use super::{EndOnPanic, Engine, Shared};
-use crate::command::{self, Error};
-use crate::keyspace::{Key, Need};
 use crate::options::{AppendFsync, OutputClass};
 use crate::state::Closing;
-use crate::store::limits::SYSTEM_DATABASE;
 
 /// Pause between two rounds of housekeeping for clients and statistics.
 const HOUSEKEEPING_PAUSE: Duration = Duration::from_millis(100);
@@ -23,14 +20,14 @@ const HOUSEKEEPING_PAUSE: Duration = Duration::from_millis(100);
 const MAX_PAUSE_SLEEP: Duration = Duration::from_secs(1);
 
 /// Handles what the store and the workers report.
-pub async fn run_store_events(engine: Shared, mut arrivals: UnboundedReceiver<Arrival>) {
+pub async fn run_arrivals(engine: Shared, mut arrivals: UnboundedReceiver<Arrival>) {
     let _guard = EndOnPanic(Rc::clone(&engine));
     while let Some(arrival) = arrivals.recv().await {
-        take_in(&engine, arrival);
+        on_arrival(&engine, arrival);
     }
 }
 
-pub(super) fn take_in(engine: &Shared, arrival: Arrival) {
+pub(super) fn on_arrival(engine: &Shared, arrival: Arrival) {
     match arrival {
         Arrival::Loaded { token, result } => engine.borrow_mut().on_loaded(token, result),
         Arrival::Worker(message) => on_worker(engine, message),
@@ -55,7 +52,7 @@ pub async fn run_timers(engine: Shared) {
 }
 
 /// Makes everything done so far durable. An error says why the disk refuses it.
-pub async fn settle(engine: &Shared) -> Result<(), String> {
+pub async fn make_durable(engine: &Shared) -> Result<(), String> {
     let (signals, last) = {
         let mut engine = engine.borrow_mut();
         engine.flush();
@@ -125,29 +122,33 @@ async fn stay_awake(engine: &Shared) {
     }
 }
 
-async fn run_housekeeping(engine: &Rc<std::cell::RefCell<Engine>>) {
-    let (mut rates, mut load) = (Rates::default(), Load::default());
+async fn run_housekeeping(engine: &Shared) {
+    let (mut rates, mut busy) = (Rates::default(), BusyMeter::default());
     loop {
         tokio::time::sleep(HOUSEKEEPING_PAUSE).await;
         let mut engine = engine.borrow_mut();
-        engine.look_after_clients(&mut rates);
-        engine.persistence.set_busy(load.measure_percent() > BUSY_PERCENT);
+        if !engine.core().server.tracking.is_idle() {
+            engine.core().shrink_tracking_table();
+        }
+        engine.measure(&mut rates);
+        engine.close_clients();
+        engine.persistence.set_busy(busy.measure_percent() > BUSY_PERCENT);
     }
 }
 
 /// Measures the share of time for which this thread works.
-struct Load {
+struct BusyMeter {
     measured: Instant,
     busy: Duration,
 }
 
-impl Default for Load {
+impl Default for BusyMeter {
     fn default() -> Self {
         Self { measured: Instant::now(), busy: Duration::ZERO }
     }
 }
 
-impl Load {
+impl BusyMeter {
     /// In percent, since the last measurement.
     fn measure_percent(&mut self) -> u128 {
         let (now, busy) = (Instant::now(), Handle::current().metrics().worker_total_busy_duration(0));
@@ -185,115 +186,20 @@ impl Rate {
     }
 }
 
-/// Whether this belongs to the server itself, not to clients.
-fn is_of_system(need: &Need) -> bool {
-    let (Need::Key { database, .. } | Need::Keys { database, .. } | Need::Page { database, .. }) = need;
-    *database == SYSTEM_DATABASE
-}
-
 impl Engine {
-    /// Removes some expired keys and fields. `true`: there may be more.
-    fn expire_due(&mut self) -> bool {
-        if self.paused().is_some() {
-            return false;
-        }
-        self.clock.restart();
-        let more = self.expire_some();
-        let took = self.clock.now.elapsed();
-        self.core().server.statistics.expiry_us += took.as_micros() as u64;
-        self.note_latency("expire-cycle", took);
-        more
-    }
-
-    fn expire_some(&mut self) -> bool {
-        let now_us = self.clock.unix_us();
-        for _ in 0..MAX_EXPIRIES_PER_TURN {
-            self.core().keyspace.begin(now_us);
-            let Some((database, key)) = self.core().keyspace.next_due() else {
-                self.look_for_cold_expiries();
-                return false;
-            };
-            if !self.expire(database, &key) {
-                self.suspend_transaction(None);
-                return false;
-            }
-            self.finish_transaction(None);
-        }
-        self.request_flush();
-        true
-    }
-
-    /// Lets one key or some of its fields expire. `false`: a trigger needs a key from disk first.
-    ///
-    /// A failing trigger undoes what the triggers did, but not the deletion.
-    fn expire(&mut self, database: u8, key: &[u8]) -> bool {
-        let core = self.core();
-        let from = core.keyspace.journal().events().len();
-        if core.server.triggers.is_idle() {
-            core.keyspace.let_expire(database, key);
-            return true;
-        }
-        let whole = self.open();
-        self.core().keyspace.let_expire(database, key);
-        let done = self.run_triggers_of_expiry(from).and_then(|()| self.queue_events(from, Admission::Free));
-        let Err(Error::NotResident(need)) = done else {
-            self.core().keyspace.release(whole.keyspace);
-            return true;
-        };
-        let needs = [need];
-        let load = self.persistence.expiry_load.take();
-        let is_unreadable =
-            load.is_some_and(|(of, load)| of[..] == *key && load.failure_of(&needs).is_some());
-        if is_unreadable && !is_of_system(&needs[0]) {
-            let [need] = needs;
-            tracing::warn!(?need, "a trigger on an expired key needed a key that cannot be read");
-            // The triggers' changes have been undone already.
-            let queued = self.queue_events(from, Admission::Free);
-            self.core().keyspace.release(whole.keyspace);
-            if let Err(error) = queued {
-                tracing::warn!(?error, "the event of an expired key could not be queued");
-            }
-            return true;
-        }
-        self.take_back(whole);
-        self.persistence.expiry_load = Some((Key::new(key), self.load(&needs)));
-        false
-    }
-
-    /// Runs the triggers of an expiry. A failing one undoes what they did, which is no error here.
-    fn run_triggers_of_expiry(&mut self, from: usize) -> command::Result<()> {
-        let triggers = self.open();
-        let done = self.run_triggers(from);
-        match done {
-            Ok(()) => self.core().keyspace.release(triggers.keyspace),
-            Err(_) => self.take_back(triggers),
-        }
-        match done {
-            Err(missing @ Error::NotResident(_)) => Err(missing),
-            _ => Ok(()),
-        }
-    }
-
-    fn look_for_cold_expiries(&mut self) {
-        let now_ms = self.core().keyspace.now_ms();
-        if self.core().keyspace.cold_keys() > 0 && now_ms >= self.persistence.next_cold_expiry_ms {
-            self.persistence.ask_due(now_ms, MAX_COLD_EXPIRIES_PER_TURN);
-        }
-    }
-
-    fn look_after_clients(&mut self, rates: &mut Rates) {
-        self.clock.restart();
-        let now_s = self.clock.unix_us() / 1_000_000;
-        if !self.core().server.tracking.is_idle() {
-            self.core().shrink_tracking_table();
-        }
-        let server = &mut self.core().server;
-        let used = crate::memory::used_bytes();
-        server.statistics.peak_memory_bytes = server.statistics.peak_memory_bytes.max(used);
-        let counted = &mut server.statistics;
+    fn measure(&mut self, rates: &mut Rates) {
+        let counted = &mut self.core().server.statistics;
+        counted.peak_memory_bytes = counted.peak_memory_bytes.max(crate::memory::used_bytes());
         counted.instantaneous_ops = rates.commands.add(counted.commands);
         counted.instantaneous_received_bytes = rates.received_bytes.add(counted.received_bytes);
         counted.instantaneous_sent_bytes = rates.sent_bytes.add(counted.sent_bytes);
+    }
+
+    /// Closes clients that are idle or too slow.
+    fn close_clients(&mut self) {
+        self.clock.restart();
+        let now_s = self.clock.unix_us() / 1_000_000;
+        let server = &mut self.core().server;
         let timeout_s = u64::from(server.options.timeout_s);
         let limit = server.options.client_output_buffer_limit[OutputClass::PubSub];
         for (_, handle) in server.clients.iter() {

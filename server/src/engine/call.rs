@@ -82,6 +82,7 @@ impl Engine {
             budget: Budget { fuel, limit },
             random_seed,
         };
+        let shown = self.core_ref().shown.mark();
         let mut outlived = false;
         let done = self.undoable(|engine| {
             let invoked = engine.invoke(&invocation);
@@ -89,6 +90,7 @@ impl Engine {
             invoked.result.map(Outcome::Reply)
         });
         if outlived {
+            self.core().shown.rollback(shown);
             self.jobs.note_habit(&call, true);
             return Ok(Outcome::Call(call));
         }

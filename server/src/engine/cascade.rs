@@ -13,22 +13,23 @@ use super::queueing::Admission;
 use crate::command::{self, Call, Error};
 use crate::keyspace::{self, Event, events};
 use crate::state::Libraries;
-use crate::trigger::Triggers;
+use crate::trigger::{Definition, Triggers};
 use crate::types::Value;
 
 /// A point in a transaction to which the engine can return.
 pub(super) struct Savepoint {
-    pub keyspace: keyspace::Savepoint,
+    keyspace: keyspace::Savepoint,
     messages: usize,
     queues: usize,
-    events: usize,
+    /// How many events there were.
+    pub events: usize,
     libraries: Libraries,
     triggers: Triggers,
 }
 
 impl Engine {
     /// Opens a savepoint around everything that belongs to a transaction.
-    pub(super) fn open(&mut self) -> Savepoint {
+    pub(super) fn open_savepoint(&mut self) -> Savepoint {
         let core = self.core();
         Savepoint {
             keyspace: core.keyspace.savepoint(),
@@ -37,6 +38,36 @@ impl Engine {
             events: core.keyspace.journal().events().len(),
             libraries: core.server.libraries.clone(),
             triggers: core.server.triggers.clone(),
+        }
+    }
+
+    /// Keeps what was done since a savepoint.
+    pub(super) fn keep(&mut self, savepoint: Savepoint) {
+        self.core().keyspace.release(savepoint.keyspace);
+    }
+
+    /// Keeps what was done since a savepoint, or undoes it if that has failed.
+    pub(super) fn close_savepoint<T>(
+        &mut self,
+        savepoint: Savepoint,
+        done: command::Result<T>,
+    ) -> command::Result<T> {
+        match done {
+            Ok(done) => {
+                self.keep(savepoint);
+                Ok(done)
+            }
+            Err(Error::NotResident(need)) => {
+                // What is undone may have exchanged databases.
+                let storage = self.core().keyspace.storage(need.database());
+                self.take_back(savepoint);
+                let database = self.core().keyspace.database_of(storage).unwrap_or(need.database());
+                Err(Error::NotResident(need.of_database(database)))
+            }
+            Err(error) => {
+                self.take_back(savepoint);
+                Err(error)
+            }
         }
     }
 
@@ -56,17 +87,13 @@ impl Engine {
         &mut self,
         run: impl FnOnce(&mut Self) -> command::Result<T>,
     ) -> command::Result<T> {
-        let savepoint = self.open();
+        let savepoint = self.open_savepoint();
         let done = run(self).and_then(|done| {
             self.run_triggers(savepoint.events)?;
             self.queue_events(savepoint.events, Admission::Limited)?;
             Ok(done)
         });
-        match done {
-            Ok(_) => self.core().keyspace.release(savepoint.keyspace),
-            Err(_) => self.take_back(savepoint),
-        }
-        done
+        self.close_savepoint(savepoint, done)
     }
 
     /// Runs the triggers of the events raised since there were `from` of them.
@@ -87,46 +114,48 @@ impl Engine {
         let raised = |engine: &mut Self| engine.core().keyspace.journal().events().len() - from;
         let mut depths = vec![depth; raised(self)];
         let mut next = 0;
-        while let Some(event) = self.core().keyspace.journal().events().get(from + next).cloned() {
-            let depth = std::mem::replace(&mut depths[next], DONE);
-            let fired = if depth == DONE { Vec::new() } else { self.core().server.triggers.fired_by(&event) };
-            for (trigger, function) in fired {
+        while next < depths.len() {
+            let (index, depth) = (from + next, std::mem::replace(&mut depths[next], DONE));
+            next += 1;
+            if depth == DONE {
+                continue;
+            }
+            let core = self.core_ref();
+            let fired = core.server.triggers.fired_by(&core.keyspace.journal().events()[index]);
+            if fired.is_empty() {
+                continue;
+            }
+            let event = core.keyspace.journal().events()[index].clone();
+            for trigger in fired {
                 if let Some(text) = cascade.refuse(depth) {
-                    self.count_failure(&trigger, &event, text);
-                    return Err(failed(&trigger, text));
+                    self.count_failure(&trigger.name, &event, text);
+                    return Err(failed(&trigger.name, text));
                 }
                 if event.kind.class == events::EXPIRED.class {
-                    self.fire_expired(&event, &trigger, &function, depth, cascade)?;
+                    self.fire_expired(&event, &trigger, depth, cascade)?;
                     depths.resize(raised(self), DONE);
                 } else {
-                    self.fire(&event, &trigger, &function, cascade)?;
+                    self.fire(&event, &trigger, cascade)?;
                     depths.resize(raised(self), depth + 1);
                 }
             }
-            next += 1;
         }
         Ok(())
     }
 
     /// Runs a trigger; its failure is the command's.
-    fn fire(
-        &mut self,
-        event: &Event,
-        trigger: &str,
-        function: &str,
-        cascade: &mut Cascade,
-    ) -> command::Result<()> {
-        match self.run_trigger(event, function, cascade) {
+    fn fire(&mut self, event: &Event, trigger: &Definition, cascade: &mut Cascade) -> command::Result<()> {
+        match self.run_trigger(event, &trigger.function, cascade) {
             Ok(()) => {
                 let server = &mut self.core().server;
                 server.statistics.trigger_runs += 1;
-                server.triggers.count(trigger, None);
+                server.triggers.count(&trigger.name, None);
                 Ok(())
             }
             Err(Error::Reply(text)) => {
                 self.core().server.statistics.trigger_runs += 1;
-                self.count_failure(trigger, event, &text);
-                Err(failed(trigger, &text))
+                self.count_failure(&trigger.name, event, &text);
+                Err(failed(&trigger.name, &text))
             }
             // It will run again.
             missing @ Err(Error::NotResident(_) | Error::QueueFull(_)) => missing,
@@ -137,20 +166,15 @@ impl Engine {
     fn fire_expired(
         &mut self,
         event: &Event,
-        trigger: &str,
-        function: &str,
+        trigger: &Definition,
         depth: u32,
         cascade: &mut Cascade,
     ) -> command::Result<()> {
-        let savepoint = self.open();
+        let savepoint = self.open_savepoint();
         let done = self
-            .fire(event, trigger, function, cascade)
+            .fire(event, trigger, cascade)
             .and_then(|()| self.run_cascade(savepoint.events, depth + 1, cascade));
-        match done {
-            Ok(()) => self.core().keyspace.release(savepoint.keyspace),
-            Err(_) => self.take_back(savepoint),
-        }
-        match done {
+        match self.close_savepoint(savepoint, done) {
             Err(Error::Reply(_)) => Ok(()),
             other => other,
         }

@@ -139,11 +139,8 @@ impl Engine {
                 Ok(true) => return true,
                 Err(keyspace::Error::NotResident(need)) => {
                     // The same once more: it could not be read.
-                    let is_failing = self
-                        .deliveries
-                        .opening
-                        .take()
-                        .is_some_and(|load| load.failure_of(std::slice::from_ref(&need)).is_some());
+                    let is_failing =
+                        self.deliveries.opening.take().is_some_and(|load| load.failure_of(&need).is_some());
                     if is_failing {
                         self.deliveries.next_opening =
                             Some(now + Duration::from_millis(MAX_DELIVERY_PAUSE_MS));
@@ -239,16 +236,16 @@ impl Engine {
     pub(super) fn fail_delivery(&mut self, delivery: Delivery, error: &str) {
         self.clock.now = Instant::now();
         let now_us = self.clock.unix_us();
-        let savepoint = self.open();
+        let savepoint = self.open_savepoint();
         let core = self.core();
         core.keyspace.begin(now_us);
         let (ticket, limits) = (&delivery.ticket, core.server.queue_limits());
         let definition = core.server.triggers.get(&ticket.trigger).map(|trigger| trigger.definition.clone());
-        let options = definition.and_then(|definition| definition.asynchronous).unwrap_or_default();
+        let options = definition.and_then(|rule| rule.asynchronous.clone()).unwrap_or_default();
         let (queues, keyspace) = (&mut core.server.queues, &mut core.keyspace);
         match queues.fail(keyspace, ticket, &options, error, limits) {
             Ok(fate) => {
-                self.core().keyspace.release(savepoint.keyspace);
+                self.keep(savepoint);
                 self.count_failed_delivery(&delivery, error, fate);
                 self.finish_transaction(None);
             }

@@ -11,6 +11,7 @@ use crate::keyspace::Need;
 use crate::options::OutputClass;
 use crate::protocol::{ErrorReply, Reply, Version, encode};
 use crate::state::{Arguments, Mailbox, Queued, ReplyMode, Retry, Session, Transaction};
+use crate::types::parse_integer;
 
 /// What becomes of a request.
 #[derive(Debug)]
@@ -127,7 +128,7 @@ impl Engine {
             Error::QueueFull(shortage) => {
                 // Waiting for room may take long, so the rerun uses the time that it has then, not that of the first attempt.
                 session.retry = None;
-                Ok(Answer::wait(Wait::Room(shortage)))
+                self.wait_for_room(shortage).map(Answer::wait)
             }
         }
     }
@@ -270,10 +271,7 @@ impl Engine {
             return Ok(held);
         }
         let needs = match queue {
-            _ if !self.core_ref().keyspace.is_any_cold(database) => return Ok(None),
-            Some(queue) => in_queue(queue)
-                .flat_map(|(row, arguments)| self.needs_of(database, row, &arguments))
-                .collect(),
+            Some(queue) => self.needs_of_queue(database, queue),
             None => self.needs_of(database, row, arguments),
         };
         if needs.is_empty() { Ok(None) } else { self.wait_for(session, &needs).map(Some) }
@@ -338,6 +336,20 @@ impl Engine {
         if row.may_write() { self.held_for_another(database, keys) } else { None }
     }
 
+    /// What has to be loaded before the commands of a queue can run, which begin in this database.
+    fn needs_of_queue(&self, mut database: u8, queue: &Transaction) -> Vec<Need> {
+        let databases = self.core_ref().keyspace.databases();
+        let mut needs = Vec::new();
+        for (row, arguments) in in_queue(queue) {
+            if row.name == "select" {
+                let selected = parse_integer(arguments[1]).and_then(|number| u8::try_from(number).ok());
+                database = selected.filter(|number| *number < databases).unwrap_or(database);
+            }
+            needs.extend(self.needs_of(database, row, &arguments));
+        }
+        needs
+    }
+
     /// What has to be loaded before a command can run.
     pub(super) fn needs_of(&self, database: u8, row: &Command, arguments: &[&[u8]]) -> Vec<Need> {
         let keyspace = &self.core_ref().keyspace;
@@ -351,7 +363,7 @@ impl Engine {
     fn wait_for(&mut self, session: &mut Session, needs: &[Need]) -> Result<Wait, ErrorReply> {
         let (time_us, count) = match &session.retry {
             Some(retry) => {
-                if let Some(reason) = retry.load.failure_of(needs) {
+                if let Some(reason) = needs.iter().find_map(|need| retry.load.failure_of(need)) {
                     return Err(unreadable(&reason));
                 }
                 (retry.time_us, retry.count)
@@ -372,8 +384,7 @@ pub(super) fn unreadable(reason: &str) -> ErrorReply {
     format!("ERR the data cannot be read from disk: {reason}").into()
 }
 
-pub(super) const TOO_MANY_RETRIES: &str =
-    "ERR the request needed too many keys from disk that it did not name";
+const TOO_MANY_RETRIES: &str = "ERR the request needed too many keys from disk that it did not name";
 
 /// Puts a command into the transaction that its client is collecting.
 fn queue_command(

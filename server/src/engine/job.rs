@@ -246,13 +246,11 @@ impl Engine {
         let options = self.shared_options();
         let Self { core: Some(core), jobs, .. } = self else { return false };
         let outside = core.keyspace.open_snapshot();
-        let mut fetched = Vec::with_capacity(request.keys.len());
-        for key in &request.keys {
-            let key = Key::new(key);
+        let keys: HashSet<Key> = request.keys.iter().map(|key| Key::new(key)).collect();
+        let mut fetched = Vec::with_capacity(keys.len());
+        for key in keys {
             // What is on disk only is asked for when it is needed.
-            if let Ok(entry) = core.keyspace.entry_at(outside.snapshot, request.database, &key)
-                && !fetched.iter().any(|(_, other, _)| *other == key)
-            {
+            if let Ok(entry) = core.keyspace.entry_at(outside.snapshot, request.database, &key) {
                 fetched.push((request.database, key, entry));
             }
         }

@@ -35,8 +35,12 @@ pub const MAX_RETRIES: u32 = 100_000;
 /// For how long a worker without a task, and the engine that has just given one away, stay awake for what comes next.
 pub const STAY_AWAKE: Duration = Duration::from_micros(100);
 
-/// Keys that one call in the background may read: the engine looks at each of them in one go when the call ends.
+/// Keys, and ranges of names, that one call in the background may read: the engine looks at each of them in one go when
+/// the call ends.
 pub const MAX_BACKGROUND_READS: usize = 1_000_000;
+
+/// Keys that one call in the background may change: the engine takes them in in one go, at microseconds for each.
+pub const MAX_BACKGROUND_CHANGES: usize = 100_000;
 
 /// Pause before the second try of a call in the background that others came in between of; it doubles with each try.
 pub const FIRST_CONFLICT_PAUSE_US: u64 = 200;

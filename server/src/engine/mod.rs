@@ -13,7 +13,7 @@
 //! - `commit`: what happens when a transaction ends, `account`: statistics, `monitor` and `tracking`: messages to
 //!   clients that watch commands or cache keys,
 //! - `start`: opening the data directory, `import`: keys from a file of Redis, `persistence`: the store's side,
-//!   `background`: timers, `limits`: every bound that no option sets.
+//!   `background`: timers, `expiry`: keys whose time has come, `limits`: every bound that no option sets.
 
 mod account;
 mod background;
@@ -23,6 +23,7 @@ mod commit;
 mod core;
 mod delivery;
 mod dispatch;
+mod expiry;
 mod import;
 mod job;
 pub mod limits;
@@ -39,7 +40,7 @@ mod waiting;
 mod worker_events;
 mod workers;
 
-pub use background::{run_store_events, run_timers, settle};
+pub use background::{make_durable, run_arrivals, run_timers};
 pub use delivery::run_deliveries;
 pub use dispatch::Step;
 pub use import::{Imported, import};

@@ -33,6 +33,16 @@ impl Shown {
         other.lines.into_iter().for_each(|line| self.add(line));
     }
 
+    /// A mark for [`Self::rollback`]: how many lines there are.
+    pub fn mark(&self) -> usize {
+        self.lines.len()
+    }
+
+    /// Forgets the lines since a mark, because what they show runs again and will add them again.
+    pub fn rollback(&mut self, mark: usize) {
+        self.bytes -= self.lines.drain(mark..).map(|line| line.len()).sum::<usize>();
+    }
+
     /// Forgets all lines, because the transaction runs again and will add them again.
     pub fn clear(&mut self) {
         *self = Self::default();

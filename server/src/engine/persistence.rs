@@ -40,7 +40,7 @@ pub struct Signals {
     pub expiry: Notify,
     /// There may be something to deliver.
     pub deliveries: Notify,
-    /// The queue of a trigger may have room again.
+    /// The queue of a trigger may have room again, or the disk fails.
     pub room: Notify,
 }
 
@@ -220,6 +220,12 @@ impl Persistence {
         }
     }
 
+    /// Has all writes that wait look again: there may be room, or it is certain that there will be none.
+    fn notify_writers(&self) {
+        self.signals.writable.notify_waiters();
+        self.signals.room.notify_waiters();
+    }
+
     fn committed(&mut self, sequence: u64, buffer: Vec<u8>) {
         self.durable = sequence;
         if self.spares.len() < MAX_SPARE_BUFFERS && buffer.capacity() <= 2 * GROUP_BYTES {
@@ -320,7 +326,8 @@ impl Engine {
             Wait::Loaded(load) => load.is_over(),
             Wait::Unpaused => self.pause_left().is_none(),
             Wait::Released => self.is_nothing_held(),
-            Wait::Room(shortage) => self.is_room_for(shortage),
+            // While the disk fails nobody makes room.
+            Wait::Room(shortage) => self.core_ref().write_failure().is_some() || self.is_room_for(shortage),
             Wait::Writable => self.persistence.back_pressure(self.core_ref()).is_none(),
         }
     }
@@ -348,7 +355,7 @@ impl Engine {
                 if self.options().appendfsync == AppendFsync::Always {
                     self.fail(error);
                 }
-                self.persistence.signals.writable.notify_waiters();
+                self.persistence.notify_writers();
                 self.persistence.signals.durable.notify_waiters();
             }
             StoreEvent::Applied { sequence } => {
@@ -362,7 +369,7 @@ impl Engine {
             StoreEvent::ApplyFailed { error } => {
                 tracing::error!("data.redb cannot be written: {error}");
                 self.core().server.store.apply_failure = Some(error);
-                self.persistence.signals.writable.notify_waiters();
+                self.persistence.notify_writers();
             }
             StoreEvent::Loaded { .. } => {}
             StoreEvent::Scanned { token, result } => self.on_scanned(token, result),
@@ -390,7 +397,7 @@ impl Engine {
     /// Makes the server end, because its data would no longer be safe.
     pub fn fail(&mut self, reason: String) {
         self.persistence.fatal = Some(reason);
-        self.persistence.signals.writable.notify_waiters();
+        self.persistence.notify_writers();
         self.persistence.signals.durable.notify_waiters();
     }
 
@@ -402,7 +409,7 @@ impl Engine {
             status.commits = commits;
             status.last_commit_us = last_commit_us;
         }
-        self.persistence.signals.writable.notify_waiters();
+        self.persistence.notify_writers();
     }
 
     pub(super) fn on_loaded(&mut self, token: u64, result: Result<Vec<Option<Loaded>>, String>) {

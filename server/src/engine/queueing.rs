@@ -3,8 +3,10 @@
 
 use super::Engine;
 use super::core::Core;
+use super::persistence::Wait;
 use crate::command::{self, Error};
 use crate::keyspace::{Event, EventKind, events};
+use crate::protocol::ErrorReply;
 use crate::trigger::queue::{AddError, Entry, Limits, Shortage};
 use crate::trigger::{Asynchronous, Definition, Triggers, WhenFull};
 
@@ -31,6 +33,18 @@ impl Engine {
             core.queue_event(index, &triggers, limits, is_free)?;
         }
         Ok(())
+    }
+
+    /// What a transaction that was undone for want of room in a queue waits for. An error says why it would wait in vain:
+    /// it would be undone again at once, because it was itself that took the room, or had it looked for.
+    pub(super) fn wait_for_room(&self, shortage: Shortage) -> Result<Wait, ErrorReply> {
+        if let Some(text) = self.core_ref().write_failure() {
+            return Err(text.into());
+        }
+        if self.is_room_for(&shortage) {
+            return Err(shortage.to_string().into());
+        }
+        Ok(Wait::Room(shortage))
     }
 
     /// Whether a queue has room, or need not have any more, so that who waits for that can go on.

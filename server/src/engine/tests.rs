@@ -60,7 +60,7 @@ impl Rig {
 
     fn take_event(&mut self) {
         let event = self.events.blocking_recv().expect("the store lives");
-        super::background::take_in(&self.engine, event);
+        super::background::on_arrival(&self.engine, event);
     }
 
     fn connect(&self) -> Client {
@@ -204,11 +204,11 @@ fn fail_read(rig: &mut Rig) {
                 break Arrival::Loaded { token, result: Err(broken_disk().to_string()) };
             }
             other @ (Arrival::Event(_) | Arrival::Worker(_)) => {
-                super::background::take_in(&rig.engine, other);
+                super::background::on_arrival(&rig.engine, other);
             }
         }
     };
-    super::background::take_in(&rig.engine, event);
+    super::background::on_arrival(&rig.engine, event);
 }
 
 fn broken_disk() -> StoreError {
@@ -455,7 +455,7 @@ fn a_panic_in_a_task_of_the_engine_ends_the_server() {
     check_panic(|engine, _events| {
         let (sender, events) = tokio::sync::mpsc::unbounded_channel();
         sender.send(StoreEvent::ApplyFailed { error: "x".into() }.into()).expect("the receiver is there");
-        run_store_events(engine, events)
+        run_arrivals(engine, events)
     });
 }
 
@@ -541,4 +541,109 @@ fn a_key_whose_waiting_client_lacks_something_is_noted_once_however_often_it_is_
     rig.engine.borrow_mut().resume_stalled();
     assert!(waiting.mailbox.is_answered());
     assert_eq!(rig.engine.borrow().stalled.len(), 0);
+}
+
+/// A server with an option set, and with triggers, which may call the function `nothing`.
+fn with_triggers(option: &str, triggers: &[&str]) -> (Rig, Client) {
+    let mut rig = Rig::new();
+    let client = rig.connect();
+    rig.load_library(&client, "nothing", "(func (export \"nothing\"))");
+    rig.check(&client, &[(&format!("CONFIG SET {option}"), "+OK")]);
+    for trigger in triggers {
+        rig.check(&client, &[(&format!("TRIGGER CREATE {trigger}"), "+OK")]);
+    }
+    (rig, client)
+}
+
+#[test]
+fn nobody_waits_for_room_that_its_own_changes_have_taken() {
+    let full = "-QUEUEFULL the queue of trigger 't' is full (trigger-queue-max-len, trigger-queue-max-bytes)";
+    // What it enables is disabled again when it is undone, and then nothing is full.
+    let triggers = ["t ASYNC ON set KEYS x:* CALL nothing", "other ON set KEYS other CALL nothing"];
+    let (mut rig, client) = with_triggers("trigger-queue-max-len 1", &triggers);
+    rig.check(
+        &client,
+        &[
+            ("SET x:1 v", "+OK"),
+            ("TRIGGER DISABLE t", "+OK"),
+            ("MULTI", "+OK"),
+            ("TRIGGER ENABLE t", "+QUEUED"),
+            ("SET x:2 v", "+QUEUED"),
+        ],
+    );
+    assert_eq!(rig.try_line(&client, "EXEC").expect("it need not wait"), full);
+    rig.check(&client, &[("SET x:2 v", "+OK"), ("EXISTS x:1 x:2", ":2")]);
+}
+
+#[test]
+fn what_is_replaced_in_a_queue_by_something_longer_counts_for_the_room_that_is_waited_for() {
+    let triggers = ["t ASYNC ON set KEYS x:* CALL nothing COALESCE"];
+    let (mut rig, client) = with_triggers("trigger-queue-max-bytes 10kb", &triggers);
+    rig.check(&client, &[("SET x:1 v", "+OK")]);
+    let (long, short) = ("v".repeat(9000), "v".repeat(2000));
+    let wait = rig.try_line(&client, &format!("MSET x:1 {long} x:2 {short}")).expect_err("it is full");
+    assert!(!rig.engine.borrow().is_over(&wait), "it would be undone again");
+    rig.check(&rig.connect(), &[("TRIGGER DROP t FORCE", "+OK")]);
+    assert!(rig.engine.borrow().is_over(&wait));
+}
+
+#[test]
+fn who_waits_for_room_is_told_when_the_disk_fails() {
+    let triggers = ["t ASYNC ON set,keymiss KEYS x:* CALL nothing"];
+    let (mut rig, client) = with_triggers("trigger-queue-max-len 1", &triggers);
+    rig.check(&client, &[("SET x:1 v", "+OK")]);
+    let wait = rig.try_line(&client, "SET x:2 v").expect_err("it is full");
+    assert!(!rig.engine.borrow().is_over(&wait));
+    let signals = rig.engine.borrow().signals();
+    let mut woken = std::pin::pin!(signals.room.notified());
+    assert!(!woken.as_mut().enable());
+    let failed = StoreEvent::CommitFailed { sequence: 1, error: "the disk is full".into() };
+    rig.engine.borrow_mut().on_store_event(failed);
+    assert!(woken.as_mut().enable() && rig.engine.borrow().is_over(&wait));
+    let failure = "-MISCONF Errors writing to the AOF file: the disk is full";
+    for line in ["SET x:2 v", "GET x:3"] {
+        assert_eq!(rig.try_line(&client, line).expect("it need not wait"), failure, "{line}");
+    }
+}
+
+#[test]
+fn the_triggers_of_a_key_that_has_expired_run_although_a_client_waits_for_it() {
+    on_large_stack(|| {
+        let (mut rig, client) = with_triggers("hz 10", &["t ON expired KEYS list CALL nothing"]);
+        let waiting = rig.connect();
+        rig.check(&waiting, &[("BLPOP list 0", "")]);
+        {
+            let mut engine = rig.engine.borrow_mut();
+            let long_ago_us = engine.clock.unix_us() - 1_000_000;
+            let keyspace = &mut engine.core().keyspace;
+            keyspace.begin(long_ago_us);
+            let expiry = Expiry::At(long_ago_us / 1000 + 1);
+            keyspace.set(0, b"list", Content::String(b"v"), expiry, events::SET).expect("in memory");
+            keyspace.commit();
+            engine.serve_waiting(None);
+            engine.expire_due();
+        }
+        let info = rig.line(&client, "TRIGGER INFO t");
+        assert!(info.contains("$4 runs :1 "), "{info}");
+        rig.check(&client, &[("DBSIZE", ":0")]);
+        assert!(!waiting.mailbox.is_answered());
+    });
+}
+
+#[test]
+fn exec_asks_for_all_keys_of_a_command_together_whatever_database_they_are_in() {
+    let mut rig = Rig::new();
+    let client = rig.connect();
+    rig.check(&client, &[("SELECT 1", "+OK"), ("MSET a 1 b 2 c 3", "+OK")]);
+    let values = "*3 $1 1 $1 2 $1 3";
+    // Where the second one runs again, the databases have not been exchanged yet.
+    for before in ["SELECT 1", "SWAPDB 0 1"] {
+        rig = rig.restart_cold();
+        let client = rig.connect();
+        rig.check(&client, &[("MULTI", "+OK"), (before, "+QUEUED"), ("MGET a b c", "+QUEUED")]);
+        let wait = rig.try_line(&client, "EXEC").expect_err("they are cold");
+        rig.wait(&wait);
+        let reply = rig.try_line(&client, "EXEC").expect("all are there");
+        assert_eq!(reply, format!("*2 +OK {values}"), "{before}");
+    }
 }

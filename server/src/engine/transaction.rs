@@ -57,7 +57,7 @@ impl Engine {
         let watching = std::mem::take(&mut session.watching);
         // Each procedure gets its own random numbers, and the same ones if EXEC runs again.
         let seed = *session.seed.get_or_insert_with(|| fastrand::u64(..));
-        let savepoint = self.open();
+        let savepoint = self.open_savepoint();
         let mut replies = Vec::with_capacity(transaction.queue.len());
         let mut missing = None;
         for index in 0..transaction.queue.len() {
@@ -72,17 +72,17 @@ impl Engine {
         }
         session.seed = Some(seed);
         let Some(again) = missing else {
-            self.core().keyspace.release(savepoint.keyspace);
+            self.keep(savepoint);
             return Ok(Reply::Array(replies));
         };
         session.database = database;
         session.watching = watching;
-        self.take_back(savepoint);
+        let again = self.close_savepoint(savepoint, Err(again));
         for (index, reply) in replies.into_iter().enumerate().skip(transaction.attempted.len()) {
             let lasting = has_lasting_effect(command::at(transaction.queue[index].place).row);
             transaction.attempted.push(lasting.then_some(reply));
         }
-        Err(again)
+        again
     }
 
     /// Runs one command of the queue. An error says why the whole queue has to run again.
@@ -100,9 +100,8 @@ impl Engine {
             self.show_to_observers(session, found, &arguments);
             return Ok(reply.clone());
         }
-        if let Some(need) = self.needs_of(session.database, found.row, &arguments).into_iter().next() {
-            return Err(Error::NotResident(need));
-        }
+        let keys = found.row.key_places(&arguments).map(|place| arguments[place].to_vec());
+        self.core_ref().keyspace.require(session.database, keys)?;
         let reply = match self.perform(session, Some(mailbox), found.row, &arguments, false) {
             Ok(Outcome::Reply(reply) | Outcome::Close(reply)) => reply,
             Ok(Outcome::Block(block)) => block.refused,

@@ -146,10 +146,11 @@ impl Engine {
             let now_us = self.clock.unix_us();
             let Core { keyspace, server, .. } = self.core();
             keyspace.begin(now_us);
-            let found = match keyspace.peek(name.0, &name.1) {
-                Ok(entry) => entry.map(|entry| entry.value.kind()),
+            // Not a look-up that removes what has expired, for which triggers may wait: the timer does that.
+            let found = match keyspace.kind_of(name.0, &name.1) {
+                Ok(kind) => kind,
                 Err(keyspace::Error::NotResident(need)) => {
-                    let is_unreadable = loaded.is_some_and(|load| failure(load, &need).is_some());
+                    let is_unreadable = loaded.is_some_and(|load| load.failure_of(&need).is_some());
                     return (!is_unreadable).then_some(Lack::Load(need));
                 }
                 Err(keyspace::Error::WrongType) => None,
@@ -164,8 +165,6 @@ impl Engine {
                 return Some(lack);
             }
         }
-        // Looking at the key may have made it expire.
-        self.commit_transaction(Author { client: None, cause });
         None
     }
 
@@ -192,7 +191,7 @@ impl Engine {
             Ok(_) => None,
             Err(Error::Reply(text)) => Some(Reply::Error(text)),
             Err(Error::NotResident(need)) => {
-                let failure = loaded.and_then(|load| failure(load, &need));
+                let failure = loaded.and_then(|load| load.failure_of(&need));
                 missing = failure.is_none().then_some(Lack::Load(need));
                 failure.map(|reason| Reply::Error(unreadable(&reason)))
             }
@@ -219,9 +218,4 @@ impl Engine {
         }
         missing
     }
-}
-
-/// Why something could not be loaded.
-fn failure(load: &Load, need: &Need) -> Option<String> {
-    load.failure_of(std::slice::from_ref(need))
 }

@@ -10,7 +10,7 @@ use super::table::{Place, WARMED_AT_ONCE};
 use super::{Entry, Error, Key, Keyspace, Need};
 use crate::store::limits::{DATABASES, SYSTEM_DATABASE};
 use crate::store::{Position, StorageId};
-use crate::types::{StringValue, Typed, Value};
+use crate::types::{Kind, StringValue, Typed, Value};
 
 impl Keyspace {
     /// The value of a key, for a command that reads it: counts a hit or a miss, and its use.
@@ -47,6 +47,13 @@ impl Keyspace {
     pub fn peek(&mut self, database: u8, key: &[u8]) -> Result<Option<&Entry>, Error> {
         let Some(place) = self.locate_to_read(database, key)? else { return Ok(None) };
         Ok(self.entry_to_read(database, place))
+    }
+
+    /// The type of the value at a key. Changes nothing: a key that has expired is not found, but stays.
+    pub fn kind_of(&self, database: u8, key: &[u8]) -> Result<Option<Kind>, Error> {
+        let place = self.find(database, key).map_err(Error::NotResident)?;
+        let entry = place.and_then(|place| self.databases[usize::from(database)].table.get(place));
+        Ok(entry.filter(|entry| !entry.is_expired(self.now_ms)).map(|entry| entry.value.kind()))
     }
 
     /// The string at a key that is about to be changed: neither hit nor miss, as in Redis.

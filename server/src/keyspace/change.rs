@@ -267,7 +267,7 @@ impl Keyspace {
         self.watchers.observer.touch_all();
         self.history.lose();
         let held = &mut self.databases[usize::from(database)];
-        let count = held.len();
+        let count = held.table.len() + held.cold.uncounted_len();
         self.statistics.changes += count as u64;
         let before = Box::new(std::mem::take(held));
         let storages = self.storages.clone();

@@ -43,6 +43,24 @@ pub enum Need {
     },
 }
 
+impl Need {
+    /// The number of the database.
+    #[must_use]
+    pub fn database(&self) -> u8 {
+        let (Self::Key { database, .. } | Self::Keys { database, .. } | Self::Page { database, .. }) = self;
+        *database
+    }
+
+    /// The same of a database with another number.
+    #[must_use]
+    pub fn of_database(mut self, number: u8) -> Self {
+        let (Self::Key { database, .. } | Self::Keys { database, .. } | Self::Page { database, .. }) =
+            &mut self;
+        *database = number;
+        self
+    }
+}
+
 /// A key on disk, as a page lists it.
 #[derive(Clone, Debug)]
 pub struct ColdKey {
@@ -104,6 +122,11 @@ impl Cold {
     /// How many keys are only on disk.
     pub fn len(&self) -> usize {
         self.is_counted.set(true);
+        self.count
+    }
+
+    /// The same, for whom the number is of no interest: it does not count as asked for.
+    pub fn uncounted_len(&self) -> usize {
         self.count
     }
 

@@ -4,7 +4,7 @@
 //! missing as a cold key is; it is fetched from the engine, which returns the version that the snapshot sees. At the
 //! end the changes are extracted as [`Effects`]; the engine applies these if nothing that was fetched has changed.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use super::cold::{Cold, ColdPage};
 use super::database::Database;
@@ -33,10 +33,40 @@ pub struct Outside {
 pub struct Reads {
     /// The keys, whether they exist or not, with the number of the database.
     pub keys: Vec<(u8, Key)>,
-    /// Ranges of positions whose names were all read. The end is exclusive; `None` means up to the last position.
-    pub pages: Vec<(u8, Position, Option<Position>)>,
+    /// Ranges of positions whose names were all read, by database and start; ranges that touch each other are one. The
+    /// end is exclusive; `None` means up to the last position.
+    pub pages: BTreeMap<(u8, Position), Option<Position>>,
     /// Databases whose number of keys was read, with that number.
     pub counts: Vec<(u8, usize)>,
+    /// The time at which they were read, in milliseconds of unix time.
+    pub at_ms: u64,
+}
+
+impl Reads {
+    /// Notes that all names in a range of positions were read.
+    pub fn note_page(&mut self, database: u8, from: Position, next: Option<Position>) {
+        let (mut start, mut end) = (from, next);
+        let before = self.pages.range((database, Position::MIN)..=(database, from)).next_back();
+        if let Some(((_, at), its_end)) = before
+            && its_end.is_none_or(|its_end| its_end >= from)
+        {
+            (start, end) = (*at, later(end, *its_end));
+        }
+        while let Some((name, its_end)) = self.pages.range((database, start)..).next()
+            && name.0 == database
+            && end.is_none_or(|end| name.1 <= end)
+        {
+            let name = *name;
+            end = later(end, *its_end);
+            self.pages.remove(&name);
+        }
+        self.pages.insert((database, start), end);
+    }
+}
+
+/// The later end of two ranges.
+fn later(one: Option<Position>, other: Option<Position>) -> Option<Position> {
+    one.zip(other).map(|(one, other)| one.max(other))
 }
 
 /// What a transaction has changed, ready for the engine's keyspace.
@@ -49,6 +79,8 @@ pub struct Effects {
     pub(super) rearranged: Vec<Rearranged>,
     /// What the changed keys hold at the end.
     pub(super) entries: Vec<(u8, Key, Option<Box<Entry>>)>,
+    /// Keys and fields that have expired.
+    pub(super) expired: (u64, u64),
 }
 
 /// A change of whole databases.
@@ -116,14 +148,17 @@ impl Keyspace {
     /// Which of the engine's databases to ask for a [`Need`]: databases may have been exchanged here.
     #[must_use]
     pub fn remote_database(&self, need: &Need) -> Option<u8> {
-        let (Need::Key { database, .. } | Need::Keys { database, .. } | Need::Page { database, .. }) = need;
-        self.databases[usize::from(*database)].cold.remote_database()
+        self.databases[usize::from(need.database())].cold.remote_database()
     }
 
-    /// The engine's databases whose number of keys was read.
+    /// The engine's databases whose number of keys was read, also of those that have been emptied since.
     #[must_use]
     pub fn counted(&self) -> Vec<u8> {
-        let counted = self.databases.iter().filter(|database| database.cold.is_counted());
+        let flushed = self.undo.steps().filter_map(|step| match step {
+            Step::Flush { before, .. } => Some(&**before),
+            _ => None,
+        });
+        let counted = self.databases.iter().chain(flushed).filter(|database| database.cold.is_counted());
         counted.filter_map(|database| database.cold.remote_database()).collect()
     }
 
@@ -171,6 +206,56 @@ impl Keyspace {
             entries.push((database, key, entry));
         }
         let (records, events) = self.journal.take_transaction();
-        Effects { records, events, rearranged, entries }
+        let expired = (self.statistics.expired, self.statistics.expired_fields);
+        Effects { records, events, rearranged, entries, expired }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(position: u64) -> Position {
+        Position::new(position).expect("it is small")
+    }
+
+    #[test]
+    fn ranges_of_names_that_touch_each_other_are_one() {
+        let mut reads = Reads::default();
+        let mut check = |(database, from, next): (u8, u64, Option<u64>),
+                         expected: &[(u8, u64, Option<u64>)]| {
+            reads.note_page(database, at(from), next.map(at));
+            let pages = reads.pages.iter();
+            let pages: Vec<_> =
+                pages.map(|((number, from), next)| (*number, from.get(), next.map(Position::get))).collect();
+            assert_eq!(pages, expected, "after {from} to {next:?} of {database}");
+        };
+        check((0, 10, Some(20)), &[(0, 10, Some(20))]);
+        check((0, 30, Some(40)), &[(0, 10, Some(20)), (0, 30, Some(40))]);
+        check((0, 12, Some(15)), &[(0, 10, Some(20)), (0, 30, Some(40))]);
+        check((0, 40, Some(50)), &[(0, 10, Some(20)), (0, 30, Some(50))]);
+        check((0, 20, Some(30)), &[(0, 10, Some(50))]);
+        check((1, 0, None), &[(0, 10, Some(50)), (1, 0, None)]);
+        check((0, 60, None), &[(0, 10, Some(50)), (0, 60, None), (1, 0, None)]);
+        check((0, 5, Some(60)), &[(0, 5, None), (1, 0, None)]);
+        check((0, 70, Some(80)), &[(0, 5, None), (1, 0, None)]);
+    }
+
+    fn detached() -> Keyspace {
+        let outside = Outside { snapshot: 0, seed: Seed::new(7), counts: vec![3; ALL_DATABASES] };
+        Keyspace::detached(&outside, 1_000_000)
+    }
+
+    #[test]
+    fn a_number_of_keys_counts_as_read_when_it_was_asked_for_even_if_they_are_gone_afterwards() {
+        let mut keyspace = detached();
+        let _open = keyspace.savepoint();
+        keyspace.flush(1);
+        assert_eq!(keyspace.counted(), [] as [u8; 0], "to empty a database tells nothing of it");
+        assert_eq!(keyspace.count(2).0, 3);
+        keyspace.flush(2);
+        keyspace.swap(2, 3);
+        assert_eq!(keyspace.count(2).0, 3);
+        assert_eq!(keyspace.counted(), [3, 2]);
     }
 }

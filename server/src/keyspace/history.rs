@@ -5,11 +5,12 @@
 //! only changes cost something. A key without a version here has not changed since, which is all that validation needs
 //! to know.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque, btree_map};
 
 use super::garbage::free;
 use super::limits::{ELEMENTS_PER_KEY, FREED_AT_ONCE};
 use super::{Entry, Key};
+use crate::store::{Position, Seed};
 use crate::types::CHUNK_LEN;
 
 /// Old versions that are kept at most. With more, all open snapshots are lost.
@@ -81,9 +82,13 @@ impl Version {
     }
 }
 
+/// A database, and a key in it with its position, so that the keys of a range of positions lie together.
+type Name = (u8, Position, Key);
+
 /// See the module's description.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct History {
+    seed: Seed,
     /// How many transactions have ended: the number of the last one.
     ended: u64,
     /// The open snapshots, each with the number of its users.
@@ -92,9 +97,9 @@ pub(super) struct History {
     newest: Option<Snapshot>,
     /// Snapshots up to this one are lost.
     lost: Option<Snapshot>,
-    versions: HashMap<(u8, Key), VecDeque<Version>>,
+    versions: BTreeMap<Name, VecDeque<Version>>,
     /// The keys of the versions, in the order in which these were saved.
-    order: VecDeque<(u64, u8, Key)>,
+    order: VecDeque<(u64, Name)>,
     /// The sum of the versions' own bytes.
     bytes: usize,
     /// Number of versions ever saved: marks a point to which a transaction can return.
@@ -102,6 +107,24 @@ pub(super) struct History {
 }
 
 impl History {
+    pub fn new(seed: Seed) -> Self {
+        Self {
+            seed,
+            ended: 0,
+            open: BTreeMap::new(),
+            newest: None,
+            lost: None,
+            versions: BTreeMap::new(),
+            order: VecDeque::new(),
+            bytes: 0,
+            kept: 0,
+        }
+    }
+
+    fn name(&self, database: u8, key: &Key) -> Name {
+        (database, self.seed.position(key), key.clone())
+    }
+
     /// Opens a snapshot of the data after the last transaction. Must not be called within a transaction.
     pub fn open(&mut self) -> Snapshot {
         *self.open.entry(self.ended).or_default() += 1;
@@ -117,9 +140,9 @@ impl History {
                 self.open.remove(&snapshot);
             }
         }
-        let usable = |snapshot: &&Snapshot| self.lost.is_none_or(|lost| **snapshot > lost);
-        self.newest = self.open.keys().next_back().filter(usable).copied();
-        match self.open.keys().find(usable).copied() {
+        self.newest = self.newest_usable();
+        let oldest = self.usable().next().map(|(snapshot, _)| *snapshot);
+        match oldest {
             None => self.clear(),
             Some(oldest) => {
                 while self.order.front().is_some_and(|(through, ..)| *through < oldest) {
@@ -127,6 +150,28 @@ impl History {
                 }
             }
         }
+    }
+
+    /// The open snapshots that are not lost.
+    fn usable(&self) -> btree_map::Range<'_, Snapshot, usize> {
+        self.open.range(self.lost.map_or(0, |lost| lost + 1)..)
+    }
+
+    fn newest_usable(&self) -> Option<Snapshot> {
+        self.usable().next_back().map(|(snapshot, _)| *snapshot)
+    }
+
+    /// Has no versions saved for the only user of a snapshot until [`Self::unhide`]: what it changes itself does not
+    /// concern it.
+    pub fn hide(&mut self, snapshot: Snapshot) {
+        if self.open.get(&snapshot) == Some(&1) {
+            let other = self.usable().rev().find(|(other, _)| **other != snapshot);
+            self.newest = other.map(|(other, _)| *other);
+        }
+    }
+
+    pub fn unhide(&mut self) {
+        self.newest = self.newest_usable();
     }
 
     /// Ends a transaction.
@@ -142,10 +187,11 @@ impl History {
     /// Saves the value of a key that is about to change, unless every open snapshot already has a version of it.
     pub fn keep(&mut self, database: u8, key: &Key, entry: Option<&Entry>, changed: Extent) {
         let Some(newest) = self.newest else { return };
-        let versions = self.versions.entry((database, key.clone())).or_default();
+        let name = self.name(database, key);
+        let versions = self.versions.entry(name.clone()).or_default();
         if versions.back().is_none_or(|version| version.through < newest) {
             versions.push_back(Version::new(self.ended, entry));
-            self.order.push_back((self.ended, database, key.clone()));
+            self.order.push_back((self.ended, name));
             self.kept += 1;
         }
         self.bytes += versions.back_mut().map_or(0, |version| version.part_from(changed));
@@ -172,11 +218,11 @@ impl History {
     pub fn rollback(&mut self, mark: u64) {
         while self.kept > mark {
             self.kept -= 1;
-            let Some((_, database, key)) = self.order.pop_back() else { continue };
-            if let Some(versions) = self.versions.get_mut(&(database, key.clone())) {
+            let Some((_, name)) = self.order.pop_back() else { continue };
+            if let Some(versions) = self.versions.get_mut(&name) {
                 self.bytes -= versions.pop_back().map_or(0, |version| version.own_bytes);
                 if versions.is_empty() {
-                    self.versions.remove(&(database, key));
+                    self.versions.remove(&name);
                 }
             }
         }
@@ -193,23 +239,30 @@ impl History {
         if self.versions.is_empty() {
             return None;
         }
-        let versions = self.versions.get(&(database, key.clone()))?;
+        let versions = self.versions.get(&self.name(database, key))?;
         let version = versions.iter().find(|version| version.through >= snapshot)?;
         Some(version.entry.as_deref())
     }
 
-    /// The keys of a database that have changed since a snapshot, with what each held then.
-    pub fn changed(&self, snapshot: Snapshot, database: u8) -> impl Iterator<Item = (&Key, Option<&Entry>)> {
-        let of_database = self.versions.iter().filter(move |((number, _), _)| *number == database);
-        of_database.filter_map(move |((_, key), versions)| {
+    /// The keys at positions from `from` to before `next` that have changed since a snapshot, in the order of their
+    /// positions, with what each held then. `None` means up to the last position.
+    pub fn changed(
+        &self,
+        snapshot: Snapshot,
+        database: u8,
+        from: Position,
+        next: Option<Position>,
+    ) -> impl Iterator<Item = (&Key, Option<&Entry>)> {
+        let first = |database, position| (database, position, Key::new(b""));
+        let end = next.map_or_else(|| first(database + 1, Position::MIN), |next| first(database, next));
+        self.versions.range(first(database, from)..end).filter_map(move |((.., key), versions)| {
             let version = versions.iter().find(|version| version.through >= snapshot)?;
             Some((key, version.entry.as_deref()))
         })
     }
 
     fn drop_oldest(&mut self) {
-        let Some((_, database, key)) = self.order.pop_front() else { return };
-        let name = (database, key);
+        let Some((_, name)) = self.order.pop_front() else { return };
         if let Some(versions) = self.versions.get_mut(&name) {
             if let Some(version) = versions.pop_front() {
                 self.bytes -= version.own_bytes;
@@ -256,7 +309,7 @@ mod tests {
 
     #[test]
     fn each_snapshot_sees_what_was_there_when_it_was_opened() {
-        let mut history = History::default();
+        let mut history = History::new(Seed::new(7));
         let key = Key::new(b"k");
         history.keep(0, &key, Some(&entry(0)), Extent::Whole);
         let first = history.open();
@@ -278,7 +331,7 @@ mod tests {
 
     #[test]
     fn what_is_taken_back_has_not_changed() {
-        let mut history = History::default();
+        let mut history = History::new(Seed::new(7));
         let key = Key::new(b"k");
         let snapshot = history.open();
         let mark = history.mark();
@@ -292,7 +345,7 @@ mod tests {
 
     #[test]
     fn too_many_versions_lose_the_snapshots_that_are_open_and_no_later_ones() {
-        let mut history = History::default();
+        let mut history = History::new(Seed::new(7));
         let early = history.open();
         for number in 0..=MAX_VERSIONS {
             history.keep(0, &Key::new(&number.to_le_bytes()), None, Extent::Whole);
@@ -310,7 +363,7 @@ mod tests {
     fn too_many_bytes_lose_the_snapshots_that_are_open() {
         const LEN: usize = 1 << 20;
         let long = Entry { value: StringValue::verbatim(&vec![1; LEN]).into(), ..entry(0) };
-        let mut history = History::default();
+        let mut history = History::new(Seed::new(7));
         let snapshot = history.open();
         let keep = |history: &mut History, number: usize, changed| {
             history.keep(0, &Key::new(&number.to_le_bytes()), Some(&long), changed);
@@ -332,7 +385,7 @@ mod tests {
     #[test]
     fn the_bytes_of_versions_that_go_are_not_counted_any_longer() {
         let long = Entry { value: StringValue::verbatim(&[1; 1000]).into(), ..entry(0) };
-        let mut history = History::default();
+        let mut history = History::new(Seed::new(7));
         let key = Key::new(b"k");
         let first = history.open();
         history.keep(0, &key, Some(&long), Extent::Whole);
@@ -348,5 +401,29 @@ mod tests {
         assert_eq!(history.bytes, 10);
         history.close(second);
         assert_eq!(history.bytes, 0);
+    }
+
+    #[test]
+    fn the_changes_of_a_hidden_snapshot_are_kept_for_the_others_only() {
+        let mut history = History::new(Seed::new(7));
+        let key = Key::new(b"k");
+        let own = history.open();
+        history.hide(own);
+        history.keep(0, &key, Some(&entry(1)), Extent::Whole);
+        assert!(history.versions.is_empty());
+        history.unhide();
+        history.end_transaction();
+        let other = history.open();
+        history.hide(own);
+        history.keep(0, &key, Some(&entry(2)), Extent::Whole);
+        assert_eq!(seen(&history, other), Some(Some(2)));
+        history.unhide();
+        history.close(own);
+        history.close(other);
+        // Two calls with the same one.
+        let (shared, _) = (history.open(), history.open());
+        history.hide(shared);
+        history.keep(0, &key, Some(&entry(3)), Extent::Whole);
+        assert_eq!(seen(&history, shared), Some(Some(3)));
     }
 }

@@ -59,7 +59,7 @@ impl Keyspace {
             journal: super::Journal::default(),
             undo: super::UndoLog::default(),
             watchers: super::Watchers::default(),
-            history: super::History::default(),
+            history: super::History::new(seed),
             now_us: 0,
             now_ms: 0,
             expiry_held: false,

@@ -34,16 +34,34 @@ impl Keyspace {
 
     /// What a key held at a snapshot. Does not check expiry; the reader must.
     pub fn entry_at(&self, snapshot: Snapshot, database: u8, key: &Key) -> Result<Option<Box<Entry>>, Error> {
-        if let Some(version) = self.history.version(snapshot, database, key) {
-            return Ok(version.cloned().map(Box::new));
-        }
-        let held = &self.databases[usize::from(database)];
-        let position = self.seed.position(key);
-        if let Some(place) = held.table.find(position, key) {
-            return Ok(held.table.get(place).cloned().map(Box::new));
-        }
-        self.require(database, std::iter::once(key.to_vec()))?;
-        Ok(None)
+        Ok(self.entries_at(snapshot, database, std::slice::from_ref(key))?.pop().flatten())
+    }
+
+    /// The same for many keys. Those that are on disk only are requested together.
+    pub fn entries_at(
+        &self,
+        snapshot: Snapshot,
+        database: u8,
+        keys: &[Key],
+    ) -> Result<Vec<Option<Box<Entry>>>, Error> {
+        let unchanged = keys.iter().filter(|key| self.history.version(snapshot, database, key).is_none());
+        self.require(database, unchanged.map(|key| key.to_vec()))?;
+        Ok(keys.iter().map(|key| self.entry_in_memory(snapshot, database, key)).collect())
+    }
+
+    /// What a key, which is not on disk only, held at a snapshot.
+    fn entry_in_memory(&self, snapshot: Snapshot, database: u8, key: &Key) -> Option<Box<Entry>> {
+        let entry = match self.history.version(snapshot, database, key) {
+            Some(version) => version,
+            None => self.resident(database, key),
+        };
+        entry.cloned().map(Box::new)
+    }
+
+    /// The entry of a key that is in memory, expired or not.
+    fn resident(&self, database: u8, key: &Key) -> Option<&Entry> {
+        let table = &self.databases[usize::from(database)].table;
+        table.find(self.seed.position(key), key).and_then(|place| table.get(place))
     }
 
     /// About `limit` names of keys, starting at a position, as a snapshot sees them.
@@ -68,10 +86,8 @@ impl Keyspace {
                 keys.push(cold(&scanned.key, scanned.kind));
             }
         }
-        for (key, before) in self.history.changed(snapshot, database) {
-            if let Some(entry) = before
-                && is_within(self.seed.position(key), from, now.next)
-            {
+        for (key, before) in self.history.changed(snapshot, database, from, now.next) {
+            if let Some(entry) = before {
                 keys.push(cold(key, entry.value.kind()));
             }
         }
@@ -79,34 +95,38 @@ impl Keyspace {
         Ok(ColdPage { keys, next: now.next })
     }
 
-    /// Whether nothing that was read has changed since the snapshot. Keys that have expired meanwhile are removed
-    /// first, because nobody could read them any more.
-    pub fn still_holds(&mut self, snapshot: Snapshot, reads: &Reads) -> Result<bool, Error> {
+    /// Whether nothing that was read has changed since the snapshot. A key whose time came since then has: nobody else
+    /// could read it any more. It is not removed here, which is a transaction of its own, with an event; whoever reads
+    /// it next does that.
+    #[must_use]
+    pub fn still_holds(&self, snapshot: Snapshot, reads: &Reads) -> bool {
         if self.is_lost(snapshot) {
-            return Ok(false);
+            return false;
         }
-        for (database, key) in &reads.keys {
-            self.locate_to_read(*database, key)?;
-            if self.history.version(snapshot, *database, key).is_some() {
-                return Ok(false);
-            }
-        }
-        for (database, from, next) in &reads.pages {
-            let mut changed = self.history.changed(snapshot, *database);
-            if changed.any(|(key, _)| is_within(self.seed.position(key), *from, *next)) {
-                return Ok(false);
-            }
-        }
-        Ok(reads
-            .counts
-            .iter()
-            .all(|(database, count)| self.databases[usize::from(*database)].len() == *count))
+        let has_come = |at_ms: u64| (reads.at_ms..self.now_ms).contains(&at_ms);
+        let has_changed = |(database, key): &(u8, Key)| {
+            self.history.version(snapshot, *database, key).is_some()
+                || self.resident(*database, key).is_some_and(|entry| {
+                    has_come(entry.expires_at_ms) || entry.value.next_end_ms().is_some_and(has_come)
+                })
+        };
+        let has_other_names = |((database, from), next): (&(u8, Position), &Option<Position>)| {
+            self.history.changed(snapshot, *database, *from, *next).next().is_some()
+        };
+        let has_other_count =
+            |(database, count): &(u8, usize)| self.databases[usize::from(*database)].len() != *count;
+        !reads.keys.iter().any(has_changed)
+            && !reads.pages.iter().any(has_other_names)
+            && !reads.counts.iter().any(has_other_count)
     }
 
     /// Applies, as part of the present transaction, the changes of a transaction that ran beside the engine and whose
-    /// reads still hold: journalled, undoable, watched, announced.
-    pub fn take_in(&mut self, effects: Effects) {
-        let Effects { records, events, rearranged, entries } = effects;
+    /// reads still hold: journalled, undoable, watched, announced. `snapshot` is what it read, which afterwards nobody
+    /// may use unless this is undone.
+    pub fn take_in(&mut self, snapshot: Snapshot, effects: Effects) {
+        let Effects { records, events, rearranged, entries, expired } = effects;
+        self.statistics.expired += expired.0;
+        self.statistics.expired_fields += expired.1;
         let mark = self.journal.mark();
         for step in rearranged {
             match step {
@@ -118,9 +138,11 @@ impl Keyspace {
         self.journal.rollback(mark);
         // A new value shares all but about this much with the old one.
         let changed = Extent::Bytes(records.open_bytes());
+        self.history.hide(snapshot);
         for (database, key, entry) in entries {
             self.take_in_key(database, key, entry, changed);
         }
+        self.history.unhide();
         self.journal.append_transaction(records, events);
     }
 
@@ -146,7 +168,92 @@ impl Keyspace {
     }
 }
 
-/// Whether a position is in a range. The end is exclusive; `None` means up to the last position.
-fn is_within(position: Position, from: Position, next: Option<Position>) -> bool {
-    position >= from && next.is_none_or(|next| position < next)
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keyspace::{Content, Expiry, Need, events};
+    use crate::store::limits::ALL_DATABASES;
+    use crate::store::{Databases, Seed};
+    use crate::types::{HashValue, PackedLimits, Recorder};
+
+    const SEED: Seed = Seed::new(7);
+    const NOW_MS: u64 = 1_000_000;
+
+    fn keyspace(cold: u64) -> Keyspace {
+        let mut keyspace = Keyspace::new(SEED, Databases::new(), &[cold; ALL_DATABASES], 0);
+        keyspace.begin(NOW_MS * 1000);
+        keyspace
+    }
+
+    fn set(keyspace: &mut Keyspace, key: &[u8], expiry: Expiry) {
+        keyspace.set(0, key, Content::String(b"v"), expiry, events::SET).expect("in memory");
+        keyspace.commit();
+    }
+
+    fn reads(key: &[u8], at_ms: u64) -> Reads {
+        Reads { keys: vec![(0, Key::new(key))], at_ms, ..Reads::default() }
+    }
+
+    #[test]
+    fn what_has_expired_since_it_was_read_does_not_hold_and_is_left_to_the_timer() {
+        let mut keyspace = keyspace(0);
+        set(&mut keyspace, b"k", Expiry::At(NOW_MS + 10));
+        let set_field = |hash: &mut HashValue, recorder: &mut dyn Recorder| {
+            let limits = PackedLimits { entries: 10, element_bytes: 100 };
+            hash.set(b"f", b"v", limits, recorder);
+            hash.set(b"stays", b"v", limits, recorder);
+            hash.set_end(b"f", Some(NOW_MS + 10), limits, recorder);
+        };
+        keyspace.update_or_create(0, b"hash", events::HSET, set_field).expect("in memory");
+        keyspace.commit();
+        let snapshot = keyspace.open_snapshot().snapshot;
+        for key in [&b"k"[..], b"hash"] {
+            let read = reads(key, NOW_MS);
+            keyspace.begin((NOW_MS + 10) * 1000);
+            assert!(keyspace.still_holds(snapshot, &read), "it has not expired yet");
+            keyspace.begin((NOW_MS + 11) * 1000);
+            assert!(!keyspace.still_holds(snapshot, &read));
+            // Whoever read it then knows already.
+            assert!(keyspace.still_holds(snapshot, &reads(key, NOW_MS + 11)));
+        }
+        assert_eq!(keyspace.next_due(), Some((0, Key::new(b"k"))), "nothing has removed it");
+    }
+
+    #[test]
+    fn all_keys_that_are_on_disk_only_are_asked_for_together() {
+        let mut keyspace = keyspace(5);
+        keyspace.install(keyspace.storage(0), b"none", None);
+        let snapshot = keyspace.open_snapshot().snapshot;
+        keyspace.install(keyspace.storage(0), b"new", None);
+        set(&mut keyspace, b"new", Expiry::Clear);
+        let keys = [&b"a"[..], b"new", b"b", b"none", b"c"].map(Key::new);
+        let asked = [b"a", b"b", b"c"].map(|key| Key::new(key)).to_vec();
+        let need = Need::Keys { database: 0, keys: asked };
+        assert_eq!(keyspace.entries_at(snapshot, 0, &keys).err(), Some(Error::NotResident(need)));
+        let entries =
+            keyspace.entries_at(snapshot, 0, &[keys[1].clone(), keys[3].clone()]).expect("in memory");
+        assert!(entries.iter().all(Option::is_none), "neither was there then");
+    }
+
+    #[test]
+    fn only_changes_of_names_in_a_range_that_was_read_matter() {
+        let mut keyspace = keyspace(0);
+        let snapshot = keyspace.open_snapshot().snapshot;
+        set(&mut keyspace, b"k", Expiry::Clear);
+        let position = SEED.position(b"k");
+        let next = position.next();
+        let before = Position::new(position.get() - 1).expect("it is not the first");
+        for (database, from, next, holds) in [
+            (0, Position::MIN, None, false),
+            (0, position, next, false),
+            (0, Position::MIN, Some(position), true),
+            (0, before, Some(position), true),
+            (0, next.expect("it is not the last"), None, true),
+            (1, Position::MIN, None, true),
+        ] {
+            let pages = [((database, from), next)].into();
+            let reads = Reads { pages, ..Reads::default() };
+            assert_eq!(keyspace.still_holds(snapshot, &reads), holds, "{database}, {from:?} to {next:?}");
+        }
+    }
 }

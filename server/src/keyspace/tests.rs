@@ -193,9 +193,8 @@ fn after_stale_answers(change: fn(&mut Keyspace), is_all_loaded: bool) -> Vec<Se
     (counts[0], counts[1]) = (if is_all_loaded { 2 } else { 3 }, 1);
     let mut keyspace = Keyspace::new(SEED, Databases::new(), &counts, 0);
     keyspace.begin(1_000_000_000);
-    let loaded = |value: &[u8], expires_at_ms| {
-        Some(Loaded { value: StringValue::raw(value).into(), expires_at_ms })
-    };
+    let loaded =
+        |value: &[u8], expires_at_ms| Some(Loaded { value: StringValue::raw(value).into(), expires_at_ms });
     let storages = [keyspace.storage(0), keyspace.storage(1)];
     let answers = |keyspace: &mut Keyspace| {
         keyspace.install(storages[0], b"k", loaded(b"old", Some(1_000_100)));

@@ -131,6 +131,11 @@ impl UndoLog {
         }
     }
 
+    /// All steps, the first one first.
+    pub fn steps(&self) -> impl Iterator<Item = &Step> {
+        self.steps.iter()
+    }
+
     /// Takes all steps, the first one first, one at a time.
     pub fn pop_first(&mut self) -> Option<Step> {
         self.steps.pop_front()

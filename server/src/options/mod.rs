@@ -246,7 +246,7 @@ options! {
     /// How many times a background call is tried while other clients keep changing what it reads; during the last try
     /// their writes to those keys wait.
     "wasm-max-tries" => wasm_max_tries: u32 = 10, Integer::new(1, 1000), AtRunTime;
-    /// Bytes of changes that one call in the background may make.
+    /// Bytes of changes that one call in the background may make, and of messages that it may publish.
     "wasm-max-changes-size" => wasm_max_changes_size: u64 = 512 * MIB, Size::new(64 * KIB, GIB), AtRunTime;
     /// Bytes of linear memory of one call.
     "wasm-max-memory" => wasm_max_memory: u64 = 64 * MIB, Size::new(64 * KIB, 2 * GIB), AtRunTime;

@@ -54,11 +54,11 @@ impl Load {
         self.failure.borrow().as_ref().map(|(_, reason)| reason.clone())
     }
 
-    /// Why one of these needs could not be read.
+    /// Why this could not be read.
     #[must_use]
-    pub fn failure_of(&self, needs: &[Need]) -> Option<String> {
+    pub fn failure_of(&self, need: &Need) -> Option<String> {
         let failure = self.failure.borrow();
-        let failed = failure.as_ref().filter(|(need, _)| needs.contains(need));
+        let failed = failure.as_ref().filter(|(of, _)| of == need);
         failed.map(|(_, reason)| reason.clone())
     }
 }

@@ -24,7 +24,7 @@ pub struct Counts {
 #[derive(Clone, Debug)]
 pub struct Trigger {
     /// Its rule.
-    pub definition: Definition,
+    pub definition: Rc<Definition>,
     /// Shared by all clones, so that undoing a transaction does not undo the counting of runs.
     counts: Rc<RefCell<Counts>>,
 }
@@ -49,7 +49,7 @@ impl Triggers {
     /// Adds a trigger, or replaces the rule of the trigger with this name.
     pub fn insert(&mut self, definition: Definition) {
         let counts = self.by_name.get(&definition.name).map(|known| Rc::clone(&known.counts));
-        let trigger = Trigger { counts: counts.unwrap_or_default(), definition };
+        let trigger = Trigger { counts: counts.unwrap_or_default(), definition: definition.into() };
         Rc::make_mut(&mut self.by_name).insert(trigger.definition.name.clone(), trigger);
         self.update_classes();
     }
@@ -96,13 +96,12 @@ impl Triggers {
         self.has_asynchronous
     }
 
-    /// Names and functions of the triggers that run in the transaction of an event.
+    /// The triggers that run in the transaction of an event.
     #[must_use]
-    pub fn fired_by(&self, event: &Event) -> Vec<(String, String)> {
-        let is_fired =
-            |definition: &Definition| definition.asynchronous.is_none() && definition.matches(event);
-        let fired = self.by_name.values().filter(|trigger| is_fired(&trigger.definition));
-        fired.map(|trigger| (trigger.definition.name.clone(), trigger.definition.function.clone())).collect()
+    pub fn fired_by(&self, event: &Event) -> Vec<Rc<Definition>> {
+        let definitions = self.by_name.values().map(|trigger| &trigger.definition);
+        let fired = definitions.filter(|rule| rule.asynchronous.is_none() && rule.matches(event));
+        fired.map(Rc::clone).collect()
     }
 
     /// Counts a run and how it ended.

@@ -13,7 +13,7 @@ const SHOWN_BY_DEFAULT: usize = 10;
 pub(super) fn dead_letter(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
     let (action, rest) = (arguments[2], &arguments[4..]);
     let definition = find(context, arguments[3])?.definition.clone();
-    let options = definition.asynchronous.unwrap_or_default();
+    let options = definition.asynchronous.clone().unwrap_or_default();
     if flag(action, "LIST") {
         list(context, &definition.name, rest)
     } else if flag(action, "RETRY") {

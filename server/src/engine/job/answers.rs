@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use super::super::Engine;
 use super::super::workers::{Answer, Failed, JobId, Question};
-use crate::keyspace::{self, Key, Keyspace, Need};
+use crate::keyspace::{self, Need};
 use crate::state::Load;
 
 impl Engine {
@@ -35,14 +35,16 @@ impl Engine {
             return Ok(Answer::None(Failed::Lost));
         };
         let snapshot = running.outside.snapshot;
-        let is_of_data = matches!(question, Question::Keys(_) | Question::Page { .. });
+        let is_of_data = matches!(question, Question::Keys { .. } | Question::Page { .. });
         if is_of_data && core.keyspace.is_lost(snapshot) {
             return Ok(Answer::None(Failed::Lost));
         }
         clock.restart();
         core.keyspace.begin(clock.unix_us());
         let found = match question {
-            Question::Keys(keys) => entries_at(&core.keyspace, snapshot, keys).map(Answer::Keys),
+            Question::Keys { database, keys } => {
+                core.keyspace.entries_at(snapshot, *database, keys).map(Answer::Keys)
+            }
             Question::Page { database, from, limit } => {
                 core.keyspace.page_at(snapshot, *database, *from, *limit).map(Answer::Page)
             }
@@ -58,12 +60,4 @@ impl Engine {
             Err(keyspace::Error::WrongType) => Ok(Answer::None(Failed::Lost)),
         }
     }
-}
-
-fn entries_at(
-    keyspace: &Keyspace,
-    snapshot: keyspace::Snapshot,
-    keys: &[(u8, Key)],
-) -> Result<Vec<Option<Box<keyspace::Entry>>>, keyspace::Error> {
-    keys.iter().map(|(database, key)| keyspace.entry_at(snapshot, *database, key)).collect()
 }

@@ -10,7 +10,6 @@ use super::super::persistence::Wait;
 use super::super::workers::{Failed, Finished, JobId, Request};
 use super::{Held, Origin};
 use crate::command::Error;
-use crate::keyspace::{self, Need};
 use crate::procedure::CallError;
 use crate::protocol::ErrorReply;
 use crate::state::Message;
@@ -104,11 +103,7 @@ impl Engine {
         if let Some(text) = self.core_ref().write_failure() {
             return TakenIn::Refused(text.into());
         }
-        match self.holds(id, finished) {
-            Ok(true) => self.apply(id, finished),
-            Ok(false) => TakenIn::Conflict,
-            Err(need) => TakenIn::Wait(Wait::Loaded(self.load(&[need]))),
-        }
+        if self.holds(id, finished) { self.apply(id, finished) } else { TakenIn::Conflict }
     }
 
     /// What taking in has to wait for, as a client's write would.
@@ -124,25 +119,18 @@ impl Engine {
     }
 
     /// Whether what a try did could have been done now.
-    fn holds(&mut self, id: JobId, finished: &Finished) -> Result<bool, Need> {
+    fn holds(&self, id: JobId, finished: &Finished) -> bool {
         let Some(running) = self.jobs.calls.get(&id).and_then(|job| job.running.as_ref()) else {
-            return Ok(false);
+            return false;
         };
-        let (snapshot, listened) = (running.outside.snapshot, running.listened);
         // What has changed nothing happened at the moment that it saw.
         if finished.changes_nothing() {
-            return Ok(true);
+            return true;
         }
-        let keyspace = &mut self.core().keyspace;
-        // Events that somebody wants now may not have been kept.
-        if keyspace.journal().listened() != listened {
-            return Ok(false);
-        }
-        match keyspace.still_holds(snapshot, &finished.reads) {
-            Ok(holds) => Ok(holds),
-            Err(keyspace::Error::NotResident(need)) => Err(need),
-            Err(keyspace::Error::WrongType) => Ok(false),
-        }
+        let keyspace = &self.core_ref().keyspace;
+        // Otherwise events that somebody wants now may not have been kept.
+        keyspace.journal().listened() == running.listened
+            && keyspace.still_holds(running.outside.snapshot, &finished.reads)
     }
 
     /// Makes a try's changes the engine's, and runs their triggers, as one transaction.
@@ -157,10 +145,13 @@ impl Engine {
             (!core.server.triggers.is_idle()).then(|| (finished.effects.clone(), finished.messages.clone()));
         let effects = std::mem::take(&mut finished.effects);
         let messages = std::mem::take(&mut finished.messages);
-        let delivery = self.jobs.calls.get(&id).and_then(|job| match &job.origin {
+        let Some(job) = self.jobs.calls.get(&id) else { return TakenIn::Conflict };
+        let Some(running) = &job.running else { return TakenIn::Conflict };
+        let snapshot = running.outside.snapshot;
+        let delivery = match &job.origin {
             Origin::Client(_) => None,
             Origin::Delivery(delivery) => Some(delivery.ticket.clone()),
-        });
+        };
         let done = self.undoable(|engine| {
             if let Some(ticket) = &delivery {
                 engine.succeed_delivery(ticket)?;
@@ -172,7 +163,7 @@ impl Engine {
                     .into_iter()
                     .map(|message| Message { after_events: message.after_events + raised, ..message }),
             );
-            core.keyspace.take_in(effects);
+            core.keyspace.take_in(snapshot, effects);
             Ok(())
         });
         let wait = match done {
@@ -183,9 +174,12 @@ impl Engine {
             Err(Error::QueueFull(shortage))
                 if delivery.is_some_and(|own| *own.trigger == *shortage.trigger) =>
             {
-                return TakenIn::Refused(message(Error::queue_full(&shortage)));
+                return TakenIn::Refused(shortage.to_string().into());
             }
-            Err(Error::QueueFull(shortage)) => Wait::Room(shortage),
+            Err(Error::QueueFull(shortage)) => match self.wait_for_room(shortage) {
+                Ok(wait) => wait,
+                Err(text) => return TakenIn::Refused(text),
+            },
         };
         if let Some((effects, messages)) = kept {
             (finished.effects, finished.messages) = (effects, messages);
@@ -235,12 +229,5 @@ impl Engine {
         }
         let longest_us = (FIRST_CONFLICT_PAUSE_US << tries.min(16)).min(MAX_CONFLICT_PAUSE_US);
         Next::Again(Duration::from_micros(fastrand::u64(longest_us / 2..=longest_us)))
-    }
-}
-
-fn message(error: Error) -> ErrorReply {
-    match error {
-        Error::Reply(text) => text,
-        other => format!("ERR {other:?}").into(),
     }
 }

@@ -3,6 +3,7 @@
 //! Where the core says that something is not in memory, it is fetched from the engine and the host function goes on.
 //! Only when a command has changed something already does the procedure run again from the start.
 
+use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvError, TryRecvError};
@@ -66,6 +67,8 @@ pub(super) struct Remote {
     pub reads: Reads,
     /// Why the try must end, whatever the procedure says.
     pub failed: Option<Failed>,
+    /// Bytes of the messages that it has published.
+    published_bytes: usize,
     /// Those of the core.
     options: Arc<Options>,
     memory_checked: Instant,
@@ -79,6 +82,7 @@ impl Remote {
             link,
             reads: Reads::default(),
             failed: None,
+            published_bytes: 0,
             options: Arc::default(),
             memory_checked: Instant::now(),
         }
@@ -104,6 +108,7 @@ impl Remote {
         }
         self.link.job = task.job;
         self.failed = None;
+        self.published_bytes = 0;
         self.reads = Reads::default();
         for (database, key, entry) in &task.fetched {
             self.core.keyspace.receive(*database, key, entry.clone());
@@ -115,6 +120,7 @@ impl Remote {
     pub fn end(&mut self, outside: &Outside) -> (Keyspace, Reads) {
         let keyspace = std::mem::replace(&mut self.core.keyspace, nothing());
         let mut reads = std::mem::take(&mut self.reads);
+        reads.at_ms = keyspace.now_ms();
         let counted = keyspace.counted();
         reads.counts = counted.iter().map(|number| (*number, outside.counts[usize::from(*number)])).collect();
         (keyspace, reads)
@@ -130,9 +136,10 @@ impl Remote {
             Need::Keys { database, keys } => self.fetch_keys(*database, remote, keys.clone()),
             Need::Page { database, from, limit } => {
                 let (database, from, limit) = (*database, *from, *limit);
+                self.check_reads(1)?;
                 match self.link.ask(Question::Page { database: remote, from, limit }) {
                     Answer::Page(page) => {
-                        self.reads.pages.push((remote, from, page.next));
+                        self.reads.note_page(remote, from, page.next);
                         self.core.keyspace.receive_page(database, from, limit, page);
                         Ok(())
                     }
@@ -143,11 +150,8 @@ impl Remote {
     }
 
     fn fetch_keys(&mut self, database: u8, remote: u8, keys: Vec<Key>) -> Result<(), Error> {
-        if self.reads.keys.len() + keys.len() > MAX_BACKGROUND_READS {
-            return Err(Error::text("WASMLIMIT the procedure reads too many keys"));
-        }
-        let asked = keys.iter().map(|key| (remote, key.clone())).collect();
-        match self.link.ask(Question::Keys(asked)) {
+        self.check_reads(keys.len())?;
+        match self.link.ask(Question::Keys { database: remote, keys: keys.clone() }) {
             Answer::Keys(entries) => {
                 for (key, entry) in keys.into_iter().zip(entries) {
                     self.core.keyspace.receive(database, &key, entry);
@@ -157,6 +161,14 @@ impl Remote {
             }
             answer => Err(self.fail(answer)),
         }
+    }
+
+    /// To be called before something is read: how many more keys or pages of names.
+    fn check_reads(&self, more: usize) -> Result<(), Error> {
+        if self.reads.keys.len() + self.reads.pages.len() + more > MAX_BACKGROUND_READS {
+            return Err(Error::text("WASMLIMIT the procedure reads too many keys"));
+        }
+        Ok(())
     }
 
     /// Notes that the engine has no answer, and ends the procedure.
@@ -170,8 +182,12 @@ impl Remote {
     /// Runs a host function of one key, which changes nothing before it knows that key.
     fn with_key<T>(&mut self, mut run: impl FnMut(&mut Core) -> Result<T, Error>) -> Result<T, Error> {
         loop {
+            let shown = self.core.shown.mark();
             match run(&mut self.core) {
-                Err(Error::NotResident(need)) => self.fetch(&need)?,
+                Err(Error::NotResident(need)) => {
+                    self.core.shown.rollback(shown);
+                    self.fetch(&need)?;
+                }
                 other => return other,
             }
         }
@@ -180,7 +196,7 @@ impl Remote {
     /// To be called before something is written.
     fn check_changes(&mut self) -> Result<(), Error> {
         let (bytes, _) = self.core.keyspace.changed_so_far();
-        if bytes as u64 > self.options.wasm_max_changes_size {
+        if (bytes + self.published_bytes) as u64 > self.options.wasm_max_changes_size {
             return Err(Error::text("WASMLIMIT the changes are too large (wasm-max-changes-size)"));
         }
         if self.memory_checked.elapsed() > MEMORY_CHECK_PAUSE {
@@ -199,6 +215,7 @@ impl Remote {
         if reply != Reply::Integer(0) {
             let after_events = self.core.keyspace.journal().events().len();
             let (channel, payload) = (channel.to_vec(), payload.to_vec());
+            self.published_bytes += channel.len() + payload.len();
             self.core.messages.push(Message { channel, payload, after_events });
         }
         Ok(reply)
@@ -223,21 +240,21 @@ impl Remote {
         if let Some(row) = row {
             let keys = row.key_places(arguments).map(|place| arguments[place]);
             let database = self.core.running.session.database;
-            let mut needed: Vec<Key> = Vec::new();
-            for need in self.core.keyspace.needs(database, keys) {
-                match need {
-                    Need::Key { key, .. } if !needed.contains(&key) => needed.push(key),
-                    _ => {}
-                }
-            }
+            let needed = self.core.keyspace.needs(database, keys).into_iter().filter_map(|need| match need {
+                Need::Key { key, .. } => Some(key),
+                _ => None,
+            });
+            let needed: HashSet<Key> = needed.collect();
             if !needed.is_empty() {
-                self.fetch(&Need::Keys { database, keys: needed })?;
+                self.fetch(&Need::Keys { database, keys: needed.into_iter().collect() })?;
             }
         }
         loop {
             let before = self.core.keyspace.changed_so_far();
+            let shown = self.core.shown.mark();
             match self.core.run_for_procedure(arguments, read_only) {
                 Err(Error::NotResident(need)) if self.core.keyspace.changed_so_far() == before => {
+                    self.core.shown.rollback(shown);
                     self.fetch(&need)?;
                 }
                 other => return other,

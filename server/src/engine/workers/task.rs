@@ -62,7 +62,7 @@ pub enum ToWorker {
 #[derive(Debug)]
 pub enum Question {
     /// What these keys hold.
-    Keys(Vec<(u8, Key)>),
+    Keys { database: u8, keys: Vec<Key> },
     /// Which keys there are.
     Page { database: u8, from: Position, limit: usize },
     /// How many clients a message on this channel would reach.

@@ -9,7 +9,7 @@ use thread_priority::unix::{
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::super::call;
-use super::super::limits::MAX_RETRIES;
+use super::super::limits::{MAX_BACKGROUND_CHANGES, MAX_RETRIES};
 use super::super::persistence::Arrival;
 use super::host::{Link, Remote};
 use super::task::{Failed, Finished, FromWorker, Task, ToWorker};
@@ -77,7 +77,9 @@ fn perform(runtime: &mut Runtime<Remote>, mut remote: Box<Remote>, task: &Task) 
         };
         match outcome.result {
             Err(CallError::Host(Error::NotResident(need))) if needs.len() < MAX_RETRIES as usize => {
-                needs.push(need);
+                // Here databases may have been exchanged, in the next run they are not yet.
+                let database = remote.core.keyspace.remote_database(&need).unwrap_or(need.database());
+                needs.push(need.of_database(database));
             }
             _ => return finish(remote, task, outcome),
         }
@@ -113,7 +115,7 @@ fn call_once(
 
 fn finish(mut remote: Box<Remote>, task: &Task, outcome: CallOutcome<Error>) -> (Box<Remote>, Finished) {
     let fuel_used = outcome.fuel_used;
-    let result = match (remote.failed.take(), call::answer(outcome.result, &task.request.name)) {
+    let mut result = match (remote.failed.take(), call::answer(outcome.result, &task.request.name)) {
         (Some(failed), _) => Err(failed),
         (None, Ok(reply)) => Ok(reply),
         (None, Err(Error::Reply(text))) => Err(Failed::Error(text)),
@@ -123,7 +125,13 @@ fn finish(mut remote: Box<Remote>, task: &Task, outcome: CallOutcome<Error>) -> 
     };
     let (keyspace, reads) = remote.end(&task.outside);
     let core = &mut remote.core;
-    let effects = if result.is_ok() { keyspace.into_effects() } else { Effects::default() };
+    let mut effects = if result.is_ok() { keyspace.into_effects() } else { Effects::default() };
+    if effects.keys().count() > MAX_BACKGROUND_CHANGES {
+        effects = Effects::default();
+        let name = &task.request.name;
+        let text = format!("WASMLIMIT the procedure changes too many keys (procedure '{name}')");
+        result = Err(Failed::Error(text.into()));
+    }
     let messages = std::mem::take(&mut core.messages);
     let lines = std::mem::take(&mut core.running.lines);
     let shown = std::mem::take(&mut core.shown);

@@ -38,7 +38,8 @@ fn add_fields(keyspace: &mut Keyspace, key: &[u8], due: usize, all: usize) {
 
 fn fields(keyspace: &mut Keyspace, key: &[u8]) -> Vec<Vec<u8>> {
     let hash = keyspace.get_as::<HashValue>(0, key).unwrap();
-    let mut fields: Vec<_> = hash.iter().flat_map(|hash| hash.iter()).map(|(name, _)| name.to_vec()).collect();
+    let mut fields: Vec<_> =
+        hash.iter().flat_map(|hash| hash.iter()).map(|(name, _)| name.to_vec()).collect();
     fields.sort_unstable();
     fields
 }

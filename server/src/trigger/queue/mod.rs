@@ -216,13 +216,23 @@ impl Queues {
 
     /// The room that the current transaction needs in a queue, including what it is about to add.
     fn shortage(&self, trigger: &str, entries: u64, bytes: u64) -> Shortage {
-        let added = self.changes.iter().filter_map(|change| match change {
-            Change::Added { trigger: of, bytes, .. } if **of == *trigger => Some(*bytes),
-            _ => None,
-        });
-        let (entries, bytes) =
-            added.fold((entries, bytes), |(entries, sum), bytes| (entries + 1, sum + bytes));
-        Shortage { trigger: trigger.to_owned(), entries, bytes }
+        let mut shortage = Shortage { trigger: trigger.to_owned(), entries, bytes };
+        let mut freed = 0;
+        for change in &self.changes {
+            match change {
+                Change::Added { trigger: of, bytes, .. } if **of == *trigger => {
+                    shortage.entries += 1;
+                    shortage.bytes += bytes;
+                }
+                Change::Replaced { trigger: of, old_bytes, bytes, .. } if **of == *trigger => {
+                    shortage.bytes += bytes;
+                    freed += old_bytes;
+                }
+                _ => {}
+            }
+        }
+        shortage.bytes = shortage.bytes.saturating_sub(freed);
+        shortage
     }
 
     /// Whether a queue has become shorter since the last call.
