@@ -21,7 +21,7 @@ pub async fn transfer(url: &str, module: &[u8]) -> Result<(), Error> {
 
     // An error undoes all that the procedure did. Its first word is the code.
     let failed: Result<i64, Error> = client.fcall("transfer", vec!["alice", "bob"], 99).await;
-    assert_eq!(failed.expect_err("alice does not have that much").details(), "INSUFFICIENT alice lacks 84");
+    assert_eq!(failed.expect_err("alice has too little").details(), "INSUFFICIENT alice lacks 84");
     assert_eq!(client.get::<i64, _>("bob").await?, 10);
 
     // A one-off module: text or bytes.

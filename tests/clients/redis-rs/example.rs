@@ -19,8 +19,7 @@ pub fn transfer(url: &str, module: &[u8]) -> RedisResult<()> {
     assert_eq!(balances, [15, 10]);
 
     // An error undoes all that the procedure did. Its first word is the code.
-    let error =
-        transfer.clone().arg(99).query::<i64>(&mut client).expect_err("alice does not have that much");
+    let error = transfer.clone().arg(99).query::<i64>(&mut client).expect_err("alice has too little");
     assert_eq!((error.code(), error.detail()), (Some("INSUFFICIENT"), Some("alice lacks 84")));
     assert_eq!(client.get::<_, i64>("bob")?, 10);
 
