@@ -332,21 +332,21 @@ fn describe(library: &Library, with_code: bool) -> Reply {
         ];
         let flags =
             flags.into_iter().filter(|(applies, _)| *applies).map(|(_, name)| Reply::simple(name)).collect();
-        Reply::Map(vec![
-            (Reply::text("name"), procedure.name.clone().into()),
-            (Reply::text("description"), Reply::Null),
-            (Reply::text("flags"), Reply::Set(flags)),
+        Reply::fields([
+            ("name", procedure.name.clone().into()),
+            ("description", Reply::Null),
+            ("flags", Reply::Set(flags)),
         ])
     });
     let mut fields = vec![
-        (Reply::text("library_name"), library.name.clone().into()),
-        (Reply::text("engine"), Reply::text("WASM")),
-        (Reply::text("functions"), Reply::Array(functions.collect())),
+        ("library_name", library.name.clone().into()),
+        ("engine", Reply::text("WASM")),
+        ("functions", Reply::Array(functions.collect())),
     ];
     if with_code {
-        fields.push((Reply::text("library_code"), Reply::bytes(&library.code)));
+        fields.push(("library_code", Reply::bytes(&library.code)));
     }
-    Reply::Map(fields)
+    Reply::fields(fields)
 }
 
 fn log(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
@@ -366,11 +366,11 @@ fn log(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
         _ => return Err(Error::SYNTAX),
     };
     let entry = |entry: &ProcedureLogEntry| {
-        Reply::Map(vec![
-            (Reply::text("time_us"), Reply::Integer(entry.time_us as i64)),
-            (Reply::text("level"), Reply::text(entry.level.name())),
-            (Reply::text("procedure"), entry.procedure.clone().into()),
-            (Reply::text("message"), Reply::bytes(&entry.message)),
+        Reply::fields([
+            ("time_us", entry.time_us.into()),
+            ("level", Reply::text(entry.level.name())),
+            ("procedure", entry.procedure.clone().into()),
+            ("message", Reply::bytes(&entry.message)),
         ])
     };
     Ok(Reply::Array(context.server.procedure_log.iter().take(count).map(entry).collect()))

@@ -125,11 +125,11 @@ fn wasm_list(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
     let entry = |(digest, cached): (Digest, &crate::state::Cached)| {
         let module = &cached.module;
         let exports = module.procedures().iter().map(|procedure| &procedure.name);
-        Reply::Map(vec![
-            (Reply::text("sha1"), hex(&digest).into()),
-            (Reply::text("upload_size"), cached.upload_bytes.into()),
-            (Reply::text("size"), module.size_bytes().into()),
-            (Reply::text("procedures"), Reply::list(exports)),
+        Reply::fields([
+            ("sha1", hex(&digest).into()),
+            ("upload_size", cached.upload_bytes.into()),
+            ("size", module.size_bytes().into()),
+            ("procedures", Reply::list(exports)),
         ])
     };
     Ok(Reply::Array(context.server.modules.list().into_iter().map(entry).collect()))

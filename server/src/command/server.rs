@@ -176,7 +176,7 @@ fn time(ctx: &mut Context<'_>, _: &[&[u8]]) -> Result {
 }
 
 fn last_save(ctx: &mut Context<'_>, _: &[&[u8]]) -> Result {
-    Ok(Reply::Integer(ctx.server.store.last_commit_s as i64))
+    Ok(ctx.server.store.last_commit_s.into())
 }
 
 fn role(_: &mut Context<'_>, _: &[&[u8]]) -> Result {
@@ -213,9 +213,9 @@ fn slow_commands(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     };
     let entries = ctx.server.slow_log.iter().take(count).map(|entry| {
         Reply::Array(vec![
-            Reply::Integer(entry.id as i64),
-            Reply::Integer(entry.time_s as i64),
-            Reply::Integer(entry.duration_us as i64),
+            entry.id.into(),
+            entry.time_s.into(),
+            entry.duration_us.into(),
             Reply::list(&entry.arguments),
             Reply::bytes(entry.address.as_bytes()),
             Reply::bytes(&entry.name),

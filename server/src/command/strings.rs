@@ -224,10 +224,7 @@ fn describe(found: &lcs::Subsequence, options: &LcsOptions) -> Reply {
         }
         Reply::Array(entry)
     });
-    Reply::Map(vec![
-        (Reply::text("matches"), Reply::Array(matches.collect())),
-        (Reply::text("len"), found.bytes.len().into()),
-    ])
+    Reply::fields([("matches", Reply::Array(matches.collect())), ("len", found.bytes.len().into())])
 }
 
 fn mget(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {

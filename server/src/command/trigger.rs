@@ -159,17 +159,17 @@ fn info(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
     let (definition, counts) = (&trigger.definition, trigger.counts());
     let mode = if definition.asynchronous.is_some() { "async" } else { "sync" };
     let mut fields = vec![
-        field("name", definition.name.clone().into()),
-        field("mode", Reply::text(mode)),
-        field("on", Reply::list(&definition.events)),
-        field("keys", Reply::bytes(&definition.pattern)),
-        field("db", definition.database.map(i64::from).into()),
-        field("call", definition.function.clone().into()),
-        field("enabled", Reply::Boolean(definition.enabled)),
-        field("library", definition.library.clone().into()),
-        field("runs", Reply::Integer(counts.runs as i64)),
-        field("failures", Reply::Integer(counts.failures as i64)),
-        field("last_error", counts.last_error.clone().into()),
+        ("name", definition.name.clone().into()),
+        ("mode", Reply::text(mode)),
+        ("on", Reply::list(&definition.events)),
+        ("keys", Reply::bytes(&definition.pattern)),
+        ("db", definition.database.map(i64::from).into()),
+        ("call", definition.function.clone().into()),
+        ("enabled", Reply::Boolean(definition.enabled)),
+        ("library", definition.library.clone().into()),
+        ("runs", counts.runs.into()),
+        ("failures", counts.failures.into()),
+        ("last_error", counts.last_error.clone().into()),
     ];
     fields.extend(definition.asynchronous.iter().flat_map(options_of));
     let Context { keyspace, server, .. } = context;
@@ -178,31 +178,27 @@ fn info(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
     if definition.asynchronous.is_some() || totals != Totals::default() {
         let age_ms = oldest_ms.map(|oldest_ms| keyspace.now_ms().saturating_sub(oldest_ms) as i64);
         fields.extend([
-            field("queued", totals.queued.into()),
-            field("queued_bytes", Reply::Integer(totals.bytes as i64)),
-            field("running", totals.running.into()),
-            field("done", Reply::Integer((counts.runs - counts.failures) as i64)),
-            field("failed", Reply::Integer(counts.failures as i64)),
-            field("retried", Reply::Integer(counts.retries as i64)),
-            field("dead_letters", totals.dead_letters.into()),
-            field("oldest_age_ms", age_ms.into()),
+            ("queued", totals.queued.into()),
+            ("queued_bytes", totals.bytes.into()),
+            ("running", totals.running.into()),
+            ("done", Reply::Integer((counts.runs - counts.failures) as i64)),
+            ("failed", counts.failures.into()),
+            ("retried", counts.retries.into()),
+            ("dead_letters", totals.dead_letters.into()),
+            ("oldest_age_ms", age_ms.into()),
         ]);
     }
-    Ok(Reply::Map(fields))
+    Ok(Reply::fields(fields))
 }
 
-fn field(name: &'static str, value: Reply) -> (Reply, Reply) {
-    (Reply::text(name), value)
-}
-
-fn options_of(options: &Asynchronous) -> [(Reply, Reply); 6] {
+fn options_of(options: &Asynchronous) -> [(&'static str, Reply); 6] {
     [
-        field("concurrency", Reply::Integer(options.concurrency.into())),
-        field("tries", Reply::Integer(options.tries.into())),
-        field("backoff_ms", Reply::Integer(options.backoff_ms as i64)),
-        field("fuel", options.fuel.map(|fuel| fuel as i64).into()),
-        field("coalesce", Reply::Boolean(options.coalesce)),
-        field("on_full", Reply::text(options.when_full.name())),
+        ("concurrency", Reply::Integer(options.concurrency.into())),
+        ("tries", Reply::Integer(options.tries.into())),
+        ("backoff_ms", options.backoff_ms.into()),
+        ("fuel", options.fuel.map(|fuel| fuel as i64).into()),
+        ("coalesce", Reply::Boolean(options.coalesce)),
+        ("on_full", Reply::text(options.when_full.name())),
     ]
 }
 

@@ -44,18 +44,17 @@ fn list(context: &mut Context<'_>, name: &str, rest: &[&[u8]]) -> Result {
 }
 
 fn describe(letter: &DeadLetter) -> Reply {
-    let field = |name: &'static str, value: Reply| (Reply::text(name), value);
     let entry = &letter.entry;
-    Reply::Map(vec![
-        field("id", letter.id.to_string().into()),
-        field("event", entry.event.clone().into()),
-        field("db", Reply::Integer(entry.database.into())),
-        field("key", Reply::bytes(&entry.key)),
-        field("elements", Reply::list(&entry.elements)),
-        field("tries", Reply::Integer(letter.tries.into())),
-        field("error", Reply::bytes(&letter.error)),
-        field("queued_ms", Reply::Integer(letter.queued.ms as i64)),
-        field("failed_ms", Reply::Integer(letter.id.ms as i64)),
+    Reply::fields([
+        ("id", letter.id.to_string().into()),
+        ("event", entry.event.clone().into()),
+        ("db", Reply::Integer(entry.database.into())),
+        ("key", Reply::bytes(&entry.key)),
+        ("elements", Reply::list(&entry.elements)),
+        ("tries", Reply::Integer(letter.tries.into())),
+        ("error", Reply::bytes(&letter.error)),
+        ("queued_ms", letter.queued.ms.into()),
+        ("failed_ms", letter.id.ms.into()),
     ])
 }
 
