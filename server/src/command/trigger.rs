@@ -79,31 +79,31 @@ const TRIGGER: &[Command] = &[
     ),
 ];
 
-fn create(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
-    let words = arguments[2..].iter().copied();
-    let definition = Definition::parse(words, context.keyspace.databases())
+fn create(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let words = args[2..].iter().copied();
+    let definition = Definition::parse(words, ctx.keyspace.databases())
         .map_err(|error| Error::from(format!("ERR {error}")))?;
-    if context.server.triggers.get(&definition.name).is_some() {
+    if ctx.server.triggers.get(&definition.name).is_some() {
         return Err(format!("ERR trigger '{}' already exists", definition.name).into());
     }
-    if context.server.libraries.function(definition.function.as_bytes()).is_none() {
-        return Err(Error::text("ERR Function not found"));
+    if ctx.server.libraries.function(definition.function.as_bytes()).is_none() {
+        return Err(Error::FUNCTION_NOT_FOUND);
     }
-    store(context, definition);
+    store(ctx, definition);
     Ok(Reply::OK)
 }
 
-fn drop_one(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
-    let name = find(context, arguments[2])?.definition.name.clone();
-    let is_forced = match &arguments[3..] {
+fn drop_one(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let name = find(ctx, args[2])?.definition.name.clone();
+    let is_forced = match &args[3..] {
         [] => false,
         [word] if flag(word, "FORCE") => true,
         _ => return Err(Error::SYNTAX),
     };
     if !is_forced {
-        refuse_loss(context, &name)?;
+        refuse_loss(ctx, &name)?;
     }
-    let Context { keyspace, server, .. } = context;
+    let Context { keyspace, server, .. } = ctx;
     server.queues.drop_queue(keyspace, &name)?;
     keyspace.define(SystemTable::Trigger, name.as_bytes(), None);
     server.triggers.remove(&name);
@@ -111,8 +111,8 @@ fn drop_one(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
 }
 
 /// Refuses to remove a trigger with which events would be lost that nobody has seen to.
-pub(super) fn refuse_loss(context: &mut Context<'_>, name: &str) -> Result<()> {
-    let Context { keyspace, server, .. } = context;
+pub(super) fn refuse_loss(ctx: &mut Context<'_>, name: &str) -> Result<()> {
+    let Context { keyspace, server, .. } = ctx;
     let (totals, _) = server.queues.totals_of(keyspace, name)?;
     if totals.queued == 0 && totals.dead_letters == 0 {
         return Ok(());
@@ -125,37 +125,37 @@ pub(super) fn refuse_loss(context: &mut Context<'_>, name: &str) -> Result<()> {
     .into())
 }
 
-fn enable(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
-    set_enabled(context, arguments[2], true)
+fn enable(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    set_enabled(ctx, args[2], true)
 }
 
-fn disable(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
-    set_enabled(context, arguments[2], false)
+fn disable(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    set_enabled(ctx, args[2], false)
 }
 
-fn set_enabled(context: &mut Context<'_>, name: &[u8], enabled: bool) -> Result {
-    let definition = find(context, name)?.definition.clone();
-    store(context, Definition { enabled, ..definition });
+fn set_enabled(ctx: &mut Context<'_>, name: &[u8], enabled: bool) -> Result {
+    let definition = find(ctx, name)?.definition.clone();
+    store(ctx, Definition { enabled, ..definition });
     Ok(Reply::OK)
 }
 
-fn store(context: &mut Context<'_>, definition: Definition) {
+fn store(ctx: &mut Context<'_>, definition: Definition) {
     let bytes = definition.to_bytes();
-    context.keyspace.define(SystemTable::Trigger, definition.name.as_bytes(), Some(&bytes));
-    context.server.triggers.insert(definition);
+    ctx.keyspace.define(SystemTable::Trigger, definition.name.as_bytes(), Some(&bytes));
+    ctx.server.triggers.insert(definition);
 }
 
-fn find<'a>(context: &'a Context<'_>, name: &[u8]) -> Result<&'a Trigger> {
-    let found = std::str::from_utf8(name).ok().and_then(|name| context.server.triggers.get(name));
+fn find<'a>(ctx: &'a Context<'_>, name: &[u8]) -> Result<&'a Trigger> {
+    let found = std::str::from_utf8(name).ok().and_then(|name| ctx.server.triggers.get(name));
     found.ok_or(Error::text("ERR no such trigger"))
 }
 
-fn list(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
-    Ok(Reply::list(context.server.triggers.iter().map(|trigger| &trigger.definition.name)))
+fn list(ctx: &mut Context<'_>, _: &[&[u8]]) -> Result {
+    Ok(Reply::list(ctx.server.triggers.iter().map(|trigger| &trigger.definition.name)))
 }
 
-fn info(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
-    let trigger = find(context, arguments[2])?.clone();
+fn info(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let trigger = find(ctx, args[2])?.clone();
     let (definition, counts) = (&trigger.definition, trigger.counts());
     let mode = if definition.asynchronous.is_some() { "async" } else { "sync" };
     let mut fields = vec![
@@ -172,7 +172,7 @@ fn info(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
         ("last_error", counts.last_error.clone().into()),
     ];
     fields.extend(definition.asynchronous.iter().flat_map(options_of));
-    let Context { keyspace, server, .. } = context;
+    let Context { keyspace, server, .. } = ctx;
     let (totals, oldest_ms) = server.queues.totals_of(keyspace, &definition.name)?;
     // One that became synchronous may still have something to deliver.
     if definition.asynchronous.is_some() || totals != Totals::default() {

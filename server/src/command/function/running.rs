@@ -5,13 +5,13 @@ use crate::protocol::Reply;
 use crate::state::RunningCall;
 
 /// As in Redis, `running_script` is one call: here the oldest. All of them stand behind it.
-pub(super) fn stats(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
-    let libraries = &context.server.libraries;
+pub(super) fn stats(ctx: &mut Context<'_>, _: &[&[u8]]) -> Result {
+    let libraries = &ctx.server.libraries;
     let engine = Reply::fields([
         ("libraries_count", libraries.iter().count().into()),
         ("functions_count", libraries.function_count().into()),
     ]);
-    let mut running = context.server.running.values();
+    let mut running = ctx.server.running.values();
     let all = running.clone().map(|call| Reply::fields(describe(call, true))).collect();
     Ok(Reply::fields([
         ("running_script", running.next().map_or(Reply::Null, |call| Reply::fields(describe(call, false)))),
@@ -37,14 +37,14 @@ fn describe(call: &RunningCall, in_detail: bool) -> Vec<(&'static str, Reply)> {
 }
 
 /// Stops all calls, or those of one procedure; whatever they did is undone.
-pub(super) fn kill(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
-    let name = match &arguments[2..] {
+pub(super) fn kill(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let name = match &args[2..] {
         [] => None,
         [name] => Some(*name),
         _ => return Err(Error::SYNTAX),
     };
     let mut calls =
-        context.server.running.values().filter(|call| {
+        ctx.server.running.values().filter(|call| {
             !call.control.is_stopped() && name.is_none_or(|name| call.name.as_bytes() == name)
         });
     let Some(first) = calls.next() else {
