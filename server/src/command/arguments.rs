@@ -25,6 +25,37 @@ pub fn flag(argument: &[u8], word: &str) -> bool {
     argument.eq_ignore_ascii_case(word.as_bytes())
 }
 
+/// Whether an argument says when the memory of what is removed is freed.
+#[must_use]
+pub fn is_flush_mode(argument: &[u8]) -> bool {
+    flag(argument, "ASYNC") || flag(argument, "SYNC")
+}
+
+/// How many entries of a log are asked for; -1 is all.
+pub fn log_count(argument: &[u8]) -> Result<usize> {
+    match integer(argument) {
+        Ok(-1) => Ok(usize::MAX),
+        Ok(count) if count >= 0 => Ok(count as usize),
+        _ => Err(Error::text("ERR count should be greater than or equal to -1")),
+    }
+}
+
+/// Where SINTERCARD and ZINTERCARD stop to count: `[LIMIT limit]`, of which 0 is none.
+pub fn cardinality_limit(options: &[&[u8]]) -> Result<usize> {
+    let (options, rest) = options.as_chunks();
+    let mut limit = 0;
+    for [option, number] in options {
+        if !flag(option, "LIMIT") {
+            return Err(Error::SYNTAX);
+        }
+        limit = at_least(0, number, "ERR LIMIT can't be negative")?;
+    }
+    if !rest.is_empty() {
+        return Err(Error::SYNTAX);
+    }
+    Ok(if limit == 0 { usize::MAX } else { limit })
+}
+
 /// The options that give a time to live: `EX`, `PX`, `EXAT`, `PXAT`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ExpiryOption {
@@ -70,6 +101,6 @@ impl ExpiryOption {
         let amount = integer(argument)?;
         let end = (amount > 0).then(|| self.end_ms(amount, now_ms)).flatten();
         let end = end.and_then(|end| u64::try_from(end).ok());
-        end.ok_or_else(|| format!("ERR invalid expire time in '{command}' command").into())
+        end.ok_or_else(|| Error::invalid_expire_time(command))
     }
 }

@@ -112,7 +112,7 @@ const CLIENT: &[Command] = &[
 ];
 
 fn id(ctx: &mut Context<'_>, _: &[&[u8]]) -> Result {
-    Ok(Reply::Integer(ctx.session.id as i64))
+    Ok(ctx.session.id.into())
 }
 
 fn info(ctx: &mut Context<'_>, _: &[&[u8]]) -> Result {

@@ -165,16 +165,15 @@ fn describe_server(ctx: &Context<'_>) -> Reply {
         Version::Resp2 => 2,
         Version::Resp3 => 3,
     };
-    let fields = [
+    Reply::fields([
         ("server", Reply::text("redis")),
         ("version", Reply::text(REDIS_VERSION)),
         ("proto", Reply::Integer(protocol)),
-        ("id", Reply::Integer(ctx.session.id as i64)),
+        ("id", ctx.session.id.into()),
         ("mode", Reply::text("standalone")),
         ("role", Reply::text("master")),
         ("modules", Reply::Array(Vec::new())),
-    ];
-    Reply::Map(fields.map(|(name, value)| (Reply::text(name), value)).into())
+    ])
 }
 
 fn select(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {

@@ -70,11 +70,10 @@ fn add(ctx: &mut Context<'_>, key: &[u8], increment: i64) -> Result {
 
 /// Adds to the integer at a key, which is 0 if there is none, and gives the sum.
 pub fn add_integer(keyspace: &mut Keyspace, database: u8, key: &[u8], increment: i64) -> Result<i64> {
-    const OVERFLOW: Error = Error::text("ERR increment or decrement would overflow");
     let zero = StringValue::from_integer(0);
     let edit = |string: &mut StringValue| {
         let sum = string.as_integer().ok_or(Error::NOT_AN_INTEGER);
-        let sum = sum.and_then(|before| before.checked_add(increment).ok_or(OVERFLOW));
+        let sum = sum.and_then(|before| before.checked_add(increment).ok_or(Error::OVERFLOW));
         let edit = sum.as_ref().map_or(Edit::Unchanged, |sum| {
             *string = StringValue::from_integer(*sum);
             Edit::Whole
@@ -85,13 +84,12 @@ pub fn add_integer(keyspace: &mut Keyspace, database: u8, key: &[u8], increment:
 }
 
 fn incrbyfloat(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    const NOT_FINITE: Error = Error::text("ERR increment would produce NaN or Infinity");
     let zero = StringValue::from_integer(0);
     let edit = |string: &mut StringValue| {
         // The value first, and then the increment: both have the same error, so it cannot be told.
         let sum = LongDouble::parse(&string.to_bytes()).zip(LongDouble::parse(args[2]));
         let sum = sum.ok_or(Error::NOT_A_FLOAT);
-        let sum = sum.and_then(|(before, increment)| before.checked_add(increment).ok_or(NOT_FINITE));
+        let sum = sum.and_then(|(before, increment)| before.checked_add(increment).ok_or(Error::NOT_FINITE));
         let edit = sum.as_ref().map_or(Edit::Unchanged, |sum| {
             // Not an integer even if it looks like one, as in Redis.
             *string = StringValue::verbatim(sum.format().as_bytes());

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::{Command, Context, Error, Flags, Group, Result, integer};
+use super::{Command, Context, Error, Flags, Group, Result, flag, integer, unsigned};
 use crate::keyspace::{Expiry, events};
 use crate::options::Options;
 use crate::protocol::Reply;
@@ -51,8 +51,7 @@ fn restore(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     if !options.replace && ctx.keyspace.peek(database, key)?.is_some() {
         return Err(Error::text("BUSYKEY Target key name already exists."));
     }
-    let ttl_ms = u64::try_from(integer(args[2])?);
-    let ttl_ms = ttl_ms.map_err(|_| Error::text("ERR Invalid TTL value, must be >= 0"))?;
+    let ttl_ms = unsigned(args[2], "ERR Invalid TTL value, must be >= 0")?;
     let value = rdb::restore(args[3]).map_err(|error| match error {
         rdb::Error::VersionOrChecksum => Error::text("ERR DUMP payload version or checksum are wrong"),
         _ => BAD_FORMAT,
@@ -79,16 +78,16 @@ fn parse_options(mut args: &[&[u8]]) -> Result<RestoreOptions> {
     let (mut has_idle_time, mut has_frequency) = (false, false);
     while let [word, rest @ ..] = args {
         args = rest;
-        match &word.to_ascii_lowercase()[..] {
-            b"replace" => options.replace = true,
-            b"absttl" => options.absolute = true,
-            b"idletime" if !has_frequency => {
+        match word {
+            _ if flag(word, "REPLACE") => options.replace = true,
+            _ if flag(word, "ABSTTL") => options.absolute = true,
+            _ if flag(word, "IDLETIME") && !has_frequency => {
                 if take_number(&mut args)? < 0 {
                     return Err(Error::text("ERR Invalid IDLETIME value, must be >= 0"));
                 }
                 has_idle_time = true;
             }
-            b"freq" if !has_idle_time => {
+            _ if flag(word, "FREQ") && !has_idle_time => {
                 if !(0..=255).contains(&take_number(&mut args)?) {
                     return Err(Error::text("ERR Invalid FREQ value, must be >= 0 and <= 255"));
                 }

@@ -40,8 +40,7 @@ impl<'a> ElementScan<'a> {
 
     /// Whether an element of this name is wanted.
     pub fn wants(&self, element: &[u8]) -> bool {
-        // A lone star also stands for the empty name, which the matcher says no pattern but the empty one matches.
-        self.pattern.is_none_or(|pattern| pattern == b"*" || glob::matches(pattern, element))
+        self.pattern.is_none_or(|pattern| glob::matches_in_walk(pattern, element))
     }
 }
 

@@ -132,7 +132,7 @@ fn set_end(ctx: &mut Context<'_>, args: &[&[u8]], option: ExpiryOption, command:
     let conditions = Conditions::parse(&args[3..])?;
     let now_ms = ctx.keyspace.now_ms();
     let end_ms = option.end_ms(integer(args[2])?, now_ms);
-    let end_ms = end_ms.ok_or_else(|| format!("ERR invalid expire time in '{command}' command"))?;
+    let end_ms = end_ms.ok_or_else(|| Error::invalid_expire_time(command))?;
     let Some(entry) = ctx.keyspace.peek(database, key)? else { return Ok(Reply::Integer(0)) };
     if !conditions.allow(entry.expires_at_ms(), end_ms) {
         return Ok(Reply::Integer(0));

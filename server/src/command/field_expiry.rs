@@ -134,7 +134,7 @@ fn end_ms(ctx: &Context<'_>, option: ExpiryOption, argument: &[u8], command: &st
     }
     let end = option.end_ms(amount, ctx.keyspace.now_ms()).and_then(|end| u64::try_from(end).ok());
     let end = end.filter(|end| *end <= MAX_END_MS);
-    end.ok_or_else(|| format!("ERR invalid expire time in '{command}' command").into())
+    end.ok_or_else(|| Error::invalid_expire_time(command))
 }
 
 /// What a command does with the ends of fields.

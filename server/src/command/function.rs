@@ -5,7 +5,7 @@ mod running;
 
 use std::sync::Arc;
 
-use super::arguments::{flag, integer};
+use super::arguments::{flag, is_flush_mode, log_count};
 use super::help::{help, wrong_arguments};
 use super::procedure::{EVAL, EVAL_RO, outcome};
 use super::trigger::refuse_loss;
@@ -114,55 +114,51 @@ const FUNCTION: &[Command] = &[
     help(Group::Scripting, "7.0.0"),
 ];
 
-fn fcall(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result<Outcome> {
-    let (library, procedure) = find(context, arguments[1])?;
-    outcome(Arc::clone(&library.module), procedure, &text(arguments[1]), arguments, false, BAD_COUNT)
+fn fcall(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result<Outcome> {
+    let (library, procedure) = find(ctx, args[1])?;
+    outcome(Arc::clone(&library.module), procedure, &text(args[1]), args, false, BAD_COUNT)
 }
 
-fn fcall_ro(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result<Outcome> {
-    let (library, procedure) = find(context, arguments[1])?;
+fn fcall_ro(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result<Outcome> {
+    let (library, procedure) = find(ctx, args[1])?;
     if !library.module.procedures()[procedure].read_only {
         return Err(Error::text("ERR Can not execute a script with write flag using *_ro command."));
     }
-    outcome(Arc::clone(&library.module), procedure, &text(arguments[1]), arguments, true, BAD_COUNT)
+    outcome(Arc::clone(&library.module), procedure, &text(args[1]), args, true, BAD_COUNT)
 }
 
-fn find<'a>(context: &'a Context<'_>, name: &[u8]) -> Result<(&'a Library, usize)> {
-    context.server.libraries.function(name).ok_or(Error::text("ERR Function not found"))
+fn find<'a>(ctx: &'a Context<'_>, name: &[u8]) -> Result<(&'a Library, usize)> {
+    ctx.server.libraries.function(name).ok_or(Error::FUNCTION_NOT_FOUND)
 }
 
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn load(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
-    let (replace, code) = match &arguments[2..] {
+fn load(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let (replace, code) = match &args[2..] {
         [code] => (false, *code),
         [word, code] if flag(word, "REPLACE") => (true, *code),
         [word, ..] => return Err(format!("ERR Unknown option given: {}", text(word)).into()),
         [] => return Err(Error::SYNTAX),
     };
-    let limits = module_limits(&context.server.options);
+    let limits = module_limits(&ctx.server.options);
     let library = Library::compile(code, &limits)?;
-    context.server.libraries.check(&library, replace)?;
-    if !replace && context.keyspace.definition(SystemTable::Library, library.name.as_bytes()).is_some() {
+    ctx.server.libraries.check(&library, replace)?;
+    if !replace && ctx.keyspace.definition(SystemTable::Library, library.name.as_bytes()).is_some() {
         return Err(LibraryError::Exists(library.name).into());
     }
-    let (libraries, triggers) = (&context.server.libraries, &context.server.triggers);
-    let declared = declared_triggers(libraries, triggers, context.keyspace.databases(), &library)?;
-    check_users(context, &library.name, Some(&library))?;
+    let (libraries, triggers) = (&ctx.server.libraries, &ctx.server.triggers);
+    let declared = declared_triggers(libraries, triggers, ctx.keyspace.databases(), &library)?;
+    check_users(ctx, &library.name, Some(&library))?;
     let name = library.name.clone();
-    refuse_losses(context, &name, &declared)?;
-    drop_triggers_of(context, &name, &declared)?;
-    context.keyspace.define(SystemTable::Library, name.as_bytes(), Some(code));
-    context.server.libraries.insert(library);
+    refuse_losses(ctx, &name, &declared)?;
+    drop_triggers_of(ctx, &name, &declared)?;
+    ctx.keyspace.define(SystemTable::Library, name.as_bytes(), Some(code));
+    ctx.server.libraries.insert(library);
     for definition in declared {
-        context.keyspace.define(
-            SystemTable::Trigger,
-            definition.name.as_bytes(),
-            Some(&definition.to_bytes()),
-        );
-        context.server.triggers.insert(definition);
+        ctx.keyspace.define(SystemTable::Trigger, definition.name.as_bytes(), Some(&definition.to_bytes()));
+        ctx.server.triggers.insert(definition);
     }
     Ok(name.into())
 }
@@ -202,9 +198,9 @@ fn declared_triggers(
 }
 
 /// Refuses to take functions away that triggers of others call. `successor` is what takes the library's place.
-fn check_users(context: &Context<'_>, library: &str, successor: Option<&Library>) -> Result<()> {
-    let Some(current) = context.server.libraries.get(library) else { return Ok(()) };
-    for trigger in context.server.triggers.iter() {
+fn check_users(ctx: &Context<'_>, library: &str, successor: Option<&Library>) -> Result<()> {
+    let Some(current) = ctx.server.libraries.get(library) else { return Ok(()) };
+    for trigger in ctx.server.triggers.iter() {
         let definition = &trigger.definition;
         let calls_it = current.module.find(&definition.function).is_some();
         let stays = successor.is_some_and(|next| next.module.find(&definition.function).is_some());
@@ -234,23 +230,23 @@ fn of_library(definition: &Definition, library: &str) -> bool {
 
 /// Refuses to take triggers of a library away that still have something to deliver. Those that are `declared` again keep
 /// it.
-fn refuse_losses(context: &mut Context<'_>, library: &str, declared: &[Definition]) -> Result<()> {
-    let triggers = context.server.triggers.clone();
+fn refuse_losses(ctx: &mut Context<'_>, library: &str, declared: &[Definition]) -> Result<()> {
+    let triggers = ctx.server.triggers.clone();
     for trigger in triggers.iter().filter(|trigger| of_library(&trigger.definition, library)) {
         let name = &trigger.definition.name;
         if !declared.iter().any(|definition| definition.name == *name) {
-            refuse_loss(context, name)?;
+            refuse_loss(ctx, name)?;
         }
     }
     Ok(())
 }
 
 /// Removes the triggers of a library, with their queues unless they are `declared` again.
-fn drop_triggers_of(context: &mut Context<'_>, library: &str, declared: &[Definition]) -> Result<()> {
-    let triggers = context.server.triggers.clone();
+fn drop_triggers_of(ctx: &mut Context<'_>, library: &str, declared: &[Definition]) -> Result<()> {
+    let triggers = ctx.server.triggers.clone();
     for trigger in triggers.iter().filter(|trigger| of_library(&trigger.definition, library)) {
         let name = &trigger.definition.name;
-        let Context { keyspace, server, .. } = context;
+        let Context { keyspace, server, .. } = ctx;
         if !declared.iter().any(|definition| definition.name == *name) {
             server.queues.drop_queue(keyspace, name)?;
         }
@@ -260,53 +256,52 @@ fn drop_triggers_of(context: &mut Context<'_>, library: &str, declared: &[Defini
     Ok(())
 }
 
-fn delete(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
-    let name = text(arguments[2]);
+fn delete(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let name = text(args[2]);
     // A library that exceeds limits which were lowered since is stored but not loaded; it can be deleted all the same.
-    if context.keyspace.definition(SystemTable::Library, name.as_bytes()).is_none() {
+    if ctx.keyspace.definition(SystemTable::Library, name.as_bytes()).is_none() {
         return Err(Error::text("ERR Library not found"));
     }
-    check_users(context, &name, None)?;
-    refuse_losses(context, &name, &[])?;
-    remove(context, &name)?;
+    check_users(ctx, &name, None)?;
+    refuse_losses(ctx, &name, &[])?;
+    remove(ctx, &name)?;
     Ok(Reply::OK)
 }
 
-fn remove(context: &mut Context<'_>, name: &str) -> Result<()> {
-    drop_triggers_of(context, name, &[])?;
-    context.keyspace.define(SystemTable::Library, name.as_bytes(), None);
-    context.server.libraries.remove(name);
+fn remove(ctx: &mut Context<'_>, name: &str) -> Result<()> {
+    drop_triggers_of(ctx, name, &[])?;
+    ctx.keyspace.define(SystemTable::Library, name.as_bytes(), None);
+    ctx.server.libraries.remove(name);
     Ok(())
 }
 
-fn flush(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
-    let valid = |mode: &[u8]| flag(mode, "ASYNC") || flag(mode, "SYNC");
-    if arguments.len() > 3 {
-        return Err(wrong_arguments(arguments));
+fn flush(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    if args.len() > 3 {
+        return Err(wrong_arguments(args));
     }
-    if arguments.get(2).is_some_and(|mode| !valid(mode)) {
+    if args.get(2).is_some_and(|mode| !is_flush_mode(mode)) {
         return Err(Error::text("ERR FUNCTION FLUSH only supports SYNC|ASYNC option"));
     }
     let created = |definition: &Definition| definition.library.is_none();
-    if let Some(trigger) = context.server.triggers.iter().find(|trigger| created(&trigger.definition)) {
+    if let Some(trigger) = ctx.server.triggers.iter().find(|trigger| created(&trigger.definition)) {
         let name = &trigger.definition.name;
         return Err(format!("ERR Libraries are in use: trigger '{name}' calls one of their functions").into());
     }
     // As with `delete`: not all that are stored are loaded.
-    let stored = context.keyspace.definitions(SystemTable::Library);
+    let stored = ctx.keyspace.definitions(SystemTable::Library);
     let names: Vec<String> = stored.iter().map(|(name, _)| text(name)).collect();
     for name in &names {
-        refuse_losses(context, name, &[])?;
+        refuse_losses(ctx, name, &[])?;
     }
     for name in names {
-        remove(context, &name)?;
+        remove(ctx, &name)?;
     }
     Ok(Reply::OK)
 }
 
-fn list(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
+fn list(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let (mut pattern, mut with_code) = (None, false);
-    let mut words = arguments[2..].iter();
+    let mut words = args[2..].iter();
     while let Some(word) = words.next() {
         if flag(word, "WITHCODE") && !with_code {
             with_code = true;
@@ -316,7 +311,7 @@ fn list(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
             return Err(format!("ERR Unknown argument {}", text(word)).into());
         }
     }
-    let libraries = context.server.libraries.iter();
+    let libraries = ctx.server.libraries.iter();
     let wanted = libraries.filter(|library| {
         pattern.is_none_or(|pattern| glob::matches_ignoring_case(pattern, library.name.as_bytes()))
     });
@@ -332,46 +327,41 @@ fn describe(library: &Library, with_code: bool) -> Reply {
         ];
         let flags =
             flags.into_iter().filter(|(applies, _)| *applies).map(|(_, name)| Reply::simple(name)).collect();
-        Reply::Map(vec![
-            (Reply::text("name"), procedure.name.clone().into()),
-            (Reply::text("description"), Reply::Null),
-            (Reply::text("flags"), Reply::Set(flags)),
+        Reply::fields([
+            ("name", procedure.name.clone().into()),
+            ("description", Reply::Null),
+            ("flags", Reply::Set(flags)),
         ])
     });
     let mut fields = vec![
-        (Reply::text("library_name"), library.name.clone().into()),
-        (Reply::text("engine"), Reply::text("WASM")),
-        (Reply::text("functions"), Reply::Array(functions.collect())),
+        ("library_name", library.name.clone().into()),
+        ("engine", Reply::text("WASM")),
+        ("functions", Reply::Array(functions.collect())),
     ];
     if with_code {
-        fields.push((Reply::text("library_code"), Reply::bytes(&library.code)));
+        fields.push(("library_code", Reply::bytes(&library.code)));
     }
-    Reply::Map(fields)
+    Reply::fields(fields)
 }
 
-fn log(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
+fn log(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     const SHOWN_BY_DEFAULT: usize = 10;
-    let count = match &arguments[2..] {
+    let count = match &args[2..] {
         [] => SHOWN_BY_DEFAULT,
         [word] if flag(word, "RESET") => {
-            context.server.procedure_log.clear();
+            ctx.server.procedure_log.clear();
             return Ok(Reply::OK);
         }
-        // As in SLOWLOG GET, -1 asks for all.
-        [count] => match integer(count)? {
-            -1 => usize::MAX,
-            count => usize::try_from(count)
-                .map_err(|_| Error::text("ERR count should be greater than or equal to -1"))?,
-        },
+        [count] => log_count(count)?,
         _ => return Err(Error::SYNTAX),
     };
     let entry = |entry: &ProcedureLogEntry| {
-        Reply::Map(vec![
-            (Reply::text("time_us"), Reply::Integer(entry.time_us as i64)),
-            (Reply::text("level"), Reply::text(entry.level.name())),
-            (Reply::text("procedure"), entry.procedure.clone().into()),
-            (Reply::text("message"), Reply::bytes(&entry.message)),
+        Reply::fields([
+            ("time_us", entry.time_us.into()),
+            ("level", Reply::text(entry.level.name())),
+            ("procedure", entry.procedure.clone().into()),
+            ("message", Reply::bytes(&entry.message)),
         ])
     };
-    Ok(Reply::Array(context.server.procedure_log.iter().take(count).map(entry).collect()))
+    Ok(Reply::Array(ctx.server.procedure_log.iter().take(count).map(entry).collect()))
 }

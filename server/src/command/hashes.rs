@@ -3,7 +3,7 @@
 use super::element_scan::{ElementScan, scan_reply};
 use super::random::{Count, copy_repeated, different_ranks, max_copied_bytes, visit_ranks};
 use super::{Command, Context, Error, Flags, Group, Result, flag, integer, scan};
-use crate::keyspace::events;
+use crate::keyspace::{EventKind, events};
 use crate::options::Options;
 use crate::protocol::{Reply, Shape};
 use crate::types::{
@@ -224,7 +224,7 @@ fn hincrby(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
         let before = before.map_or(Some(0), parse_integer);
         let before = before.ok_or(Error::text("ERR hash value is not an integer"))?;
         let sum = before.checked_add(increment);
-        let sum = sum.ok_or(Error::text("ERR increment or decrement would overflow"))?;
+        let sum = sum.ok_or(Error::OVERFLOW)?;
         Ok((sum, IntegerBuffer::new().format(sum).to_vec()))
     })?;
     Ok(Reply::Integer(sum))
@@ -239,7 +239,7 @@ fn hincrbyfloat(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
         let before = LongDouble::parse(before.unwrap_or(b"0"));
         let before = before.ok_or(Error::text("ERR hash value is not a float"))?;
         let sum = before.checked_add(increment);
-        let sum = sum.ok_or(Error::text("ERR increment would produce NaN or Infinity"))?.format();
+        let sum = sum.ok_or(Error::NOT_FINITE)?.format();
         Ok((sum.clone(), sum.into_bytes()))
     })?;
     Ok(sum.into())
@@ -250,7 +250,7 @@ fn hincrbyfloat(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
 fn change_field<R>(
     ctx: &mut Context<'_>,
     args: &[&[u8]],
-    event: crate::keyspace::EventKind,
+    event: EventKind,
     change: impl FnOnce(Option<&[u8]>) -> Result<(R, Vec<u8>)>,
 ) -> Result<R> {
     let limits = limits(&ctx.server.options);

@@ -74,7 +74,7 @@ fn pfcount(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
             registers.merge(string)?;
         }
     }
-    Ok(Reply::Integer(registers.count() as i64))
+    Ok(registers.count().into())
 }
 
 fn pfmerge(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {

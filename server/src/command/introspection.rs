@@ -133,21 +133,19 @@ fn describe(command: Found) -> Reply {
     ])
 }
 
-fn map<const N: usize>(fields: [(&'static str, Reply); N]) -> Reply {
-    Reply::Map(fields.into_iter().map(|(name, value)| (Reply::text(name), value)).collect())
-}
-
 fn words(words: &'static str) -> Reply {
     Reply::Set(words.split(' ').map(Reply::simple).collect())
 }
 
 fn key_specifications(command: Found) -> Vec<Reply> {
     let uses = key_uses(command.full_name(), command.row);
-    let index = |at: usize| map([("type", Reply::text("index")), ("spec", map([("index", at.into())]))]);
+    let index = |at: usize| {
+        Reply::fields([("type", Reply::text("index")), ("spec", Reply::fields([("index", at.into())]))])
+    };
     let range = |first: usize, last: isize, step: usize| {
         // A last key before the end is counted from the first one.
         let last = if last < 0 { last } else { last - first as isize };
-        let spec = map([
+        let spec = Reply::fields([
             ("lastkey", Reply::Integer(last as i64)),
             ("keystep", step.into()),
             ("limit", Reply::Integer(0)),
@@ -155,7 +153,7 @@ fn key_specifications(command: Found) -> Vec<Reply> {
         (index(first), "range", spec)
     };
     let counted = |at: usize| {
-        let spec = map([
+        let spec = Reply::fields([
             ("keynumidx", Reply::Integer(0)),
             ("firstkey", Reply::Integer(1)),
             ("keystep", Reply::Integer(1)),
@@ -164,12 +162,12 @@ fn key_specifications(command: Found) -> Vec<Reply> {
     };
     let behind = |word: &'static str, from: usize| {
         let (_, find, spec) = range(0, 0, 1);
-        let begin = map([("keyword", Reply::text(word)), ("startfrom", from.into())]);
-        (map([("type", Reply::text("keyword")), ("spec", begin)]), find, spec)
+        let begin = Reply::fields([("keyword", Reply::text(word)), ("startfrom", from.into())]);
+        (Reply::fields([("type", Reply::text("keyword")), ("spec", begin)]), find, spec)
     };
     // Only the elements of a key tell these, or they can be anywhere.
     let unknown = || {
-        let begin = map([("type", Reply::text("unknown")), ("spec", Reply::Map(Vec::new()))]);
+        let begin = Reply::fields([("type", Reply::text("unknown")), ("spec", Reply::Map(Vec::new()))]);
         (begin, "unknown", Reply::Map(Vec::new()))
     };
     let found = match command.row.keys {
@@ -187,8 +185,8 @@ fn key_specifications(command: Found) -> Vec<Reply> {
         Keys::From { first } => vec![range(first, first as isize, 1), range(first + 1, -1, 1)],
     };
     let of = |((begin, find, spec), uses): ((Reply, &'static str, Reply), &&'static str)| {
-        let find = map([("type", Reply::text(find)), ("spec", spec)]);
-        map([("flags", words(uses)), ("begin_search", begin), ("find_keys", find)])
+        let find = Reply::fields([("type", Reply::text(find)), ("spec", spec)]);
+        Reply::fields([("flags", words(uses)), ("begin_search", begin), ("find_keys", find)])
     };
     let last = uses.last().into_iter().cycle();
     found.into_iter().zip(uses.iter().chain(last)).map(of).collect()
@@ -196,17 +194,17 @@ fn key_specifications(command: Found) -> Vec<Reply> {
 
 /// The specification of the keys that are the first half of what is behind a word.
 fn behind_word(word: &'static str, from: usize, uses: &'static str) -> Reply {
-    let begin = map([("keyword", Reply::text(word)), ("startfrom", from.into())]);
-    let find = map([
+    let begin = Reply::fields([("keyword", Reply::text(word)), ("startfrom", from.into())]);
+    let find = Reply::fields([
         ("lastkey", Reply::Integer(-1)),
         ("keystep", Reply::Integer(1)),
         // One in two.
         ("limit", Reply::Integer(2)),
     ]);
-    map([
+    Reply::fields([
         ("flags", words(uses)),
-        ("begin_search", map([("type", Reply::text("keyword")), ("spec", begin)])),
-        ("find_keys", map([("type", Reply::text("range")), ("spec", find)])),
+        ("begin_search", Reply::fields([("type", Reply::text("keyword")), ("spec", begin)])),
+        ("find_keys", Reply::fields([("type", Reply::text("range")), ("spec", find)])),
     ])
 }
 
@@ -223,34 +221,29 @@ fn docs(_: &mut Context<'_>, args: &[&[u8]]) -> Result {
 fn document(command: Found) -> (Reply, Reply) {
     let row = command.row;
     let mut fields = vec![
-        (Reply::text("summary"), Reply::text(row.summary)),
-        (Reply::text("since"), Reply::text(row.since)),
-        (Reply::text("group"), Reply::text(row.group.name())),
-        (Reply::text("complexity"), Reply::text(row.complexity)),
+        ("summary", Reply::text(row.summary)),
+        ("since", Reply::text(row.since)),
+        ("group", Reply::text(row.group.name())),
+        ("complexity", Reply::text(row.complexity)),
     ];
     let arguments = syntax::parse(row.syntax);
     if !arguments.is_empty() {
-        fields.push((
-            Reply::text("arguments"),
-            Reply::Array(arguments.iter().map(document_argument).collect()),
-        ));
+        fields.push(("arguments", Reply::Array(arguments.iter().map(document_argument).collect())));
     }
     if !row.subcommands.is_empty() {
-        fields.push((Reply::text("subcommands"), Reply::Map(command.subcommands().map(document).collect())));
+        fields.push(("subcommands", Reply::Map(command.subcommands().map(document).collect())));
     }
-    (Reply::text(command.full_name()), Reply::Map(fields))
+    (Reply::text(command.full_name()), Reply::fields(fields))
 }
 
 fn document_argument(argument: &Argument) -> Reply {
-    let mut fields = vec![
-        (Reply::text("name"), Reply::bytes(argument.name.as_bytes())),
-        (Reply::text("type"), Reply::text(argument.kind.name())),
-    ];
+    let mut fields =
+        vec![("name", Reply::bytes(argument.name.as_bytes())), ("type", Reply::text(argument.kind.name()))];
     if argument.kind == Kind::Key {
-        fields.push((Reply::text("key_spec_index"), Reply::Integer(0)));
+        fields.push(("key_spec_index", Reply::Integer(0)));
     }
     if let Some(token) = argument.token {
-        fields.push((Reply::text("token"), Reply::text(token)));
+        fields.push(("token", Reply::text(token)));
     }
     let flags = [
         (argument.is_optional, "optional"),
@@ -260,13 +253,13 @@ fn document_argument(argument: &Argument) -> Reply {
     let flags: Vec<Reply> =
         flags.into_iter().filter(|(is_set, _)| *is_set).map(|(_, name)| Reply::simple(name)).collect();
     if !flags.is_empty() {
-        fields.push((Reply::text("flags"), Reply::Set(flags)));
+        fields.push(("flags", Reply::Set(flags)));
     }
     if !argument.parts.is_empty() {
         let parts = argument.parts.iter().map(document_argument).collect();
-        fields.push((Reply::text("arguments"), Reply::Array(parts)));
+        fields.push(("arguments", Reply::Array(parts)));
     }
-    Reply::Map(fields)
+    Reply::fields(fields)
 }
 
 fn get_keys(_: &mut Context<'_>, args: &[&[u8]]) -> Result {

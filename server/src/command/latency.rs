@@ -71,9 +71,9 @@ fn latest(ctx: &mut Context<'_>, _: &[&[u8]]) -> Result {
         let last = series.samples().last()?;
         Some(Reply::Array(vec![
             Reply::text(name),
-            Reply::Integer(last.time_s as i64),
-            Reply::Integer(last.latency_ms as i64),
-            Reply::Integer(series.max_ms as i64),
+            last.time_s.into(),
+            last.latency_ms.into(),
+            series.max_ms.into(),
         ]))
     });
     Ok(Reply::Array(events.collect()))
@@ -84,7 +84,7 @@ fn history(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let samples = found.into_iter().flat_map(|(_, series)| series.samples());
     let pairs = samples.map(|sample| {
         let pair = [sample.time_s, sample.latency_ms];
-        Reply::Array(pair.map(|number| Reply::Integer(number as i64)).into())
+        Reply::Array(pair.map(Reply::from).into())
     });
     Ok(Reply::Array(pairs.collect()))
 }
@@ -165,11 +165,8 @@ fn places_of(name: &[u8]) -> Vec<usize> {
 
 fn describe_calls(latency: &LatencyHistogram) -> Reply {
     let levels = latency.cumulative().into_iter();
-    let levels = levels.map(|(us, calls)| (Reply::Integer(us as i64), Reply::Integer(calls as i64)));
-    Reply::Map(vec![
-        (Reply::text("calls"), Reply::Integer(latency.calls() as i64)),
-        (Reply::text("histogram_usec"), Reply::Map(levels.collect())),
-    ])
+    let levels = levels.map(|(us, calls)| (Reply::from(us), Reply::from(calls)));
+    Reply::fields([("calls", latency.calls().into()), ("histogram_usec", Reply::Map(levels.collect()))])
 }
 
 #[cfg(test)]

@@ -133,7 +133,7 @@ fn stats(ctx: &mut Context<'_>, _: &[&[u8]]) -> Result {
     let report = Report::of(ctx);
     let mut fields: Vec<(Reply, Reply)> = Vec::new();
     let mut add = |name: &'static str, value: Reply| fields.push((Reply::text(name), value));
-    let bytes = |bytes: u64| Reply::Integer(bytes as i64);
+    let bytes = |bytes: u64| Reply::from(bytes);
     let difference = |one: u64, other: u64| Reply::Integer(one as i64 - other as i64);
     add("peak.allocated", bytes(report.peak));
     add("total.allocated", bytes(report.used));

@@ -161,6 +161,12 @@ impl Error {
         Self::Reply(wrong_arity(name))
     }
 
+    /// The error for an end that a key or a field cannot have, in the command of this name.
+    #[must_use]
+    pub fn invalid_expire_time(name: &str) -> Self {
+        format!("ERR invalid expire time in '{name}' command").into()
+    }
+
     /// The error of a write whose event finds the queue full and may not wait.
     #[must_use]
     pub fn queue_full(shortage: &Shortage) -> Self {
@@ -178,6 +184,12 @@ impl Error {
         Self::text("WRONGTYPE Operation against a key holding the wrong kind of value");
     /// The text for a key that must exist.
     pub const NO_SUCH_KEY: Self = Self::text("ERR no such key");
+    /// The text for a function that no library has.
+    pub const FUNCTION_NOT_FOUND: Self = Self::text("ERR Function not found");
+    /// The text for a sum of integers that does not fit.
+    pub const OVERFLOW: Self = Self::text("ERR increment or decrement would overflow");
+    /// The text for a sum of floating point numbers that is no finite one.
+    pub const NOT_FINITE: Self = Self::text("ERR increment would produce NaN or Infinity");
     /// The text for strings that would exceed `proto-max-bulk-len`.
     pub const STRING_TOO_LONG: Self =
         Self::text("ERR string exceeds maximum allowed size (proto-max-bulk-len)");

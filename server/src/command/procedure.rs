@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sha1::{Digest as _, Sha1};
 
-use super::arguments::{flag, integer};
+use super::arguments::{integer, is_flush_mode};
 use super::help::help;
 use super::{Call, Command, Context, Error, Flags, Group, Outcome, Result};
 use crate::procedure::{EVAL_EXPORT, Module};
@@ -90,85 +90,85 @@ const WASM: &[Command] = &[
     help(Group::Scripting, "kvasm 0.1"),
 ];
 
-fn evalwasm(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result<Outcome> {
-    let module = cached(context, arguments[1])?;
-    call(module, arguments, false)
+fn evalwasm(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result<Outcome> {
+    let module = cached(ctx, args[1])?;
+    call(module, args, false)
 }
 
-fn evalwasm_ro(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result<Outcome> {
-    let module = cached(context, arguments[1])?;
-    call(module, arguments, true)
+fn evalwasm_ro(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result<Outcome> {
+    let module = cached(ctx, args[1])?;
+    call(module, args, true)
 }
 
-fn evalwasmsha(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result<Outcome> {
-    let module = by_digest(context, arguments[1])?;
-    call(module, arguments, false)
+fn evalwasmsha(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result<Outcome> {
+    let module = by_digest(ctx, args[1])?;
+    call(module, args, false)
 }
 
-fn evalwasmsha_ro(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result<Outcome> {
-    let module = by_digest(context, arguments[1])?;
-    call(module, arguments, true)
+fn evalwasmsha_ro(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result<Outcome> {
+    let module = by_digest(ctx, args[1])?;
+    call(module, args, true)
 }
 
-fn wasm_load(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
-    cached(context, arguments[2])?;
-    Ok(hex(&digest(arguments[2])).into())
+fn wasm_load(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    cached(ctx, args[2])?;
+    Ok(hex(&digest(args[2])).into())
 }
 
-fn wasm_exists(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
-    let cache = &context.server.modules;
+fn wasm_exists(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let cache = &ctx.server.modules;
     let found = |text: &&[u8]| parse_digest(text).is_some_and(|digest| cache.contains(&digest));
-    Ok(Reply::Array(arguments[2..].iter().map(|text| Reply::flag(found(text))).collect()))
+    Ok(Reply::Array(args[2..].iter().map(|text| Reply::flag(found(text))).collect()))
 }
 
-fn wasm_list(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
+fn wasm_list(ctx: &mut Context<'_>, _: &[&[u8]]) -> Result {
     let entry = |(digest, cached): (Digest, &crate::state::Cached)| {
         let module = &cached.module;
         let exports = module.procedures().iter().map(|procedure| &procedure.name);
-        Reply::Map(vec![
-            (Reply::text("sha1"), hex(&digest).into()),
-            (Reply::text("upload_size"), cached.upload_bytes.into()),
-            (Reply::text("size"), module.size_bytes().into()),
-            (Reply::text("procedures"), Reply::list(exports)),
+        Reply::fields([
+            ("sha1", hex(&digest).into()),
+            ("upload_size", cached.upload_bytes.into()),
+            ("size", module.size_bytes().into()),
+            ("procedures", Reply::list(exports)),
         ])
     };
-    Ok(Reply::Array(context.server.modules.list().into_iter().map(entry).collect()))
+    Ok(Reply::Array(ctx.server.modules.list().into_iter().map(entry).collect()))
 }
 
-fn wasm_flush(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
-    match arguments.get(2) {
+fn wasm_flush(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    match args.get(2) {
         None => {}
-        Some(mode) if arguments.len() == 3 && (flag(mode, "ASYNC") || flag(mode, "SYNC")) => {}
+        Some(mode) if args.len() == 3 && is_flush_mode(mode) => {}
         Some(_) => return Err(Error::text("ERR WASM FLUSH only support SYNC|ASYNC option")),
     }
-    context.server.modules.clear();
+    ctx.server.modules.clear();
     Ok(Reply::OK)
 }
 
 /// The compiled form of an upload, from the cache or by way of the gate.
-fn cached(context: &mut Context<'_>, upload: &[u8]) -> Result<Arc<Module>> {
+fn cached(ctx: &mut Context<'_>, upload: &[u8]) -> Result<Arc<Module>> {
     let digest = digest(upload);
-    if let Some(module) = context.server.modules.get(&digest) {
+    if let Some(module) = ctx.server.modules.get(&digest) {
         return Ok(module);
     }
-    let options = &context.server.options;
+    let options = &ctx.server.options;
     let compiled = Module::compile(upload, &module_limits(options));
     let module = Arc::new(compiled.map_err(|error| Error::from(format!("{} {error}", error.code())))?);
     let (max_len, max_bytes) = (options.wasm_cache_max_len as usize, options.wasm_cache_max_size as usize);
-    context.server.modules.insert(digest, Arc::clone(&module), upload.len(), max_len, max_bytes);
+    ctx.server.modules.insert(digest, Arc::clone(&module), upload.len(), max_len, max_bytes);
     Ok(module)
 }
 
-fn by_digest(context: &mut Context<'_>, text: &[u8]) -> Result<Arc<Module>> {
+fn by_digest(ctx: &mut Context<'_>, text: &[u8]) -> Result<Arc<Module>> {
     parse_digest(text)
-        .and_then(|digest| context.server.modules.get(&digest))
+        .and_then(|digest| ctx.server.modules.get(&digest))
         .ok_or(Error::text("NOSCRIPT No matching module. Please use EVALWASM."))
 }
 
-fn call(module: Arc<Module>, arguments: &[&[u8]], read_only: bool) -> Result<Outcome> {
+fn call(module: Arc<Module>, args: &[&[u8]], read_only: bool) -> Result<Outcome> {
     let missing = Error::text("ERR the module has no export named run of type () -> ()");
     let procedure = module.find(EVAL_EXPORT).ok_or(missing)?;
-    outcome(module, procedure, EVAL_EXPORT, arguments, read_only, Error::NOT_AN_INTEGER)
+    outcome(module, procedure, EVAL_EXPORT, args, read_only, Error::NOT_AN_INTEGER)
 }
 
 /// The call that a command with `numkeys` as its third word asks for; `bad_count` is the error when that is no number.
@@ -176,14 +176,14 @@ pub(super) fn outcome(
     module: Arc<Module>,
     procedure: usize,
     name: &str,
-    arguments: &[&[u8]],
+    args: &[&[u8]],
     read_only: bool,
     bad_count: Error,
 ) -> Result<Outcome> {
-    let count = integer(arguments[2]).map_err(|_| bad_count)?;
+    let count = integer(args[2]).map_err(|_| bad_count)?;
     let count = usize::try_from(count).map_err(|_| Error::text("ERR Number of keys can't be negative"))?;
-    let end = 3 + count.min(arguments.len());
-    if end > arguments.len() {
+    let end = 3 + count.min(args.len());
+    if end > args.len() {
         return Err(Error::text("ERR Number of keys can't be greater than number of args"));
     }
     Ok(Outcome::Call(Call {
@@ -191,7 +191,7 @@ pub(super) fn outcome(
         procedure,
         name: name.to_owned(),
         keys: 3..end,
-        arguments: end..arguments.len(),
+        arguments: end..args.len(),
         read_only,
     }))
 }

@@ -98,9 +98,7 @@ struct Filter<'a> {
 
 impl Filter<'_> {
     fn accepts(&self, scanned: &Scanned) -> bool {
-        // A lone star also stands for the empty key, which the matcher says no pattern but the empty one matches.
-        let matches =
-            self.pattern.is_none_or(|pattern| pattern == b"*" || glob::matches(pattern, &scanned.key));
+        let matches = self.pattern.is_none_or(|pattern| glob::matches_in_walk(pattern, &scanned.key));
         matches && self.kind.is_none_or(|kind| flag(kind, scanned.kind.name()))
     }
 

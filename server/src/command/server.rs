@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::arguments::{is_flush_mode, log_count};
 use super::connection::database;
 use super::help::{help, wrong_arguments};
 use super::{Command, Context, Error, Flags, Group, Outcome, Result, flag, integer};
@@ -151,7 +152,7 @@ fn flush_all(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
 fn check_flush(args: &[&[u8]]) -> Result<()> {
     match args[1..] {
         [] => Ok(()),
-        [mode] if flag(mode, "ASYNC") || flag(mode, "SYNC") => Ok(()),
+        [mode] if is_flush_mode(mode) => Ok(()),
         _ => Err(Error::SYNTAX),
     }
 }
@@ -176,7 +177,7 @@ fn time(ctx: &mut Context<'_>, _: &[&[u8]]) -> Result {
 }
 
 fn last_save(ctx: &mut Context<'_>, _: &[&[u8]]) -> Result {
-    Ok(Reply::Integer(ctx.server.store.last_commit_s as i64))
+    Ok(ctx.server.store.last_commit_s.into())
 }
 
 fn role(_: &mut Context<'_>, _: &[&[u8]]) -> Result {
@@ -204,18 +205,14 @@ fn shutdown(_: &mut Context<'_>, args: &[&[u8]]) -> Result<Outcome> {
 fn slow_commands(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let count = match args[2..] {
         [] => SLOWLOG_GET_DEFAULT,
-        [count] => match integer(count) {
-            Ok(-1) => usize::MAX,
-            Ok(count) if count >= 0 => count as usize,
-            _ => return Err(Error::text("ERR count should be greater than or equal to -1")),
-        },
+        [count] => log_count(count)?,
         _ => return Err(wrong_arguments(args)),
     };
     let entries = ctx.server.slow_log.iter().take(count).map(|entry| {
         Reply::Array(vec![
-            Reply::Integer(entry.id as i64),
-            Reply::Integer(entry.time_s as i64),
-            Reply::Integer(entry.duration_us as i64),
+            entry.id.into(),
+            entry.time_s.into(),
+            entry.duration_us.into(),
             Reply::list(&entry.arguments),
             Reply::bytes(entry.address.as_bytes()),
             Reply::bytes(&entry.name),

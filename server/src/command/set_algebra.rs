@@ -2,9 +2,9 @@
 //!
 //! The sets are cloned, which is O(1), so that all of them can be looked at together.
 
-use super::arguments::at_least;
+use super::arguments::{at_least, cardinality_limit};
 use super::sets::limits;
-use super::{Command, Context, Error, Flags, Group, Result, flag, set_or_delete};
+use super::{Command, Context, Error, Flags, Group, Result, set_or_delete};
 use crate::keyspace::events;
 use crate::protocol::{Reply, Shape};
 use crate::types::{Collection, Member, SetLimits, SetValue};
@@ -168,25 +168,9 @@ fn sintercard(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
         return Err(Error::text("ERR Number of keys can't be greater than number of args"));
     }
     let (keys, options) = args[2..].split_at(keys);
-    let limit = limit(options)?;
+    let limit = cardinality_limit(options)?;
     let mut sets = sets(ctx, keys)?;
     Ok(intersection(&mut sets).take(limit).count().into())
-}
-
-/// Where SINTERCARD stops to count.
-fn limit(options: &[&[u8]]) -> Result<usize> {
-    let (options, rest) = options.as_chunks();
-    let mut limit = 0;
-    for [option, number] in options {
-        if !flag(option, "LIMIT") {
-            return Err(Error::SYNTAX);
-        }
-        limit = at_least(0, number, "ERR LIMIT can't be negative")?;
-    }
-    if !rest.is_empty() {
-        return Err(Error::SYNTAX);
-    }
-    Ok(if limit == 0 { usize::MAX } else { limit })
 }
 
 #[cfg(test)]

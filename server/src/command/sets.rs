@@ -1,12 +1,15 @@
 //! Set commands on one set, and SMOVE. `set_algebra` has those that combine several.
 
+use super::arguments::at_least;
 use super::element_scan::{ElementScan, scan_reply};
 use super::random::{Count, copy_repeated, different_ranks, max_copied_bytes, visit_ranks};
-use super::{Command, Context, Error, Flags, Group, Result, integer, scan};
+use super::{Command, Context, Error, Flags, Group, Result, scan};
 use crate::keyspace::events;
 use crate::options::Options;
 use crate::protocol::{Reply, Shape};
-use crate::types::{Collection, CopiedItems, Member, PackedLimits, SetLimits, SetValue, SharedItems};
+use crate::types::{
+    Collection, CopiedItems, Member, PackedLimits, Recorder, SetLimits, SetValue, SharedItems,
+};
 
 const WRITE: &[Flags] = &[Flags::WRITE, Flags::FAST];
 const READ: &[Flags] = &[Flags::READONLY, Flags::FAST];
@@ -110,7 +113,7 @@ fn sadd(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
 }
 
 fn srem(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    let remove = |set: &mut SetValue, recorder: &mut dyn crate::types::Recorder| {
+    let remove = |set: &mut SetValue, recorder: &mut dyn Recorder| {
         args[2..].iter().filter(|member| set.remove(member, recorder)).count()
     };
     let removed = ctx.keyspace.update(ctx.session.database, args[1], events::SREM, remove)?;
@@ -161,7 +164,7 @@ fn spop(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let database = ctx.session.database;
     match args[2..] {
         [] => {
-            let pop = |set: &mut SetValue, recorder: &mut dyn crate::types::Recorder| {
+            let pop = |set: &mut SetValue, recorder: &mut dyn Recorder| {
                 let rank = fastrand::usize(..set.len());
                 let member = set.nth(rank)?.to_vec();
                 set.remove_ranks(&[rank], recorder);
@@ -170,9 +173,7 @@ fn spop(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
             Ok(ctx.keyspace.update(database, args[1], events::SPOP, pop)?.flatten().into())
         }
         [count] => {
-            const NEGATIVE: Error = Error::text("ERR value is out of range, must be positive");
-            let count = integer(count).map_err(|_| NEGATIVE)?;
-            let count = usize::try_from(count).map_err(|_| NEGATIVE)?;
+            let count = at_least(0, count, "ERR value is out of range, must be positive")?;
             let popped =
                 ctx.keyspace.update(database, args[1], events::SPOP, |set: &mut SetValue, recorder| {
                     if count >= set.len() {

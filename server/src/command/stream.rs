@@ -29,11 +29,6 @@ fn entry_reply(entry: &Entry<'_>) -> Reply {
     Reply::Array(vec![id_reply(entry.id), Reply::Items(Shape::Array, entry.shared_fields())])
 }
 
-/// A list of facts: a map, which RESP2 knows as a flat array.
-fn facts<const N: usize>(facts: [(&'static str, Reply); N]) -> Reply {
-    Reply::Map(facts.into_iter().map(|(name, value)| (Reply::text(name), value)).collect())
-}
-
 /// Whether a client speaks RESP3, in which the replies of several streams are a map.
 fn has_maps(ctx: &Context<'_>) -> bool {
     ctx.session.version == Version::Resp3

@@ -2,7 +2,7 @@
 //!
 //! `assign` has SET with its options and relatives, `counters` the arithmetic.
 
-use super::{Command, Context, Error, Flags, Group, Result, flag, integer};
+use super::{Command, Context, Error, Flags, Group, Result, flag, integer, unsigned};
 use crate::keyspace::{Content, Edit, Expiry, events};
 use crate::protocol::Reply;
 use crate::types::{StringValue, Value, lcs};
@@ -224,10 +224,7 @@ fn describe(found: &lcs::Subsequence, options: &LcsOptions) -> Reply {
         }
         Reply::Array(entry)
     });
-    Reply::Map(vec![
-        (Reply::text("matches"), Reply::Array(matches.collect())),
-        (Reply::text("len"), found.bytes.len().into()),
-    ])
+    Reply::fields([("matches", Reply::Array(matches.collect())), ("len", found.bytes.len().into())])
 }
 
 fn mget(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
@@ -273,7 +270,7 @@ fn set_pairs(ctx: &mut Context<'_>, pairs: &[[&[u8]; 2]]) -> Result<()> {
 
 fn setrange(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let (database, key, bytes) = (ctx.session.database, args[1], args[3]);
-    let offset = u64::try_from(integer(args[2])?).map_err(|_| Error::text("ERR offset is out of range"))?;
+    let offset = unsigned(args[2], "ERR offset is out of range")?;
     let length = ctx.keyspace.peek_string(database, key)?.map_or(0, StringValue::len);
     if bytes.is_empty() {
         return Ok(length.into());

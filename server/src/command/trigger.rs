@@ -79,31 +79,31 @@ const TRIGGER: &[Command] = &[
     ),
 ];
 
-fn create(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
-    let words = arguments[2..].iter().copied();
-    let definition = Definition::parse(words, context.keyspace.databases())
+fn create(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let words = args[2..].iter().copied();
+    let definition = Definition::parse(words, ctx.keyspace.databases())
         .map_err(|error| Error::from(format!("ERR {error}")))?;
-    if context.server.triggers.get(&definition.name).is_some() {
+    if ctx.server.triggers.get(&definition.name).is_some() {
         return Err(format!("ERR trigger '{}' already exists", definition.name).into());
     }
-    if context.server.libraries.function(definition.function.as_bytes()).is_none() {
-        return Err(Error::text("ERR Function not found"));
+    if ctx.server.libraries.function(definition.function.as_bytes()).is_none() {
+        return Err(Error::FUNCTION_NOT_FOUND);
     }
-    store(context, definition);
+    store(ctx, definition);
     Ok(Reply::OK)
 }
 
-fn drop_one(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
-    let name = find(context, arguments[2])?.definition.name.clone();
-    let is_forced = match &arguments[3..] {
+fn drop_one(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let name = find(ctx, args[2])?.definition.name.clone();
+    let is_forced = match &args[3..] {
         [] => false,
         [word] if flag(word, "FORCE") => true,
         _ => return Err(Error::SYNTAX),
     };
     if !is_forced {
-        refuse_loss(context, &name)?;
+        refuse_loss(ctx, &name)?;
     }
-    let Context { keyspace, server, .. } = context;
+    let Context { keyspace, server, .. } = ctx;
     server.queues.drop_queue(keyspace, &name)?;
     keyspace.define(SystemTable::Trigger, name.as_bytes(), None);
     server.triggers.remove(&name);
@@ -111,8 +111,8 @@ fn drop_one(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
 }
 
 /// Refuses to remove a trigger with which events would be lost that nobody has seen to.
-pub(super) fn refuse_loss(context: &mut Context<'_>, name: &str) -> Result<()> {
-    let Context { keyspace, server, .. } = context;
+pub(super) fn refuse_loss(ctx: &mut Context<'_>, name: &str) -> Result<()> {
+    let Context { keyspace, server, .. } = ctx;
     let (totals, _) = server.queues.totals_of(keyspace, name)?;
     if totals.queued == 0 && totals.dead_letters == 0 {
         return Ok(());
@@ -125,84 +125,80 @@ pub(super) fn refuse_loss(context: &mut Context<'_>, name: &str) -> Result<()> {
     .into())
 }
 
-fn enable(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
-    set_enabled(context, arguments[2], true)
+fn enable(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    set_enabled(ctx, args[2], true)
 }
 
-fn disable(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
-    set_enabled(context, arguments[2], false)
+fn disable(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    set_enabled(ctx, args[2], false)
 }
 
-fn set_enabled(context: &mut Context<'_>, name: &[u8], enabled: bool) -> Result {
-    let definition = Definition::clone(&find(context, name)?.definition);
-    store(context, Definition { enabled, ..definition });
+fn set_enabled(ctx: &mut Context<'_>, name: &[u8], enabled: bool) -> Result {
+    let definition = Definition::clone(&find(ctx, name)?.definition);
+    store(ctx, Definition { enabled, ..definition });
     Ok(Reply::OK)
 }
 
-fn store(context: &mut Context<'_>, definition: Definition) {
+fn store(ctx: &mut Context<'_>, definition: Definition) {
     let bytes = definition.to_bytes();
-    context.keyspace.define(SystemTable::Trigger, definition.name.as_bytes(), Some(&bytes));
-    context.server.triggers.insert(definition);
+    ctx.keyspace.define(SystemTable::Trigger, definition.name.as_bytes(), Some(&bytes));
+    ctx.server.triggers.insert(definition);
 }
 
-fn find<'a>(context: &'a Context<'_>, name: &[u8]) -> Result<&'a Trigger> {
-    let found = std::str::from_utf8(name).ok().and_then(|name| context.server.triggers.get(name));
+fn find<'a>(ctx: &'a Context<'_>, name: &[u8]) -> Result<&'a Trigger> {
+    let found = std::str::from_utf8(name).ok().and_then(|name| ctx.server.triggers.get(name));
     found.ok_or(Error::text("ERR no such trigger"))
 }
 
-fn list(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
-    Ok(Reply::list(context.server.triggers.iter().map(|trigger| &trigger.definition.name)))
+fn list(ctx: &mut Context<'_>, _: &[&[u8]]) -> Result {
+    Ok(Reply::list(ctx.server.triggers.iter().map(|trigger| &trigger.definition.name)))
 }
 
-fn info(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
-    let trigger = find(context, arguments[2])?.clone();
+fn info(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let trigger = find(ctx, args[2])?.clone();
     let (definition, counts) = (&trigger.definition, trigger.counts());
     let mode = if definition.asynchronous.is_some() { "async" } else { "sync" };
     let mut fields = vec![
-        field("name", definition.name.clone().into()),
-        field("mode", Reply::text(mode)),
-        field("on", Reply::list(&definition.events)),
-        field("keys", Reply::bytes(&definition.pattern)),
-        field("db", definition.database.map(i64::from).into()),
-        field("call", definition.function.clone().into()),
-        field("enabled", Reply::Boolean(definition.enabled)),
-        field("library", definition.library.clone().into()),
-        field("runs", Reply::Integer(counts.runs as i64)),
-        field("failures", Reply::Integer(counts.failures as i64)),
-        field("last_error", counts.last_error.clone().into()),
+        ("name", definition.name.clone().into()),
+        ("mode", Reply::text(mode)),
+        ("on", Reply::list(&definition.events)),
+        ("keys", Reply::bytes(&definition.pattern)),
+        ("db", definition.database.map(i64::from).into()),
+        ("call", definition.function.clone().into()),
+        ("enabled", Reply::Boolean(definition.enabled)),
+        ("library", definition.library.clone().into()),
+        ("runs", counts.runs.into()),
+        ("failures", counts.failures.into()),
+        ("last_error", counts.last_error.clone().into()),
     ];
     fields.extend(definition.asynchronous.iter().flat_map(options_of));
-    let Context { keyspace, server, .. } = context;
+    let Context { keyspace, server, .. } = ctx;
     let (totals, oldest_ms) = server.queues.totals_of(keyspace, &definition.name)?;
     // One that became synchronous may still have something to deliver.
     if definition.asynchronous.is_some() || totals != Totals::default() {
         let age_ms = oldest_ms.map(|oldest_ms| keyspace.now_ms().saturating_sub(oldest_ms) as i64);
         fields.extend([
-            field("queued", totals.queued.into()),
-            field("queued_bytes", Reply::Integer(totals.bytes as i64)),
-            field("running", totals.running.into()),
-            field("done", Reply::Integer((counts.runs - counts.failures) as i64)),
-            field("failed", Reply::Integer(counts.failures as i64)),
-            field("retried", Reply::Integer(counts.retries as i64)),
-            field("dead_letters", totals.dead_letters.into()),
-            field("oldest_age_ms", age_ms.into()),
+            ("queued", totals.queued.into()),
+            ("queued_bytes", totals.bytes.into()),
+            ("running", totals.running.into()),
+            ("done", Reply::Integer((counts.runs - counts.failures) as i64)),
+            ("failed", counts.failures.into()),
+            ("retried", counts.retries.into()),
+            ("dead_letters", totals.dead_letters.into()),
+            ("oldest_age_ms", age_ms.into()),
         ]);
     }
-    Ok(Reply::Map(fields))
+    Ok(Reply::fields(fields))
 }
 
-fn field(name: &'static str, value: Reply) -> (Reply, Reply) {
-    (Reply::text(name), value)
-}
-
-fn options_of(options: &Asynchronous) -> [(Reply, Reply); 6] {
+fn options_of(options: &Asynchronous) -> [(&'static str, Reply); 6] {
     [
-        field("concurrency", Reply::Integer(options.concurrency.into())),
-        field("tries", Reply::Integer(options.tries.into())),
-        field("backoff_ms", Reply::Integer(options.backoff_ms as i64)),
-        field("fuel", options.fuel.map(|fuel| fuel as i64).into()),
-        field("coalesce", Reply::Boolean(options.coalesce)),
-        field("on_full", Reply::text(options.when_full.name())),
+        ("concurrency", Reply::Integer(options.concurrency.into())),
+        ("tries", Reply::Integer(options.tries.into())),
+        ("backoff_ms", options.backoff_ms.into()),
+        ("fuel", options.fuel.map(|fuel| fuel as i64).into()),
+        ("coalesce", Reply::Boolean(options.coalesce)),
+        ("on_full", Reply::text(options.when_full.name())),
     ]
 }
 

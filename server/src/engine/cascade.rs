@@ -234,7 +234,7 @@ impl Engine {
 /// The call of a trigger's function.
 pub(super) fn call_of(libraries: &Libraries, function: &str) -> command::Result<Call> {
     let found = libraries.function(function.as_bytes());
-    let (library, procedure) = found.ok_or(Error::text("ERR Function not found"))?;
+    let (library, procedure) = found.ok_or(Error::FUNCTION_NOT_FOUND)?;
     Ok(Call {
         module: library.module.clone(),
         procedure,

@@ -189,7 +189,7 @@ impl Core {
         if let Some(own) = Receiver::find(&self.server, by, id)
             && own.version == Version::Resp3
         {
-            let parts = vec![Reply::text("tracking-redir-broken"), Reply::Integer(gone as i64)];
+            let parts = vec![Reply::text("tracking-redir-broken"), gone.into()];
             own.mailbox.post(Reply::Push(parts), MESSAGE_BYTES);
         }
     }

@@ -106,6 +106,11 @@ impl Reply {
         Self::Array(items.into_iter().map(|item| Self::bytes(item.as_ref())).collect())
     }
 
+    /// Values by name, in this order: a map, which RESP2 knows as a flat array.
+    pub fn fields(fields: impl IntoIterator<Item = (&'static str, Self)>) -> Self {
+        Self::Map(fields.into_iter().map(|(name, value)| (Self::text(name), value)).collect())
+    }
+
     /// How many bytes of values it consists of: it takes more when it is encoded, but not much less.
     #[must_use]
     pub fn value_bytes(&self) -> usize {
@@ -135,6 +140,12 @@ impl Reply {
 impl From<i64> for Reply {
     fn from(value: i64) -> Self {
         Self::Integer(value)
+    }
+}
+
+impl From<u64> for Reply {
+    fn from(value: u64) -> Self {
+        Self::Integer(value as i64)
     }
 }
 

@@ -5,11 +5,16 @@
 
 /// Whether `pattern` matches the whole of `text`, byte for byte.
 ///
-/// As in Redis, an empty text is matched by the empty pattern only, not even by `*`; commands that take `*` to mean
-/// "everything" (KEYS, SCAN) skip the match.
+/// As in Redis, an empty text is matched by the empty pattern only, not even by `*`.
 #[must_use]
 pub fn matches(pattern: &[u8], text: &[u8]) -> bool {
     run(pattern, text, |byte| byte)
+}
+
+/// As [`matches()`], but a lone star means everything, the empty text too (KEYS, SCAN and its relatives).
+#[must_use]
+pub fn matches_in_walk(pattern: &[u8], text: &[u8]) -> bool {
+    pattern == b"*" || matches(pattern, text)
 }
 
 /// As [`matches()`], but ASCII letters match in either case (names of options and commands).

@@ -213,12 +213,11 @@ fn info(ctx: &mut Context<'_>, _: &[&[u8]]) -> Result {
         let broken = tracker.is_broken.then_some("broken_redirect");
         [Some("on"), mode, caching, no_loop, broken].into_iter().flatten().collect()
     });
-    let fields = [
+    Ok(Reply::fields([
         ("flags", Reply::Set(flags.into_iter().map(Reply::text).collect())),
         ("redirect", Reply::Integer(redirect_of(tracker))),
         ("prefixes", Reply::list(tracker.map(|tracker| &tracker.prefixes).into_iter().flatten())),
-    ];
-    Ok(Reply::Map(fields.map(|(name, value)| (Reply::text(name), value)).into()))
+    ]))
 }
 
 #[cfg(test)]

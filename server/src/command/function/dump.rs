@@ -23,8 +23,8 @@ const LENGTH_LEN: usize = size_of::<u32>();
 
 const DAMAGED: Error = Error::text("ERR DUMP payload version or checksum are wrong");
 
-pub(super) fn dump(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
-    let libraries = context.keyspace.definitions(SystemTable::Library);
+pub(super) fn dump(ctx: &mut Context<'_>, _: &[&[u8]]) -> Result {
+    let libraries = ctx.keyspace.definitions(SystemTable::Library);
     Ok(encode(libraries.into_iter().map(|(_, code)| code)).into())
 }
 
@@ -68,8 +68,8 @@ enum Policy {
     Replace,
 }
 
-pub(super) fn restore(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
-    let policy = match &arguments[3..] {
+pub(super) fn restore(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let policy = match &args[3..] {
         [] => Policy::Append,
         [word] if flag(word, "APPEND") => Policy::Append,
         [word] if flag(word, "REPLACE") => Policy::Replace,
@@ -79,10 +79,10 @@ pub(super) fn restore(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result 
                 "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.",
             ));
         }
-        _ => return Err(wrong_arguments(arguments)),
+        _ => return Err(wrong_arguments(args)),
     };
-    let codes = decode(arguments[2]).ok_or(DAMAGED)?;
-    Plan::of(context, &codes, policy)?.carry_out(context)?;
+    let codes = decode(args[2]).ok_or(DAMAGED)?;
+    Plan::of(ctx, &codes, policy)?.carry_out(ctx)?;
     Ok(Reply::OK)
 }
 
@@ -97,11 +97,11 @@ struct Plan {
 }
 
 impl Plan {
-    fn of(context: &Context<'_>, codes: &[&[u8]], policy: Policy) -> Result<Self> {
-        let limits = module_limits(&context.server.options);
+    fn of(ctx: &Context<'_>, codes: &[&[u8]], policy: Policy) -> Result<Self> {
+        let limits = module_limits(&ctx.server.options);
         let compiled = codes.iter().map(|code| Library::compile(code, &limits));
         let restored = compiled.collect::<std::result::Result<Vec<Library>, LibraryError>>()?;
-        let stored = context.keyspace.definitions(SystemTable::Library);
+        let stored = ctx.keyspace.definitions(SystemTable::Library);
         let goes = |name: &str| match policy {
             Policy::Flush => true,
             Policy::Append => false,
@@ -109,8 +109,7 @@ impl Plan {
         };
         let removed: Vec<String> =
             stored.iter().map(|(name, _)| text(name)).filter(|name| goes(name)).collect();
-        let (mut libraries, mut triggers) =
-            (context.server.libraries.clone(), context.server.triggers.clone());
+        let (mut libraries, mut triggers) = (ctx.server.libraries.clone(), ctx.server.triggers.clone());
         for name in &removed {
             libraries.remove(name);
             let declared = triggers.iter().filter(|trigger| of_library(&trigger.definition, name));
@@ -121,8 +120,7 @@ impl Plan {
         }
         for library in &restored {
             // One that exceeds limits which were lowered since is stored, but not loaded.
-            let is_stored =
-                context.keyspace.definition(SystemTable::Library, library.name.as_bytes()).is_some();
+            let is_stored = ctx.keyspace.definition(SystemTable::Library, library.name.as_bytes()).is_some();
             if is_stored && !removed.contains(&library.name) {
                 return Err(LibraryError::Exists(library.name.clone()).into());
             }
@@ -131,8 +129,7 @@ impl Plan {
         }
         let mut all_declared = Vec::new();
         for library in &restored {
-            for definition in declared_triggers(&libraries, &triggers, context.keyspace.databases(), library)?
-            {
+            for definition in declared_triggers(&libraries, &triggers, ctx.keyspace.databases(), library)? {
                 triggers.insert(definition.clone());
                 all_declared.push(definition);
             }
@@ -141,22 +138,22 @@ impl Plan {
         Ok(Self { libraries, triggers, removed, restored, declared: all_declared })
     }
 
-    fn carry_out(self, context: &mut Context<'_>) -> Result<()> {
+    fn carry_out(self, ctx: &mut Context<'_>) -> Result<()> {
         for name in &self.removed {
-            refuse_losses(context, name, &self.declared)?;
+            refuse_losses(ctx, name, &self.declared)?;
         }
         for name in &self.removed {
-            drop_triggers_of(context, name, &self.declared)?;
-            context.keyspace.define(SystemTable::Library, name.as_bytes(), None);
+            drop_triggers_of(ctx, name, &self.declared)?;
+            ctx.keyspace.define(SystemTable::Library, name.as_bytes(), None);
         }
         for library in &self.restored {
-            context.keyspace.define(SystemTable::Library, library.name.as_bytes(), Some(&library.code));
+            ctx.keyspace.define(SystemTable::Library, library.name.as_bytes(), Some(&library.code));
         }
         for definition in &self.declared {
             let bytes = definition.to_bytes();
-            context.keyspace.define(SystemTable::Trigger, definition.name.as_bytes(), Some(&bytes));
+            ctx.keyspace.define(SystemTable::Trigger, definition.name.as_bytes(), Some(&bytes));
         }
-        (context.server.libraries, context.server.triggers) = (self.libraries, self.triggers);
+        (ctx.server.libraries, ctx.server.triggers) = (self.libraries, self.triggers);
         Ok(())
     }
 }

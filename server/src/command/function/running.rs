@@ -5,49 +5,46 @@ use crate::protocol::Reply;
 use crate::state::RunningCall;
 
 /// As in Redis, `running_script` is one call: here the oldest. All of them stand behind it.
-pub(super) fn stats(context: &mut Context<'_>, _: &[&[u8]]) -> Result {
-    let libraries = &context.server.libraries;
-    let engine = Reply::Map(vec![
-        (Reply::text("libraries_count"), libraries.iter().count().into()),
-        (Reply::text("functions_count"), libraries.function_count().into()),
+pub(super) fn stats(ctx: &mut Context<'_>, _: &[&[u8]]) -> Result {
+    let libraries = &ctx.server.libraries;
+    let engine = Reply::fields([
+        ("libraries_count", libraries.iter().count().into()),
+        ("functions_count", libraries.function_count().into()),
     ]);
-    let mut running = context.server.running.values();
-    let all = running.clone().map(|call| Reply::Map(describe(call, true))).collect();
-    Ok(Reply::Map(vec![
-        (
-            Reply::text("running_script"),
-            running.next().map_or(Reply::Null, |call| Reply::Map(describe(call, false))),
-        ),
-        (Reply::text("engines"), Reply::Map(vec![(Reply::text("WASM"), engine)])),
-        (Reply::text("running_scripts"), Reply::Array(all)),
+    let mut running = ctx.server.running.values();
+    let all = running.clone().map(|call| Reply::fields(describe(call, true))).collect();
+    Ok(Reply::fields([
+        ("running_script", running.next().map_or(Reply::Null, |call| Reply::fields(describe(call, false)))),
+        ("engines", Reply::fields([("WASM", engine)])),
+        ("running_scripts", Reply::Array(all)),
     ]))
 }
 
-fn describe(call: &RunningCall, in_detail: bool) -> Vec<(Reply, Reply)> {
+fn describe(call: &RunningCall, in_detail: bool) -> Vec<(&'static str, Reply)> {
     let mut fields = vec![
-        (Reply::text("name"), call.name.clone().into()),
-        (Reply::text("command"), Reply::list(&call.command)),
-        (Reply::text("duration_ms"), Reply::Integer(call.elapsed_ms() as i64)),
+        ("name", call.name.clone().into()),
+        ("command", Reply::list(&call.command)),
+        ("duration_ms", call.elapsed_ms().into()),
     ];
     if in_detail {
         fields.extend([
-            (Reply::text("client"), call.client.map(|client| client as i64).into()),
-            (Reply::text("fuel"), Reply::Integer(call.control.fuel_used() as i64)),
-            (Reply::text("tries"), Reply::Integer(call.tries.into())),
+            ("client", call.client.map(|client| client as i64).into()),
+            ("fuel", call.control.fuel_used().into()),
+            ("tries", Reply::Integer(call.tries.into())),
         ]);
     }
     fields
 }
 
 /// Stops all calls, or those of one procedure; whatever they did is undone.
-pub(super) fn kill(context: &mut Context<'_>, arguments: &[&[u8]]) -> Result {
-    let name = match &arguments[2..] {
+pub(super) fn kill(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
+    let name = match &args[2..] {
         [] => None,
         [name] => Some(*name),
         _ => return Err(Error::SYNTAX),
     };
     let mut calls =
-        context.server.running.values().filter(|call| {
+        ctx.server.running.values().filter(|call| {
             !call.control.is_stopped() && name.is_none_or(|name| call.name.as_bytes() == name)
         });
     let Some(first) = calls.next() else {

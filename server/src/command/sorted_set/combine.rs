@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use crate::command::arguments::at_least;
+use crate::command::arguments::cardinality_limit;
 use crate::command::set_algebra::is_soonest_removed;
 use crate::command::{Command, Context, Error, Flags, Group, Result, flag, integer};
 use crate::keyspace::events;
@@ -343,17 +343,8 @@ fn zintercard(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     for key in keys {
         sources.push(Source::read(ctx, key)?);
     }
-    let (mut limit, mut options) = (0, options);
-    while let [option, rest @ ..] = options {
-        let [number, rest @ ..] = rest else { return Err(Error::SYNTAX) };
-        if !flag(option, "LIMIT") {
-            return Err(Error::SYNTAX);
-        }
-        limit = at_least(0, number, "ERR LIMIT can't be negative")?;
-        options = rest;
-    }
+    let limit = cardinality_limit(options)?;
     sources.sort_by_key(Source::len);
-    let limit = if limit == 0 { usize::MAX } else { limit };
     let Some((first, others)) = sources.split_first() else { return Ok(Reply::Integer(0)) };
     let items = first.items();
     let is_everywhere = |member: &[u8]| others.iter().all(|other| other.score(member).is_some());

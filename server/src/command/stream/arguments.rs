@@ -1,6 +1,6 @@
 //! Ids, ranges, and the options that XADD and XTRIM have in common.
 
-use super::super::{Error, Result, flag, integer};
+use super::super::{Error, Result, flag, integer, unsigned};
 use crate::options::Options;
 use crate::types::stream::{Kept, NodeLimits, StreamId, Trim};
 
@@ -156,9 +156,7 @@ impl Parsed {
             return Ok(None);
         }
         if flag(option, "LIMIT") {
-            let limit = integer(value)?;
-            self.limit =
-                Some(u64::try_from(limit).map_err(|_| Error::text("ERR The LIMIT argument must be >= 0."))?);
+            self.limit = Some(unsigned(value, "ERR The LIMIT argument must be >= 0.")?);
             return Ok(Some(at + 2));
         }
         let is_length = flag(option, "MAXLEN");

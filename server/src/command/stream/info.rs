@@ -4,7 +4,7 @@ use hashbrown::HashMap;
 
 use super::super::help::{help, wrong_arguments};
 use super::super::{Command, Context, Error, Flags, Group, Result, flag, integer};
-use super::{entry_reply, facts, id_reply, no_group_of};
+use super::{entry_reply, id_reply, no_group_of};
 use crate::protocol::Reply;
 use crate::types::stream::{self, Consumer, ConsumerNumber, Direction, StreamId};
 use crate::types::{Collection, StreamValue};
@@ -52,7 +52,7 @@ fn consumers(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let group = read(ctx, args[2])?.group(args[3]).ok_or_else(|| no_group_of(args[2], args[3]))?;
     let idle_ms = |time_ms: u64| now_ms.saturating_sub(time_ms) as i64;
     let consumers = group.consumers().into_iter().map(|(name, consumer)| {
-        facts([
+        Reply::fields([
             ("name", Reply::bytes(name)),
             ("pending", group.count_owned(consumer.number).into()),
             ("idle", Reply::Integer(idle_ms(consumer.seen_ms))),
@@ -65,7 +65,7 @@ fn consumers(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
 fn groups(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let stream = read(ctx, args[2])?;
     let groups = stream.groups().map(|group| {
-        facts([
+        Reply::fields([
             ("name", Reply::bytes(group.name())),
             ("consumers", group.count_consumers().into()),
             ("pending", group.count_pending().into()),
@@ -115,7 +115,7 @@ fn stream(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
             ]
         }
     });
-    Ok(Reply::Map(described.into_iter().map(|(name, value)| (Reply::text(name), value)).collect()))
+    Ok(Reply::fields(described))
 }
 
 fn summary(stream: &StreamValue) -> Vec<(&'static str, Reply)> {
@@ -127,7 +127,7 @@ fn summary(stream: &StreamValue) -> Vec<(&'static str, Reply)> {
         ("radix-tree-nodes", (blocks + 1).into()),
         ("last-generated-id", id_reply(counters.last_id)),
         ("max-deleted-entry-id", id_reply(counters.max_deleted_id)),
-        ("entries-added", Reply::Integer(counters.entries_added as i64)),
+        ("entries-added", counters.entries_added.into()),
         ("recorded-first-entry-id", id_reply(stream.first_id().unwrap_or(StreamId::MIN))),
     ]
 }
@@ -146,12 +146,12 @@ fn describe_group(stream: &StreamValue, group: &stream::Group, count: usize) -> 
         Some(Reply::Array(vec![
             id_reply(id),
             Reply::bytes(names.get(&pending.consumer)?),
-            Reply::Integer(pending.delivered_ms as i64),
-            Reply::Integer(pending.deliveries as i64),
+            pending.delivered_ms.into(),
+            pending.deliveries.into(),
         ]))
     });
     let consumers = consumers.iter().map(|(name, consumer)| describe_consumer(group, name, *consumer, count));
-    facts([
+    Reply::fields([
         ("name", Reply::bytes(group.name())),
         ("last-delivered-id", id_reply(group.position().last_delivered)),
         ("entries-read", entries_read(group)),
@@ -166,15 +166,11 @@ fn describe_consumer(group: &stream::Group, name: &[u8], consumer: Consumer, cou
     let owned = group.owned(consumer.number, StreamId::MIN).take(count);
     let owned = owned.filter_map(|id| {
         let pending = group.pending(id)?;
-        Some(Reply::Array(vec![
-            id_reply(id),
-            Reply::Integer(pending.delivered_ms as i64),
-            Reply::Integer(pending.deliveries as i64),
-        ]))
+        Some(Reply::Array(vec![id_reply(id), pending.delivered_ms.into(), pending.deliveries.into()]))
     });
-    facts([
+    Reply::fields([
         ("name", Reply::bytes(name)),
-        ("seen-time", Reply::Integer(consumer.seen_ms as i64)),
+        ("seen-time", consumer.seen_ms.into()),
         ("active-time", Reply::Integer(consumer.active_ms.map_or(-1, |active_ms| active_ms as i64))),
         ("pel-count", group.count_owned(consumer.number).into()),
         ("pending", Reply::Array(owned.collect())),

@@ -127,7 +127,7 @@ fn pending_entries(group: &stream::Group, query: &PendingQuery<'_>, now_ms: u64)
             id_reply(id),
             Reply::bytes(name),
             Reply::Integer(idle_ms(&pending).max(0)),
-            Reply::Integer(pending.deliveries as i64),
+            pending.deliveries.into(),
         ])
     };
     if let Some(name) = query.consumer {
