@@ -193,9 +193,8 @@ fn after_stale_answers(change: fn(&mut Keyspace), is_all_loaded: bool) -> Vec<Se
     (counts[0], counts[1]) = (if is_all_loaded { 2 } else { 3 }, 1);
     let mut keyspace = Keyspace::new(SEED, Databases::new(), &counts, 0);
     keyspace.begin(1_000_000_000);
-    let loaded = |value: &[u8], expires_at_ms| {
-        Some(Loaded { value: StringValue::raw(value).into(), expires_at_ms })
-    };
+    let loaded =
+        |value: &[u8], expires_at_ms| Some(Loaded { value: StringValue::raw(value).into(), expires_at_ms });
     let storages = [keyspace.storage(0), keyspace.storage(1)];
     let answers = |keyspace: &mut Keyspace| {
         keyspace.install(storages[0], b"k", loaded(b"old", Some(1_000_100)));
@@ -233,7 +232,8 @@ fn an_answer_that_comes_late_changes_nothing() {
         assert_eq!(get(keyspace, b"k"), None);
     }
     let (end, old_of_1) = (Some(1_000_100), seen(1, b"old of 1", None));
-    let table: [(&str, fn(&mut Keyspace), Vec<Seen>); 8] = [
+    type Change = fn(&mut Keyspace);
+    let table: [(&str, Change, Vec<Seen>); 8] = [
         ("nothing", |_| (), vec![seen(0, b"old", end), old_of_1.clone()]),
         ("written", |keyspace| set(keyspace, b"k", b"new"), vec![seen(0, b"new", None), old_of_1.clone()]),
         ("deleted", |keyspace| _ = keyspace.delete(0, b"k", events::DEL), vec![old_of_1.clone()]),

@@ -38,7 +38,8 @@ fn add_fields(keyspace: &mut Keyspace, key: &[u8], due: usize, all: usize) {
 
 fn fields(keyspace: &mut Keyspace, key: &[u8]) -> Vec<Vec<u8>> {
     let hash = keyspace.get_as::<HashValue>(0, key).unwrap();
-    let mut fields: Vec<_> = hash.iter().flat_map(|hash| hash.iter()).map(|(name, _)| name.to_vec()).collect();
+    let mut fields: Vec<_> =
+        hash.iter().flat_map(|hash| hash.iter()).map(|(name, _)| name.to_vec()).collect();
     fields.sort_unstable();
     fields
 }
@@ -48,7 +49,9 @@ fn whoever_writes_a_due_key_while_expiry_is_held_lets_it_expire_first() {
     fn is_there(written: bool) -> usize {
         usize::from(written)
     }
-    let table: [(&str, fn(&mut Keyspace) -> usize); 8] = [
+    /// Gives how many keys there are afterwards.
+    type Write = fn(&mut Keyspace) -> usize;
+    let table: [(&str, Write); 8] = [
         ("set", |keyspace| {
             set(keyspace, b"k", Expiry::Clear);
             1
