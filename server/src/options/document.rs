@@ -17,6 +17,7 @@ pub fn markdown() -> String {
          (`kvasm path/to/kvasm.conf`, a line is `port 7000`; quotes and `#` comments as in redis.conf), or, where the\n\
          table says \"run time\", with `CONFIG SET`. The command line wins over the file. `CONFIG SET` of several options\n\
          sets all or none. `CONFIG REWRITE` writes the present values into the file and keeps its comments.\n\
+         Options of a redis.conf that mean nothing here, such as `daemonize`, are passed over with a warning.\n\
          \n\
          A size is a number of bytes or has a unit: `kb`, `mb`, `gb` are powers of 1024, `k`, `m`, `g` powers of 1000.\n\
          \n\
