@@ -29,13 +29,13 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("wat", &["procedure"]),
     ("tokio", &["main", "net", "engine", "state"]),
     ("thread_priority", &["engine"]),
+    ("tikv_jemalloc_ctl", &["memory"]),
     ("tikv_jemallocator", &["main", "types"]),
     ("tracing_subscriber", &["main"]),
 ];
 
 /// The dependencies without concepts of their own: any module may use them.
 const SHARED: &[&str] = &[
-    "bytes",
     "compact_bytes",
     "crc",
     "fastrand",
@@ -48,7 +48,6 @@ const SHARED: &[&str] = &[
     "sha1",
     "siphasher",
     "smallvec",
-    "tikv_jemalloc_ctl",
     "tracing",
     "triomphe",
 ];
