@@ -72,6 +72,10 @@ fn run(
         Ok(handle) => handle,
         Err(error) => return fail(&error),
     };
+    if !startup.passed_over.is_empty() {
+        let names = startup.passed_over.join(", ");
+        tracing::warn!("options of Redis that mean nothing here are passed over: {names}");
+    }
     let thread = std::thread::Builder::new().name("kvasm-engine".into()).stack_size(NATIVE_STACK_BYTES);
     match thread.spawn(move || work(startup, log_level)).map(std::thread::JoinHandle::join) {
         Ok(Ok(Ok(()))) => ExitCode::SUCCESS,
@@ -113,7 +117,7 @@ fn filter_of(level: LogLevel) -> LevelFilter {
 
 fn serve(startup: Startup, log_level: LogLevelHandle) -> Result<(), String> {
     let started = Instant::now();
-    let Startup { options, config_file } = startup;
+    let Startup { options, config_file, .. } = startup;
     let runtime = local_runtime()?;
     runtime.block_on(async move {
         let (engine, events) = engine::open(options, config_file).map_err(|error| error.to_string())?;
@@ -157,7 +161,7 @@ fn import(path: &Path, startup: Startup) -> Result<(), String> {
         rdb::File::open(BufReader::new(file)).map_err(|error| format!("{}: {error}", path.display()))?;
     let runtime = local_runtime()?;
     let imported = runtime.block_on(async move {
-        let Startup { options, config_file } = startup;
+        let Startup { options, config_file, .. } = startup;
         let (engine, events) = engine::open(options, config_file).map_err(|error| error.to_string())?;
         tokio::task::spawn_local(engine::run_arrivals(Rc::clone(&engine), events));
         tokio::task::spawn_local(engine::run_timers(Rc::clone(&engine)));
@@ -181,7 +185,9 @@ fn import(path: &Path, startup: Startup) -> Result<(), String> {
         let _ = write!(text, "; {expired} had expired");
     }
     if libraries > 0 {
-        let _ = write!(text, "; {libraries} libraries of Lua functions were passed over");
+        let were =
+            if libraries == 1 { "library of Lua functions was" } else { "libraries of Lua functions were" };
+        let _ = write!(text, "; {libraries} {were} passed over");
     }
     print(&format!("{text}\n"));
     Ok(())
@@ -251,11 +257,15 @@ fn announce(engine: &engine::Engine, port: u16, elapsed: Duration) {
         }
     };
     let addresses: Vec<String> = options.bind.iter().map(ToString::to_string).collect();
+    let addresses = addresses.join(" ");
+    if !options.logfile.is_empty() {
+        let (version, directory) = (env!("CARGO_PKG_VERSION"), &options.dir);
+        tracing::info!("kvasm {version} on {addresses}, port {port}, serves the data in {directory}");
+    }
     let text = format!(
-        "kvasm {} on {}, port {port}\n  data        {} ({} keys, ready in {:.1} ms)\n  durability  {durability}\n  \
+        "kvasm {} on {addresses}, port {port}\n  data        {} ({} keys, ready in {:.1} ms)\n  durability  {durability}\n  \
          next        redis-cli -p {port} SET hello world\n",
         env!("CARGO_PKG_VERSION"),
-        addresses.join(" "),
         options.dir,
         engine.key_count(),
         elapsed.as_secs_f64() * 1000.0,

@@ -29,6 +29,7 @@ const ROOMS: &[(&str, &[&str])] = &[
     ("wat", &["procedure"]),
     ("tokio", &["main", "net", "engine", "state"]),
     ("thread_priority", &["engine"]),
+    ("tikv_jemalloc_ctl", &["memory"]),
     ("tikv_jemallocator", &["main", "types"]),
     ("tracing_subscriber", &["main"]),
 ];
@@ -47,7 +48,6 @@ const SHARED: &[&str] = &[
     "sha1",
     "siphasher",
     "smallvec",
-    "tikv_jemalloc_ctl",
     "tracing",
     "triomphe",
 ];

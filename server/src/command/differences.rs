@@ -7,7 +7,9 @@ pub(super) const GENERAL: &[&str] = &[
      the encoding `listpack`. `INFO` and `HELLO` report the version 7.4.0, because some libraries check it before they use \
      what is here.",
     "Hash fields can have a time to live, as in Redis 8: `HEXPIRE` and its relatives, `HGETEX`, `HSETEX`, `HGETDEL`. \
-     `DUMP` of a hash that has such fields has the format of Redis 7.4, which 7.0 and 7.2 cannot read.",
+     `DUMP` of a hash that has such fields has the format of Redis 7.4, which 7.0 and 7.2 cannot read. \
+     Looking up a hash removes all its fields whose time has come, however many they are; fields of hashes that nobody \
+     looks up are removed a few at a time.",
     "Cursors of `SCAN`, `HSCAN`, `SSCAN` and `ZSCAN` are places in an order of the server's own. Those of `SCAN` stay \
      valid across a restart.",
     "The order of sets, hashes and their replies differs, as it does from one release of Redis to the next. Keys that \
@@ -77,7 +79,12 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
     ("OBJECT REFCOUNT", "1, or what Redis says of a small shared integer."),
     ("PFCOUNT", "Does not write down what it has counted, so that `GET` of a sketch stays the same."),
     ("RANDOMKEY", "Passes over expired keys; Redis removes those that it meets, and says so."),
-    ("SCAN", "Passes over expired keys; Redis removes those that it meets, and says so."),
+    (
+        "SCAN",
+        "Passes over expired keys; Redis removes those that it meets, and says so. The first call that comes to a slot of \
+         more than 20,000 keys, such as those of one hash tag, sorts them; the calls after it do not. With fewer keys each \
+         call sorts those of its slot.",
+    ),
     (
         "SHUTDOWN",
         "Always tries to keep all data, and is refused while the disk takes no writes, unless `FORCE` insists. `NOSAVE` \

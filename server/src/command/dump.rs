@@ -33,6 +33,9 @@ pub const COMMANDS: &[Command] = &[
     ),
 ];
 
+/// Elements of a list that are added together.
+const PUSHED_AT_ONCE: usize = 1000;
+
 const BAD_FORMAT: Error = Error::text("ERR Bad data format");
 
 fn dump(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
@@ -109,25 +112,24 @@ fn take_number(args: &mut &[&[u8]]) -> Result<i64> {
 fn plain(value: &Value) -> rdb::Value {
     match value {
         Value::String(string) => rdb::Value::String(string.to_bytes().into_owned()),
-        Value::List(list) => rdb::Value::List(list.iter().map(<[u8]>::to_vec).collect()),
+        Value::List(list) => rdb::Value::List(list.iter().collect()),
         Value::Set(set) => rdb::Value::Set(set.members().map(|member| member.to_vec()).collect()),
         Value::Hash(hash) if hash.next_end_ms().is_some() => {
-            let field = |(field, value): (&[u8], &[u8])| rdb::ExpiringField {
-                name: field.to_vec(),
-                value: value.to_vec(),
-                end_ms: hash.end_ms(field),
-            };
-            rdb::Value::ExpiringHash(hash.iter().map(field).collect())
+            let ends = hash.iter().map(|(field, _)| hash.end_ms(field)).collect();
+            rdb::Value::ExpiringHash(plain_fields(hash), ends)
         }
-        Value::Hash(hash) => {
-            rdb::Value::Hash(hash.iter().map(|(field, value)| (field.to_vec(), value.to_vec())).collect())
-        }
+        Value::Hash(hash) => rdb::Value::Hash(plain_fields(hash)),
         Value::SortedSet(members) => {
             let items = members.items(0..members.len(), false);
-            rdb::Value::SortedSet(scored(&items).map(|(member, score)| (member.to_vec(), score)).collect())
+            let scores = scored(&items).map(|(_, score)| score).collect();
+            rdb::Value::SortedSet(scored(&items).map(|(member, _)| member).collect(), scores)
         }
         Value::Stream(stream) => rdb::Value::Stream(plain_stream(stream)),
     }
+}
+
+fn plain_fields(hash: &HashValue) -> rdb::Strings {
+    hash.iter().flat_map(|(field, value)| [field, value]).collect()
 }
 
 fn plain_id(id: StreamId) -> rdb::StreamId {
@@ -185,8 +187,14 @@ pub fn stored(value: rdb::Value, options: &Options) -> Option<Value> {
         rdb::Value::String(bytes) => StringValue::from_bytes(&bytes).into(),
         rdb::Value::List(elements) => {
             let mut list = ListValue::default();
-            let elements: Vec<&[u8]> = elements.iter().map(Vec::as_slice).collect();
-            list.push(End::Right, &elements, &mut ());
+            let mut elements = elements.iter();
+            loop {
+                let some: Vec<&[u8]> = elements.by_ref().take(PUSHED_AT_ONCE).collect();
+                if some.is_empty() {
+                    break;
+                }
+                list.push(End::Right, &some, &mut ());
+            }
             list.into()
         }
         rdb::Value::Set(members) => {
@@ -195,14 +203,13 @@ pub fn stored(value: rdb::Value, options: &Options) -> Option<Value> {
         }
         rdb::Value::Hash(fields) => {
             let (mut hash, limits) = (HashValue::default(), super::hashes::limits(options));
-            let mut set = |(field, value): &(Vec<u8>, Vec<u8>)| hash.set(field, value, limits, &mut ());
-            fields.iter().all(&mut set).then_some(hash.into())?
+            let mut set = |(field, value): (&[u8], &[u8])| hash.set(field, value, limits, &mut ());
+            rdb::pairs(&fields).all(&mut set).then_some(hash.into())?
         }
-        rdb::Value::ExpiringHash(fields) => stored_expiring_hash(&fields, options)?.into(),
-        rdb::Value::SortedSet(members) => {
+        rdb::Value::ExpiringHash(fields, ends) => stored_expiring_hash(&fields, &ends, options)?.into(),
+        rdb::Value::SortedSet(members, scores) => {
             let mut seen = HashSet::new();
-            let mut entries: Vec<(f64, &[u8])> =
-                members.iter().map(|(member, score)| (*score, &member[..])).collect();
+            let mut entries: Vec<(f64, &[u8])> = scores.into_iter().zip(members.iter()).collect();
             if !entries.iter().all(|(_, member)| seen.insert(*member)) {
                 return None;
             }
@@ -212,16 +219,16 @@ pub fn stored(value: rdb::Value, options: &Options) -> Option<Value> {
     })
 }
 
-fn stored_expiring_hash(fields: &[rdb::ExpiringField], options: &Options) -> Option<HashValue> {
+fn stored_expiring_hash(fields: &rdb::Strings, ends: &[Option<u64>], options: &Options) -> Option<HashValue> {
     let (mut hash, limits) = (HashValue::default(), super::hashes::limits(options));
-    for field in fields {
-        let is_right = hash.set(&field.name, &field.value, limits, &mut ())
-            && field.end_ms.is_none_or(|end_ms| end_ms <= MAX_END_MS);
+    for ((field, value), end_ms) in rdb::pairs(fields).zip(ends) {
+        let is_right =
+            hash.set(field, value, limits, &mut ()) && end_ms.is_none_or(|end_ms| end_ms <= MAX_END_MS);
         if !is_right {
             return None;
         }
-        if field.end_ms.is_some() {
-            hash.set_end(&field.name, field.end_ms, limits, &mut ());
+        if end_ms.is_some() {
+            hash.set_end(field, *end_ms, limits, &mut ());
         }
     }
     Some(hash)
@@ -347,10 +354,10 @@ mod tests {
 
     #[test]
     fn a_field_cannot_end_later_than_the_end_of_time() {
-        let field = |end_ms| rdb::ExpiringField { name: b"f".to_vec(), value: b"v".to_vec(), end_ms };
+        let fields: rdb::Strings = ["f", "v"].iter().collect();
         let mut fixture = Fixture::new();
         for (end_ms, expected) in [(MAX_END_MS, "+OK"), (MAX_END_MS + 1, "-ERR Bad data format")] {
-            let value = rdb::Value::ExpiringHash(vec![field(Some(end_ms))]);
+            let value = rdb::Value::ExpiringHash(fields.clone(), vec![Some(end_ms)]);
             let request = format!("RESTORE k 0 {} REPLACE", quoted(&rdb::dump(&value)));
             fixture.check(&[(&request, expected)]);
         }

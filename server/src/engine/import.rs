@@ -27,12 +27,23 @@ const KEYS_PER_TURN: u64 = 1000;
 /// now and then. What was taken in before an error stays.
 pub async fn import<R: Read>(
     engine: &Shared,
-    mut file: rdb::File<R>,
-    mut progress: impl FnMut(&Imported),
+    file: rdb::File<R>,
+    progress: impl FnMut(&Imported),
 ) -> Result<Imported, String> {
     if engine.borrow().key_count() > 0 {
         return Err("the data directory has keys already: give an empty one with --dir".into());
     }
+    take_all(engine, file, progress).await.map_err(|error| {
+        let directory = engine.borrow().options().dir.clone();
+        format!("{error}\nthe data directory '{directory}' is incomplete: delete it before another try")
+    })
+}
+
+async fn take_all<R: Read>(
+    engine: &Shared,
+    mut file: rdb::File<R>,
+    mut progress: impl FnMut(&Imported),
+) -> Result<Imported, String> {
     let mut imported = Imported::default();
     while let Some(entry) = file.next() {
         let name = |entry: &rdb::Entry| String::from_utf8_lossy(&entry.key).into_owned();

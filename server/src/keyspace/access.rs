@@ -6,7 +6,8 @@ use smallvec::SmallVec;
 
 use super::entry::NEVER;
 use super::event::{Event, events};
-use super::table::{Place, WARMED_AT_ONCE};
+use super::limits::WARMED_AT_ONCE;
+use super::table::Place;
 use super::{Entry, Error, Key, Keyspace, Need};
 use crate::store::limits::{DATABASES, SYSTEM_DATABASE};
 use crate::store::{Position, StorageId};

@@ -27,6 +27,7 @@ impl Keyspace {
     }
 
     /// When the next resident key or field is due, in milliseconds of unix time.
+    #[cfg(test)]
     #[must_use]
     pub fn next_expiry_ms(&self) -> Option<u64> {
         let indexes =

@@ -22,3 +22,12 @@ pub const MAX_EXPIRED_FIELDS: usize = 32;
 
 /// How many expired keys RANDOMKEY passes over before it gives up.
 pub const RANDOM_TRIES: usize = 100;
+
+/// Keys of a slot that a step of a walk sorts anew. Of more keys the order is kept until the walk has ended.
+pub const UNORDERED_KEYS: usize = 20_000;
+
+/// Slots of a database whose order is kept at most. Each is kept until a walk has come to the end of it, which may never
+/// happen.
+pub const MAX_ORDERS: usize = 8;
+
+pub use crate::types::WARMED_AT_ONCE;

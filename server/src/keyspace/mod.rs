@@ -43,12 +43,12 @@ pub use entry::{Entry, Key};
 pub use event::{Event, EventClasses, EventKind, events};
 pub use history::Snapshot;
 pub use journal::Journal;
+pub use limits::WARMED_AT_ONCE;
 pub use observe::Touched;
 pub use recovery::Loaded;
 pub use relocate::Address;
 pub use replay::{Replay, ReplayError};
 pub use scan::{ScanPage, Scanned};
-pub use table::WARMED_AT_ONCE;
 pub use watch::WatcherId;
 
 use std::collections::HashMap;

@@ -29,16 +29,15 @@ impl Keyspace {
     pub fn scan(&mut self, database: u8, from: Position, limit: usize) -> Result<ScanPage, Error> {
         let limit = limit.max(1);
         let (seed, now_ms) = (self.seed, self.now_ms);
-        let held = &self.databases[usize::from(database)];
+        let number = self.number_to_load_from(database);
+        let held = &mut self.databases[usize::from(database)];
         let nothing = ColdPage::default();
         let page = if held.cold.is_empty() {
             &nothing
         } else {
             self.used_pages.push((database, from, limit));
-            held.cold.page(from, limit).ok_or_else(|| {
-                let database = self.number_to_load_from(database);
-                Error::NotResident(Need::Page { database, from, limit })
-            })?
+            let need = Need::Page { database: number, from, limit };
+            held.cold.page(from, limit).ok_or(Error::NotResident(need))?
         };
         let (resident, resident_next) = held.table.scan(&seed, from, limit);
         // Memory and disk were read up to different positions. Only up to the nearer one are both known.
@@ -51,13 +50,15 @@ impl Keyspace {
             .iter()
             .filter(|(position, entry)| before_end(*position) && !entry.is_expired(now_ms))
             .map(|(_, entry)| Scanned { key: entry.key.clone(), kind: entry.value.kind() });
+        let mut keys: Vec<Scanned> = resident.collect();
         let cold = page
             .keys
             .iter()
             .filter(|cold| before_end(cold.position) && cold.expires_at_ms.is_none_or(|at| at >= now_ms))
             .filter(|cold| !held.table.contains(cold.position, &cold.key) && !held.cold.is_absent(&cold.key))
             .map(|cold| Scanned { key: cold.key.clone(), kind: cold.kind });
-        Ok(ScanPage { keys: resident.chain(cold).collect(), next })
+        keys.extend(cold);
+        Ok(ScanPage { keys, next })
     }
 
     /// A random key of a database. The choice depends on the transaction's time and on how many it has made before, so

@@ -4,17 +4,16 @@
 //! order of positions sorts only one slot at a time. A SCAN cursor is a position, so it stays valid whatever happens
 //! to the tables, and after a restart.
 
+use std::collections::BTreeSet;
 use std::hint::black_box;
 
 use hashbrown::HashTable;
 use smallvec::SmallVec;
 
+use super::limits::{MAX_ORDERS, UNORDERED_KEYS, WARMED_AT_ONCE};
 use super::{Entry, Key};
 use crate::store::{Position, SLOTS, Seed};
 use crate::types::Value;
-
-/// Look-ups that are warmed at once. More would be useless: the processor can have only so many loads under way.
-pub const WARMED_AT_ONCE: usize = 32;
 
 /// The resident keys of one database.
 #[derive(Debug, Default)]
@@ -24,6 +23,49 @@ pub(super) struct Table {
     /// How many of Redis Cluster's slots share one small table, as a power of two.
     shared_bits: u32,
     len: usize,
+    /// Of slots with many keys that are being walked.
+    orders: Vec<Order>,
+}
+
+/// The positions of a slot's keys in order, and perhaps some of keys that are gone. Made by the first step of a walk, so
+/// that the next ones need not sort all keys of the slot again; it goes when a walk has come to its end.
+#[derive(Debug)]
+struct Order {
+    slot: usize,
+    positions: BTreeSet<Position>,
+}
+
+impl Order {
+    fn of(slot: usize, table: &HashTable<Box<Entry>>, seed: &Seed) -> Self {
+        Self { slot, positions: table.iter().map(|entry| seed.position(&entry.key)).collect() }
+    }
+
+    /// Adds the entries from a position on, those of each position together, until there are more than `limit`.
+    fn walk<'a>(
+        &mut self,
+        table: &'a HashTable<Box<Entry>>,
+        seed: &Seed,
+        from: Position,
+        limit: usize,
+        found: &mut Vec<(Position, &'a Entry)>,
+    ) {
+        let mut gone = Vec::new();
+        for position in self.positions.range(from..) {
+            let before = found.len();
+            let there = table.iter_hash(table_hash(*position));
+            let there = there.filter(|entry| seed.position(&entry.key) == *position);
+            found.extend(there.map(|entry| (*position, &**entry)));
+            if found.len() == before {
+                gone.push(*position);
+            }
+            if found.len() > limit {
+                break;
+            }
+        }
+        for position in gone {
+            self.positions.remove(&position);
+        }
+    }
 }
 
 /// Where an entry is, valid until the table changes.
@@ -106,6 +148,11 @@ impl Table {
         }
         self.len += 1;
         let slot = self.slot(position);
+        for order in &mut self.orders {
+            if order.slot == slot {
+                order.positions.insert(position);
+            }
+        }
         self.slots[slot]
             .insert_unique(table_hash(position), entry, |entry| table_hash(seed.position(&entry.key)));
     }
@@ -116,6 +163,7 @@ impl Table {
         self.len -= 1;
         if table.is_empty() {
             *table = HashTable::new();
+            self.orders.retain(|order| order.slot != place.slot);
         }
         Some(entry)
     }
@@ -123,21 +171,31 @@ impl Table {
     /// The entries from `from` on in the order of positions: whole slots, until there are at least `limit` entries.
     /// Also returns the position where the next call starts; `None` at the end.
     pub fn scan(
-        &self,
+        &mut self,
         seed: &Seed,
         from: Position,
         limit: usize,
     ) -> (Vec<(Position, &Entry)>, Option<Position>) {
         let mut found: Vec<(Position, &Entry)> = Vec::new();
-        for slot in self.slot(from)..self.slots.len() {
-            let start = found.len();
-            found.extend(
-                self.slots[slot]
-                    .iter()
-                    .map(|entry| (seed.position(&entry.key), &**entry))
-                    .filter(|(position, _)| *position >= from),
-            );
-            found[start..].sort_unstable_by_key(|(position, _)| *position);
+        let first = self.slot(from);
+        let Self { slots, orders, .. } = self;
+        for (slot, table) in slots.iter().enumerate().skip(first) {
+            if table.len() > UNORDERED_KEYS.max(limit.saturating_sub(found.len())) {
+                let mut order = match orders.iter().position(|order| order.slot == slot) {
+                    Some(at) => orders.remove(at),
+                    None => Order::of(slot, table, seed),
+                };
+                order.walk(table, seed, from, limit, &mut found);
+                if found.len() > limit {
+                    orders.truncate(MAX_ORDERS - 1);
+                    orders.insert(0, order);
+                }
+            } else {
+                let start = found.len();
+                let entries = table.iter().map(|entry| (seed.position(&entry.key), &**entry));
+                found.extend(entries.filter(|(position, _)| *position >= from));
+                found[start..].sort_unstable_by_key(|(position, _)| *position);
+            }
             if found.len() > limit {
                 return Self::cut(found, limit);
             }
@@ -184,5 +242,69 @@ impl Table {
 
     pub fn contains(&self, position: Position, key: &Key) -> bool {
         self.find(position, key).is_some()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+    use crate::keyspace::entry::{NEVER, Stamp};
+    use crate::types::StringValue;
+
+    const SEED: Seed = Seed::new(7);
+
+    fn name(number: usize) -> Vec<u8> {
+        format!("{{t}}:{number}").into_bytes()
+    }
+
+    fn insert(table: &mut Table, key: &[u8]) {
+        let (key, value) = (Key::new(key), StringValue::from_integer(1).into());
+        let entry = Entry { key: key.clone(), value, expires_at_ms: NEVER, stamp: Stamp::at(0) };
+        table.insert(&SEED, SEED.position(&key), Box::new(entry));
+    }
+
+    fn remove(table: &mut Table, key: &[u8]) {
+        let place = table.find(SEED.position(key), key).unwrap();
+        table.remove(place);
+    }
+
+    #[test]
+    fn a_walk_sorts_a_slot_with_many_keys_once_and_misses_none_whatever_comes_and_goes() {
+        const KEYS: usize = UNORDERED_KEYS + 1000;
+        for mut table in [Table::default(), Table::small()] {
+            (0..KEYS).for_each(|number| insert(&mut table, &name(number)));
+            insert(&mut table, b"elsewhere");
+            let (mut from, mut steps, mut found) = (Some(Position::MIN), 0, Vec::new());
+            while let Some(position) = from {
+                let (page, next) = table.scan(&SEED, position, 100);
+                assert!(page.len() >= 100 || next.is_none());
+                found.extend(page.iter().map(|(_, entry)| entry.key.clone()));
+                assert!(page.is_sorted_by_key(|(position, _)| *position));
+                if steps < KEYS / 200 {
+                    assert_eq!(table.orders.len(), 1, "step {steps}");
+                    remove(&mut table, &name(steps));
+                    insert(&mut table, &name(KEYS + steps));
+                }
+                (from, steps) = (next, steps + 1);
+            }
+            assert!(table.orders.is_empty(), "the walk has ended");
+            let different: HashSet<&Key> = found.iter().collect();
+            assert_eq!(different.len(), found.len());
+            assert!((KEYS / 200..KEYS).all(|number| different.contains(&Key::new(&name(number)))));
+            let (page, next) = table.scan(&SEED, Position::MIN, usize::MAX);
+            assert_eq!((page.len(), next, table.orders.len()), (KEYS + 1, None, 0));
+        }
+    }
+
+    #[test]
+    fn few_orders_are_kept_and_none_of_an_empty_slot() {
+        let mut table = Table::small();
+        let few = |table: &mut Table| table.scan(&SEED, Position::MIN, 10).0.len();
+        (0..=UNORDERED_KEYS).for_each(|number| insert(&mut table, &name(number)));
+        assert_eq!((few(&mut table), table.orders.len()), (10, 1));
+        (0..=UNORDERED_KEYS).for_each(|number| remove(&mut table, &name(number)));
+        assert_eq!((few(&mut table), table.orders.len()), (0, 0));
     }
 }

@@ -232,7 +232,8 @@ fn an_answer_that_comes_late_changes_nothing() {
         assert_eq!(get(keyspace, b"k"), None);
     }
     let (end, old_of_1) = (Some(1_000_100), seen(1, b"old of 1", None));
-    let table: [(&str, fn(&mut Keyspace), Vec<Seen>); 8] = [
+    type Change = fn(&mut Keyspace);
+    let table: [(&str, Change, Vec<Seen>); 8] = [
         ("nothing", |_| (), vec![seen(0, b"old", end), old_of_1.clone()]),
         ("written", |keyspace| set(keyspace, b"k", b"new"), vec![seen(0, b"new", None), old_of_1.clone()]),
         ("deleted", |keyspace| _ = keyspace.delete(0, b"k", events::DEL), vec![old_of_1.clone()]),

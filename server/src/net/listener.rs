@@ -1,7 +1,7 @@
 //! Accepting connections.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -11,6 +11,7 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::connection::{Connection, StopSender};
 use crate::engine::{EndOnPanic, Shared};
+use crate::options::BindAddress;
 
 /// When the system has no file descriptor left, accepting pauses for this long.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -65,17 +66,29 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Listens on the same port of all these addresses. Port 0 stands for any free one.
-    pub fn bind(addresses: &[IpAddr], mut port: u16, backlog: u32) -> Result<Self, ListenError> {
+    /// Listens on the same port of all these addresses, but for optional ones that the machine does not have. Port 0
+    /// stands for any free one.
+    pub fn bind(addresses: &[BindAddress], mut port: u16, backlog: u32) -> Result<Self, ListenError> {
         let mut sockets = Vec::with_capacity(addresses.len());
-        for address in addresses {
-            let address = SocketAddr::new(*address, port);
-            let socket = listen(address, backlog).map_err(|error| ListenError { address, error })?;
+        let mut lacking = None;
+        for BindAddress { ip, is_optional } in addresses {
+            let address = SocketAddr::new(*ip, port);
+            let socket = match listen(address, backlog) {
+                Ok(socket) => socket,
+                Err(error) if *is_optional && is_lacking(&error) => {
+                    lacking = Some(ListenError { address, error });
+                    continue;
+                }
+                Err(error) => return Err(ListenError { address, error }),
+            };
             // With port 0 all addresses share the port that the first one got.
             port = socket.local_addr().map_or(port, |address| address.port());
             sockets.push(socket);
         }
-        Ok(Self { sockets, port })
+        match lacking {
+            Some(error) if sockets.is_empty() => Err(error),
+            _ => Ok(Self { sockets, port }),
+        }
     }
 
     /// The port that is listened on.
@@ -91,6 +104,12 @@ impl Listener {
             tokio::task::spawn_local(accept_all(socket, Rc::clone(engine), stop.clone()));
         }
     }
+}
+
+/// Whether the machine does not have an address, or nothing of its kind.
+fn is_lacking(error: &std::io::Error) -> bool {
+    error.kind() == std::io::ErrorKind::AddrNotAvailable
+        || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error())
 }
 
 fn listen(address: SocketAddr, backlog: u32) -> std::io::Result<TcpListener> {
@@ -154,7 +173,7 @@ fn configure(stream: &TcpStream, keepalive_s: u32) {
 
 #[cfg(test)]
 mod tests {
-    use std::net::{Ipv4Addr, Ipv6Addr};
+    use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
     use tokio::runtime::Builder;
 
@@ -166,7 +185,8 @@ mod tests {
             eprintln!("skipped: this machine has no IPv6");
             return;
         }
-        let addresses = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+        let addresses: [IpAddr; 2] = [Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()];
+        let addresses = addresses.map(BindAddress::from);
         let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             let listener = Listener::bind(&addresses, 0, 16).expect("both are free");
@@ -174,5 +194,25 @@ mod tests {
                 TcpStream::connect((address, listener.port())).await.expect("somebody listens");
             }
         });
+    }
+
+    #[test]
+    fn only_an_optional_address_may_be_lacking_and_not_all_of_them() {
+        let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
+        let _guard = runtime.enter();
+        let check = |addresses: &[&str], expected: Option<usize>| {
+            let parse = |text: &&str| BindAddress {
+                ip: text.trim_start_matches('-').parse().expect("an address"),
+                is_optional: text.starts_with('-'),
+            };
+            let addresses: Vec<_> = addresses.iter().map(parse).collect();
+            let bound = Listener::bind(&addresses, 0, 1).map(|listener| listener.sockets.len());
+            assert_eq!(bound.ok(), expected, "{addresses:?}");
+        };
+        // An address that is kept for documentation.
+        check(&["127.0.0.1", "-192.0.2.1"], Some(1));
+        check(&["-192.0.2.1", "-127.0.0.1"], Some(1));
+        check(&["127.0.0.1", "192.0.2.1"], None);
+        check(&["-192.0.2.1"], None);
     }
 }

@@ -1,4 +1,4 @@
-//! The command line: `kvasm [file] [--name value ...]`, or `kvasm import dump.rdb [file] [--name value ...]`.
+//! The command line: `kvasm [file] [--name value ...]` or `--name=value`, or `kvasm import dump.rdb [file] [--name value ...]`.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -27,38 +27,51 @@ pub struct Startup {
     pub options: Options,
     /// The configuration file, for `CONFIG REWRITE` and `INFO`; absolute, because the server may change its directory.
     pub config_file: Option<PathBuf>,
+    /// Options of the file that only Redis has and that were passed over.
+    pub passed_over: Vec<&'static str>,
 }
 
 /// Reads the arguments (without the program's name) and the configuration file that they name.
 pub fn parse_command_line(arguments: impl IntoIterator<Item = String>) -> Result<CommandLine, String> {
     let mut arguments = arguments.into_iter().peekable();
     let mut options = Options::default();
-    let mut config_file = None;
+    let (mut config_file, mut passed_over) = (None, Vec::new());
+    let is_import = arguments.next_if(|argument| argument == "import").is_some();
     match arguments.peek().map(String::as_str) {
         Some("--help" | "-h") => return Ok(CommandLine::Help),
         Some("--version" | "-v") => return Ok(CommandLine::Version),
         _ => {}
     }
-    let mut imported = None;
-    if arguments.next_if(|argument| argument == "import").is_some() {
-        imported = Some(arguments.next().ok_or("import needs the name of a file, such as dump.rdb")?);
-    }
+    let imported = if is_import {
+        let file = arguments.next().ok_or("import needs the name of a file, such as dump.rdb")?;
+        if file.starts_with('-') {
+            return Err("import needs the name of a file before its options".to_owned());
+        }
+        Some(file)
+    } else {
+        None
+    };
     if let Some(name) = arguments.next_if(|argument| !argument.starts_with("--")) {
+        if name.starts_with('-') {
+            return Err(format!("there is no option '{name}'; see --help"));
+        }
         let told = |error| format!("cannot read the configuration file '{name}': {error}");
         let path = fs::canonicalize(&name).map_err(told)?;
         let text = fs::read_to_string(&path).map_err(told)?;
-        apply_file(&mut options, &text).map_err(|error| format!("{name}, {error}"))?;
+        passed_over = apply_file(&mut options, &text).map_err(|error| format!("{name}, {error}"))?;
         config_file = Some(path);
     }
     while let Some(argument) = arguments.next() {
-        let name = argument.strip_prefix("--").ok_or_else(|| format!("'{argument}' is not an option"))?;
-        let mut values = Vec::new();
+        let option = argument.strip_prefix("--").ok_or_else(|| format!("'{argument}' is not an option"))?;
+        let (name, value) =
+            option.split_once('=').map_or((option, None), |(name, value)| (name, Some(value)));
+        let mut values: Vec<String> = value.map(str::to_owned).into_iter().collect();
         while let Some(value) = arguments.next_if(|argument| !argument.starts_with("--")) {
             values.push(value);
         }
         set_words(&mut options, name, &values).map_err(|reason| format!("--{name}: {reason}"))?;
     }
-    let startup = Box::new(Startup { options, config_file });
+    let startup = Box::new(Startup { options, config_file, passed_over });
     Ok(match imported {
         Some(file) => CommandLine::Import(file.into(), startup),
         None => CommandLine::Run(startup),

@@ -16,7 +16,8 @@ pub fn markdown() -> String {
          Set an option on the command line (`kvasm --port 7000`), in a configuration file (`kvasm path/to/kvasm.conf`,\n\
          with lines such as `port 7000`; quotes and `#` comments are as in redis.conf), or, where the table says\n\
          \"run time\", with `CONFIG SET`. The command line wins over the file. `CONFIG SET` of several options sets all or\n\
-         none. `CONFIG REWRITE` writes the present values into the file and keeps its comments.\n\
+         none. `CONFIG REWRITE` writes the present values into the file and keeps its comments. Options of a redis.conf\n\
+         that mean nothing here, such as `daemonize`, are passed over with a warning.\n\
          \n\
          A size is a number of bytes or has a unit: `kb`, `mb`, `gb` are powers of 1024, `k`, `m`, `g` powers of 1000.\n\
          \n\

@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::marker::PhantomData;
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::values::{BufferLimit, ClientOutputBufferLimits, Named, OutputClass};
+use super::values::{BindAddress, BufferLimit, ClientOutputBufferLimits, Named, OutputClass};
 use super::{GIB, KIB, MIB};
 use crate::keyspace::EventClasses;
 
@@ -274,26 +274,29 @@ impl Kind for Text {
 pub(super) struct Addresses;
 
 impl Kind for Addresses {
-    type Value = Vec<IpAddr>;
+    type Value = Vec<BindAddress>;
     const IS_LIST: bool = true;
 
-    fn parse(&self, text: &str, _: &Vec<IpAddr>) -> Result<Vec<IpAddr>, String> {
-        let addresses = text
-            .split_ascii_whitespace()
-            .map(|word| match word {
-                "*" => Ok(IpAddr::V4(Ipv4Addr::UNSPECIFIED)),
-                _ => word.parse().map_err(|_| format!("'{word}' is not an IP address")),
-            })
-            .collect::<Result<Vec<_>, _>>()?;
+    fn parse(&self, text: &str, _: &Vec<BindAddress>) -> Result<Vec<BindAddress>, String> {
+        let parse = |word: &str| {
+            let (is_optional, address) = word.strip_prefix('-').map_or((false, word), |rest| (true, rest));
+            let ip = match address {
+                "*" => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+                _ => address.parse().map_err(|_| format!("'{word}' is not an IP address"))?,
+            };
+            Ok(BindAddress { ip, is_optional })
+        };
+        let addresses = text.split_ascii_whitespace().map(parse).collect::<Result<Vec<_>, String>>()?;
         if addresses.is_empty() { Err("at least one IP address is needed".to_owned()) } else { Ok(addresses) }
     }
 
-    fn print(&self, value: &Vec<IpAddr>) -> String {
+    fn print(&self, value: &Vec<BindAddress>) -> String {
         value.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
     }
 
     fn accepts(&self) -> String {
-        "IP addresses, or * for every IPv4 address of the machine".to_owned()
+        "IP addresses, or * for every IPv4 address of the machine; with - in front one that it may lack"
+            .to_owned()
     }
 }
 

@@ -9,6 +9,7 @@ mod command_line;
 mod document;
 mod file;
 mod kinds;
+mod of_redis;
 mod values;
 
 #[cfg(test)]
@@ -24,7 +25,7 @@ pub use command_line::{CommandLine, Startup, help, parse_command_line};
 pub use document::markdown;
 pub use file::{apply_file, rewrite, rewrite_file, split_words};
 pub use values::{
-    AppendFsync, BufferLimit, ClientOutputBufferLimits, LogLevel, MaxmemoryPolicy, OutputClass,
+    AppendFsync, BindAddress, BufferLimit, ClientOutputBufferLimits, LogLevel, MaxmemoryPolicy, OutputClass,
 };
 
 use kinds::{
@@ -136,7 +137,7 @@ options! {
     /// TCP port to listen on; 0 lets the system choose a free one.
     "port" => port: u16 = 6379, Integer::new(0, u16::MAX), AtStart;
     /// IP addresses to listen on.
-    "bind" => bind: Vec<IpAddr> = vec![IpAddr::V4(Ipv4Addr::LOCALHOST)], Addresses, AtStart;
+    "bind" => bind: Vec<BindAddress> = vec![IpAddr::V4(Ipv4Addr::LOCALHOST).into()], Addresses, AtStart;
     /// Length of the queue of connections that are not accepted yet.
     "tcp-backlog" => tcp_backlog: u32 = 511, Integer::new(0, MAX_INT), AtStart;
     /// Seconds between probes of idle connections; 0 sends none.
@@ -331,8 +332,8 @@ impl Options {
             .collect()
     }
 
-    /// Sets pairs of names and values, all of them or none: `CONFIG SET`. Gives the names that were set.
-    pub fn set_all(&mut self, pairs: &[(&[u8], &[u8])]) -> Result<Vec<&'static str>, SetError> {
+    /// Sets pairs of names and values, all of them or none: `CONFIG SET`.
+    pub fn set_all(&mut self, pairs: &[(&[u8], &[u8])]) -> Result<(), SetError> {
         let mut changed = self.clone();
         let mut entries: Vec<&'static Entry> = Vec::with_capacity(pairs.len());
         // As in Redis, an unknown or fixed name is told before any wrong value.
@@ -356,6 +357,6 @@ impl Options {
                 .map_err(|reason| SetError::Failed(String::from_utf8_lossy(name).into_owned(), reason))?;
         }
         *self = changed;
-        Ok(entries.iter().map(|entry| entry.name).collect())
+        Ok(())
     }
 }

@@ -177,7 +177,7 @@ fn config_set_sets_all_or_nothing() {
     let mut options = Options::default();
     assert!(options.set_all(&[(b"timeout", b"5"), (b"maxclients", b"x")]).is_err());
     assert_eq!(options, Options::default());
-    assert_eq!(options.set_all(&[(b"HZ", b"20"), (b"timeout", b"5")]), Ok(vec!["hz", "timeout"]));
+    assert_eq!(options.set_all(&[(b"HZ", b"20"), (b"timeout", b"5")]), Ok(()));
     assert_eq!((options.hz, options.timeout_s), (20, 5));
 }
 
@@ -199,7 +199,16 @@ fn the_command_line_sets_options() {
     let options = start(&["--timeout", "1", "--slowlog-log-slower-than", "-1", "--timeout", "2"])
         .expect("the last wins");
     assert_eq!((options.options.timeout_s, options.options.slowlog_log_slower_than_us), (2, -1));
-    assert_eq!(parse_command_line(["--help".to_owned()]), Ok(CommandLine::Help));
+    let options =
+        start(&["--port=6395", "--bind=::1", "-127.0.0.1", "--requirepass=a=b"]).expect("good").options;
+    assert_eq!(
+        (options.port, get(&options, "bind"), &options.requirepass[..]),
+        (6395, "::1 -127.0.0.1".into(), "a=b")
+    );
+    for arguments in [&["--help"][..], &["-h"], &["import", "--help"], &["import", "-h", "dump.rdb"]] {
+        let arguments = arguments.iter().map(ToString::to_string);
+        assert_eq!(parse_command_line(arguments), Ok(CommandLine::Help));
+    }
     assert_eq!(parse_command_line(["--version".to_owned()]), Ok(CommandLine::Version));
 }
 
@@ -212,6 +221,9 @@ fn a_wrong_command_line_is_refused_with_the_reason() {
     check(&["--port", "99999"], "--port: argument must be between 0 and 65535 inclusive");
     check(&["--bind", "localhost"], "--bind: 'localhost' is not an IP address");
     check(&["--bind", ""], "--bind: at least one IP address is needed");
+    check(&["-p", "6390"], "there is no option '-p'; see --help");
+    check(&["import"], "import needs the name of a file, such as dump.rdb");
+    check(&["import", "--dir", "x"], "import needs the name of a file before its options");
     let error = start(&["/no/such/kvasm.conf"]).expect_err("no such file");
     assert!(error.starts_with("cannot read the configuration file '/no/such/kvasm.conf': "), "{error}");
 }
@@ -270,7 +282,7 @@ fn a_file_sets_options_and_errors_name_the_line() {
     let mut options = Options::default();
     let text = "# comment\n\n  Port 7000\r\nrequirepass \"a b\"\nclient-output-buffer-limit normal 1 2 3\n\
                 client-output-buffer-limit pubsub 4mb 5mb 6\nsave \"\"\n";
-    assert_eq!(apply_file(&mut options, text), Ok(()));
+    assert_eq!(apply_file(&mut options, text), Ok(vec![]));
     assert_eq!((options.port, options.requirepass.as_str()), (7000, "a b"));
     assert_eq!(options.client_output_buffer_limit[OutputClass::Normal].soft_s, 3);
     assert_eq!(options.client_output_buffer_limit[OutputClass::PubSub].hard_bytes, 4 << 20);
@@ -280,9 +292,41 @@ fn a_file_sets_options_and_errors_name_the_line() {
         ("timeout 3 #x", "line 1: 'timeout 3 #x': wrong number of arguments for 'timeout'"),
         ("databases 17", "line 1: 'databases 17': argument must be '16' in kvasm"),
         ("hz -1", "line 1: 'hz -1': argument must be between 0 and 2147483647 inclusive"),
+        ("a 1\nport 1\nb 2", "line 1: 'a 1': there is no option 'a'\nline 3: 'b 2': there is no option 'b'"),
+        ("daemonize perhaps", "line 1: 'daemonize perhaps': there is no option 'daemonize'"),
+        ("replica-priority 1 2", "line 1: 'replica-priority 1 2': there is no option 'replica-priority'"),
     ] {
         assert_eq!(apply_file(&mut Options::default(), text), Err(expected.to_owned()));
     }
+}
+
+#[test]
+fn a_file_with_very_many_errors_is_told_the_first_ones() {
+    let error = apply_file(&mut Options::default(), &"foo\n".repeat(1000)).expect_err("wrong lines");
+    let lines: Vec<&str> = error.lines().collect();
+    assert_eq!((lines.len(), lines[20]), (21, "and 980 more"));
+}
+
+#[test]
+fn what_means_nothing_here_is_passed_over_in_a_file_made_for_redis() {
+    let mut options = Options::default();
+    let text = "bind 127.0.0.1 -::1\nprotected-mode yes\nport 6379\nDaemonize yes\n\
+                oom-score-adj-values 0 200 800\nauto-aof-rewrite-min-size 64mb\nlist-max-listpack-size -2\n\
+                pidfile /run/redis/redis-server.pid\n";
+    let passed_over = [
+        "protected-mode",
+        "daemonize",
+        "oom-score-adj-values",
+        "auto-aof-rewrite-min-size",
+        "list-max-listpack-size",
+        "pidfile",
+    ];
+    assert_eq!(apply_file(&mut options, text), Ok(passed_over.to_vec()));
+    assert_eq!(get(&options, "bind"), "127.0.0.1 -::1");
+    assert!(options.bind[1].is_optional && !options.bind[0].is_optional);
+    assert!(rewrite(text, &options).contains("Daemonize yes\n"));
+    assert!(TABLE.iter().all(|entry| super::of_redis::passed_over(entry.name, &["yes".into()]).is_none()));
+    assert!(start(&["--daemonize", "no"]).is_err());
 }
 
 #[test]
@@ -296,7 +340,7 @@ fn a_rewrite_keeps_comments_and_lines_that_are_still_true() {
         let rewritten = rewrite(text, &options);
         assert_eq!(rewritten, expected);
         let mut reread = Options::default();
-        assert_eq!(apply_file(&mut reread, &rewritten), Ok(()));
+        assert_eq!(apply_file(&mut reread, &rewritten), Ok(vec![]));
         assert_eq!(reread, options, "the file must say what was set");
         assert_eq!(rewrite(&rewritten, &options), expected, "a second rewrite changes nothing");
     };

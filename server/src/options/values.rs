@@ -1,6 +1,7 @@
 //! Types of the options that are not plain numbers or texts.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::ops::{Index, IndexMut};
 
 /// An enum that is written by name.
@@ -139,5 +140,27 @@ impl Index<OutputClass> for ClientOutputBufferLimits {
 impl IndexMut<OutputClass> for ClientOutputBufferLimits {
     fn index_mut(&mut self, class: OutputClass) -> &mut BufferLimit {
         &mut self.0[class as usize]
+    }
+}
+
+/// An address to listen on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BindAddress {
+    /// The address.
+    pub ip: IpAddr,
+    /// Whether the server starts without it if the machine does not have it; written as a `-` in front.
+    pub is_optional: bool,
+}
+
+impl From<IpAddr> for BindAddress {
+    fn from(ip: IpAddr) -> Self {
+        Self { ip, is_optional: false }
+    }
+}
+
+impl fmt::Display for BindAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = if self.is_optional { "-" } else { "" };
+        write!(f, "{mark}{}", self.ip)
     }
 }

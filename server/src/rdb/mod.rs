@@ -1,7 +1,7 @@
 //! Redis' own formats of values and files: what DUMP gives and RESTORE takes, and `dump.rdb`.
 //!
 //! Owns the bytes: lengths, compressed strings, listpacks and their older relatives, checksums. Values are plain vectors
-//! here; nothing is known of keys, commands or of how values lie in memory. Every byte may come from a stranger: what is
+//! of packed strings here; nothing is known of keys, commands or of how values lie in memory. Every byte may come from a stranger: what is
 //! wrong is an [`Error`], and what is announced is not believed before it has been read.
 //!
 //! The format is described nowhere but in Redis' source (`rdb.c`, `listpack.c`, `ziplist.c`, `t_stream.c`); the tests
@@ -20,7 +20,7 @@ mod tests;
 
 pub use file::{Entry, File};
 pub use stream::{Consumer, Group, Pending, Stream, StreamEntry, StreamId};
-pub use value::{ExpiringField, Value};
+pub use value::{Strings, Value, pairs};
 pub use writer::write_value;
 
 use std::fmt;
@@ -107,7 +107,7 @@ pub fn restore(payload: &[u8]) -> Result<Value> {
 pub fn dump(value: &Value) -> Vec<u8> {
     let mut payload = Vec::new();
     write_value(value, &mut payload);
-    let version = if matches!(value, Value::ExpiringHash(_)) { EXPIRING_VERSION } else { WRITTEN_VERSION };
+    let version = if matches!(value, Value::ExpiringHash(..)) { EXPIRING_VERSION } else { WRITTEN_VERSION };
     payload.extend_from_slice(&version.to_le_bytes());
     let checksum = CHECKSUM.checksum(&payload);
     payload.extend_from_slice(&checksum.to_le_bytes());

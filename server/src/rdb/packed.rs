@@ -1,5 +1,6 @@
 //! Lists of strings and numbers in one piece of memory: listpack, and what came before it (ziplist, intset).
 
+use super::value::Strings;
 use super::{Error, Result};
 
 const CUT_SHORT: Error = Error::Malformed("a packed list cut short");
@@ -26,12 +27,12 @@ impl<'a> Rest<'a> {
     }
 }
 
-fn text(number: i64) -> Vec<u8> {
-    number.to_string().into_bytes()
+fn push_number(number: i64, strings: &mut Strings) {
+    strings.push(itoa::Buffer::new().format(number).as_bytes());
 }
 
-/// The elements of a listpack.
-pub fn listpack(bytes: &[u8]) -> Result<Vec<Vec<u8>>> {
+/// Adds the elements of a listpack.
+pub fn listpack(bytes: &[u8], strings: &mut Strings) -> Result<()> {
     const HEADER_BYTES: usize = 6;
     const END: u8 = 0xff;
     let mut rest = Rest(bytes);
@@ -39,38 +40,34 @@ pub fn listpack(bytes: &[u8]) -> Result<Vec<Vec<u8>>> {
     if u32::from_le_bytes([header[0], header[1], header[2], header[3]]) as usize != bytes.len() {
         return Err(Error::Malformed("a listpack of another length"));
     }
-    let mut elements = Vec::new();
     loop {
         let before = rest.0.len();
-        let first = rest.byte()?;
-        let string = |rest: &mut Rest<'_>, len: usize| rest.take(len).map(<[u8]>::to_vec);
-        let element = match first {
+        match rest.byte()? {
             END => break,
-            0x00..=0x7f => text(first.into()),
-            0x80..=0xbf => string(&mut rest, usize::from(first & 0x3f))?,
-            0xc0..=0xdf => {
+            first @ 0x00..=0x7f => push_number(first.into(), strings),
+            first @ 0x80..=0xbf => strings.push(rest.take(usize::from(first & 0x3f))?),
+            first @ 0xc0..=0xdf => {
                 let number = i64::from(first & 0x1f) << 8 | i64::from(rest.byte()?);
-                text(if number < 1 << 12 { number } else { number - (1 << 13) })
+                push_number(if number < 1 << 12 { number } else { number - (1 << 13) }, strings);
             }
-            0xe0..=0xef => {
+            first @ 0xe0..=0xef => {
                 let len = usize::from(first & 0x0f) << 8 | usize::from(rest.byte()?);
-                string(&mut rest, len)?
+                strings.push(rest.take(len)?);
             }
             0xf0 => {
                 let len = rest.take(4)?;
                 let len = u32::from_le_bytes([len[0], len[1], len[2], len[3]]) as usize;
-                string(&mut rest, len)?
+                strings.push(rest.take(len)?);
             }
-            0xf1 => text(rest.signed(2)?),
-            0xf2 => text(rest.signed(3)?),
-            0xf3 => text(rest.signed(4)?),
-            0xf4 => text(rest.signed(8)?),
+            0xf1 => push_number(rest.signed(2)?, strings),
+            0xf2 => push_number(rest.signed(3)?, strings),
+            0xf3 => push_number(rest.signed(4)?, strings),
+            0xf4 => push_number(rest.signed(8)?, strings),
             0xf5..=0xfe => return Err(Error::Malformed("an unknown element of a listpack")),
-        };
+        }
         rest.take(backward_bytes(before - rest.0.len()))?;
-        elements.push(element);
     }
-    if rest.0.is_empty() { Ok(elements) } else { Err(Error::Malformed("bytes behind the end of a listpack")) }
+    if rest.0.is_empty() { Ok(()) } else { Err(Error::Malformed("bytes behind the end of a listpack")) }
 }
 
 /// Bytes of the length that stands behind an element of so many bytes.
@@ -84,54 +81,54 @@ const fn backward_bytes(len: usize) -> usize {
     }
 }
 
-/// The elements of a ziplist.
-pub fn ziplist(bytes: &[u8]) -> Result<Vec<Vec<u8>>> {
+/// Adds the elements of a ziplist.
+pub fn ziplist(bytes: &[u8], strings: &mut Strings) -> Result<()> {
     const HEADER_BYTES: usize = 10;
     const END: u8 = 0xff;
     const LONG_PREVIOUS: u8 = 0xfe;
     let mut rest = Rest(bytes);
     rest.take(HEADER_BYTES)?;
-    let mut elements = Vec::new();
     loop {
         match rest.byte()? {
             END => break,
             LONG_PREVIOUS => drop(rest.take(4)?),
             _ => {}
         }
-        let first = rest.byte()?;
-        let string = |rest: &mut Rest<'_>, len: usize| rest.take(len).map(<[u8]>::to_vec);
-        elements.push(match first {
-            0x00..=0x3f => string(&mut rest, first.into())?,
-            0x40..=0x7f => {
+        match rest.byte()? {
+            first @ 0x00..=0x3f => strings.push(rest.take(first.into())?),
+            first @ 0x40..=0x7f => {
                 let len = usize::from(first & 0x3f) << 8 | usize::from(rest.byte()?);
-                string(&mut rest, len)?
+                strings.push(rest.take(len)?);
             }
             0x80..=0xbf => {
                 let len = rest.take(4)?;
                 let len = u32::from_be_bytes([len[0], len[1], len[2], len[3]]) as usize;
-                string(&mut rest, len)?
+                strings.push(rest.take(len)?);
             }
-            0xc0 => text(rest.signed(2)?),
-            0xd0 => text(rest.signed(4)?),
-            0xe0 => text(rest.signed(8)?),
-            0xf0 => text(rest.signed(3)?),
-            0xfe => text(rest.signed(1)?),
-            0xf1..=0xfd => text(i64::from(first & 0x0f) - 1),
+            0xc0 => push_number(rest.signed(2)?, strings),
+            0xd0 => push_number(rest.signed(4)?, strings),
+            0xe0 => push_number(rest.signed(8)?, strings),
+            0xf0 => push_number(rest.signed(3)?, strings),
+            0xfe => push_number(rest.signed(1)?, strings),
+            first @ 0xf1..=0xfd => push_number(i64::from(first & 0x0f) - 1, strings),
             _ => return Err(Error::Malformed("an unknown element of a ziplist")),
-        });
+        }
     }
-    if rest.0.is_empty() { Ok(elements) } else { Err(Error::Malformed("bytes behind the end of a ziplist")) }
+    if rest.0.is_empty() { Ok(()) } else { Err(Error::Malformed("bytes behind the end of a ziplist")) }
 }
 
-/// The numbers of an intset as text.
-pub fn intset(bytes: &[u8]) -> Result<Vec<Vec<u8>>> {
+/// Adds the numbers of an intset as text.
+pub fn intset(bytes: &[u8], strings: &mut Strings) -> Result<()> {
     let mut rest = Rest(bytes);
     let width = rest.signed(4)?;
     let count = rest.signed(4)?;
     if !matches!(width, 2 | 4 | 8) || count.checked_mul(width) != Some(rest.0.len() as i64) {
         return Err(Error::Malformed("an intset of another length"));
     }
-    (0..count).map(|_| rest.signed(width as usize).map(text)).collect()
+    for _ in 0..count {
+        push_number(rest.signed(width as usize)?, strings);
+    }
+    Ok(())
 }
 
 /// Writes a listpack.
@@ -221,18 +218,23 @@ mod tests {
                 writer.string(string);
             }
             writer.string(&vec![b'x'; long]);
-            let expected: Vec<Vec<u8>> = numbers.iter().map(|number| text(*number))
+            let expected: Strings = numbers.iter().map(|number| number.to_string().into_bytes())
                 .chain(strings).chain([vec![b'x'; long]]).collect();
-            prop_assert_eq!(listpack(&writer.finish()).unwrap(), expected);
+            let mut read = Strings::default();
+            listpack(&writer.finish(), &mut read).unwrap();
+            prop_assert_eq!(read, expected);
         }
 
         #[test]
         fn no_bytes_make_the_readers_panic(bytes: Vec<u8>) {
-            let _ = (listpack(&bytes), ziplist(&bytes), intset(&bytes));
+            let mut strings = Strings::default();
+            for read in [listpack, ziplist, intset] {
+                let _ = read(&bytes, &mut strings);
+            }
             let mut with_length = (bytes.len() as u32 + 6).to_le_bytes().to_vec();
             with_length.extend_from_slice(&[0, 0]);
             with_length.extend_from_slice(&bytes);
-            let _ = listpack(&with_length);
+            let _ = listpack(&with_length, &mut strings);
         }
     }
 }

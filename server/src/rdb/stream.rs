@@ -4,7 +4,7 @@ use std::io::Read;
 
 use super::input::Input;
 use super::packed::{ListpackWriter, listpack};
-use super::value::{form, read_many};
+use super::value::{Strings, form, read_many};
 use super::writer::{write_length, write_string};
 use super::{Error, Result};
 
@@ -168,17 +168,19 @@ impl Stream {
 /// Reads the entries of one listpack, which counts from `master`.
 fn read_node(master: StreamId, bytes: &[u8], entries: &mut Vec<StreamEntry>) -> Result<()> {
     const WRONG: Error = Error::Malformed("a node of a stream");
-    let mut elements = listpack(bytes)?.into_iter();
+    let mut elements = Strings::default();
+    listpack(bytes, &mut elements)?;
+    let mut elements = elements.iter();
     let mut next = || elements.next().ok_or(WRONG);
-    let number = |element: Vec<u8>| -> Result<i64> {
-        std::str::from_utf8(&element).ok().and_then(|text| text.parse().ok()).ok_or(WRONG)
+    let number = |element: &[u8]| -> Result<i64> {
+        std::str::from_utf8(element).ok().and_then(|text| text.parse().ok()).ok_or(WRONG)
     };
     let (count, deleted) = (number(next()?)?, number(next()?)?);
     let mut fields = Vec::new();
     for _ in 0..number(next()?)? {
         fields.push(next()?);
     }
-    let names_bytes: usize = fields.iter().map(Vec::len).sum();
+    let names_bytes: usize = fields.iter().map(|field: &&[u8]| field.len()).sum();
     let mut room = bytes.len().saturating_mul(NAMES_FACTOR);
     next()?;
     for _ in 0..count.checked_add(deleted).ok_or(WRONG)? {
@@ -190,11 +192,11 @@ fn read_node(master: StreamId, bytes: &[u8], entries: &mut Vec<StreamEntry>) -> 
             room =
                 room.checked_sub(names_bytes).ok_or(Error::Malformed("a stream whose names are too long"))?;
             for field in &fields {
-                entry.fields.push((field.clone(), next()?));
+                entry.fields.push((field.to_vec(), next()?.to_vec()));
             }
         } else {
             for _ in 0..number(next()?)? {
-                entry.fields.push((next()?, next()?));
+                entry.fields.push((next()?.to_vec(), next()?.to_vec()));
             }
         }
         next()?;

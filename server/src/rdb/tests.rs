@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn all(elements: &[&str]) -> Vec<Vec<u8>> {
-    elements.iter().map(|element| element.as_bytes().to_vec()).collect()
+fn all(elements: &[&str]) -> Strings {
+    elements.iter().collect()
 }
 
 fn pairs(pairs: &[(&str, &str)]) -> Vec<(Vec<u8>, Vec<u8>)> {
@@ -13,7 +13,8 @@ fn pairs(pairs: &[(&str, &str)]) -> Vec<(Vec<u8>, Vec<u8>)> {
 }
 
 fn scored(members: &[(&str, f64)]) -> Value {
-    Value::SortedSet(members.iter().map(|(member, score)| (member.as_bytes().to_vec(), *score)).collect())
+    let (members, scores): (Vec<&str>, _) = members.iter().copied().unzip();
+    Value::SortedSet(all(&members), scores)
 }
 
 /// The stream of the table below, but for the times, which its group and consumers got from a clock.
@@ -74,11 +75,11 @@ fn payloads() -> Vec<(&'static [u8], Value)> {
         (
             b"\x10\x18\x18\x00\x00\x00\x06\x00\x81f\x02\x81v\x02\x81n\x02d\x01\x81m\x02\xdf\xff\x02\
               \xff\n\x00\xbfd\xf0w\x98\x0e\xf5\xde",
-            Value::Hash(pairs(&[("f", "v"), ("n", "100"), ("m", "-1")])),
+            Value::Hash(all(&["f", "v", "n", "100", "m", "-1"])),
         ),
         (
             b"\x04\x02\x01c\x01d\x01a\x01b\n\x00K\xc1\x01\x99\x96\xe8\xea\x83",
-            Value::Hash(pairs(&[("c", "d"), ("a", "b")])),
+            Value::Hash(all(&["c", "d", "a", "b"])),
         ),
         (
             b"\x11\x1d\x1d\x00\x00\x00\x06\x00\x81b\x02\x84-inf\x05\x81a\x02\x831.5\x04\x81c\x02\x03\
@@ -106,16 +107,7 @@ fn payloads() -> Vec<(&'static [u8], Value)> {
 
 /// A body in the two forms that Redis 7.4 has for hashes with ends, laid out by hand, and what it stands for.
 fn expiring_hashes() -> Vec<(&'static [u8], Value)> {
-    let field = |name: &str, value: &str, end_ms| ExpiringField {
-        name: name.as_bytes().to_vec(),
-        value: value.as_bytes().to_vec(),
-        end_ms,
-    };
-    let hash = Value::ExpiringHash(vec![
-        field("a", "x", Some(1000)),
-        field("b", "7", Some(1200)),
-        field("c", "z", None),
-    ]);
+    let hash = Value::ExpiringHash(all(&["a", "x", "b", "7", "c", "z"]), vec![Some(1000), Some(1200), None]);
     vec![
         (b"\x18\xe8\x03\0\0\0\0\0\0\x03\x01\x01a\x01x\x40\xc9\x01b\xc0\x07\0\x01c\x01z", hash.clone()),
         (
@@ -172,6 +164,28 @@ fn a_small_stream_does_not_become_a_big_one() {
     }
     let refused = restore(&sealed(&body));
     assert!(matches!(refused, Err(Error::Malformed("a stream whose names are too long"))), "{refused:?}");
+}
+
+#[test]
+fn short_elements_take_hardly_more_memory_than_their_bytes() {
+    const COUNT: usize = 100_000;
+    let mut node = packed::ListpackWriter::new();
+    (0..COUNT).for_each(|_| node.number(7));
+    let node = node.finish();
+    let check = |form: &[u8]| {
+        let mut body = form.to_vec();
+        writer::write_string(&node, &mut body);
+        match restore(&sealed(&body)).unwrap() {
+            Value::List(strings) | Value::Set(strings) | Value::Hash(strings) => {
+                assert_eq!(strings.len(), COUNT);
+                assert!(strings.bytes() <= node.len(), "{} bytes", strings.bytes());
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    for form in [&[18, 1, 2][..], &[20], &[16]] {
+        check(form);
+    }
 }
 
 #[test]

@@ -6,6 +6,11 @@ use super::input::Input;
 use super::packed::{intset, listpack, ziplist};
 use super::stream::Stream;
 use super::{Error, Result};
+use crate::types::CopiedItems;
+
+/// Strings one behind the other: a short one takes hardly more than its own bytes, so that a payload cannot become
+/// many times what Redis has of it.
+pub type Strings = CopiedItems;
 
 /// A value in plain vectors.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,28 +18,17 @@ pub enum Value {
     /// Bytes.
     String(Vec<u8>),
     /// Elements in order.
-    List(Vec<Vec<u8>>),
+    List(Strings),
     /// Members.
-    Set(Vec<Vec<u8>>),
-    /// Members with scores.
-    SortedSet(Vec<(Vec<u8>, f64)>),
-    /// Fields with values.
-    Hash(Vec<(Vec<u8>, Vec<u8>)>),
-    /// Fields with values, some of which have an end.
-    ExpiringHash(Vec<ExpiringField>),
+    Set(Strings),
+    /// Members, and the score of each.
+    SortedSet(Strings, Vec<f64>),
+    /// Fields and values in turn.
+    Hash(Strings),
+    /// Fields and values in turn, and when each field ends, in milliseconds of unix time.
+    ExpiringHash(Strings, Vec<Option<u64>>),
     /// Entries and consumer groups.
     Stream(Stream),
-}
-
-/// A field of a hash of which some fields have an end.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ExpiringField {
-    /// Its name.
-    pub name: Vec<u8>,
-    /// Its value.
-    pub value: Vec<u8>,
-    /// When it ends, in milliseconds of unix time.
-    pub end_ms: Option<u64>,
 }
 
 const WRONG_END: Error = Error::Malformed("the end of a field");
@@ -70,30 +64,28 @@ impl Value {
     pub fn read(kind: u8, input: &mut Input<impl Read>) -> Result<Self> {
         let value = match kind {
             form::STRING => return Ok(Self::String(input.string()?)),
-            form::LIST => Self::List(read_many(input, Input::string)?),
-            form::SET => Self::Set(read_many(input, Input::string)?),
-            form::HASH => Self::Hash(read_many(input, |input| Ok((input.string()?, input.string()?)))?),
-            form::SORTED_SET_TEXT => {
-                Self::SortedSet(read_many(input, |input| Ok((input.string()?, input.text_float()?)))?)
+            form::LIST => Self::List(strings(input, 1)?),
+            form::SET => Self::Set(strings(input, 1)?),
+            form::HASH => Self::Hash(strings(input, 2)?),
+            form::SORTED_SET_TEXT => scored(input, Input::text_float)?,
+            form::SORTED_SET => scored(input, |input| input.u64().map(f64::from_bits))?,
+            form::LIST_ZIPLIST => Self::List(packed(input, ziplist)?),
+            form::LIST_QUICKLIST => {
+                Self::List(nodes(input, |input, strings| ziplist(&input.string()?, strings))?)
             }
-            form::SORTED_SET => Self::SortedSet(read_many(input, |input| {
-                Ok((input.string()?, f64::from_bits(input.u64()?)))
-            })?),
-            form::LIST_ZIPLIST => Self::List(ziplist(&input.string()?)?),
-            form::LIST_QUICKLIST => Self::List(read_many(input, |input| ziplist(&input.string()?))?.concat()),
-            form::LIST_QUICKLIST_2 => Self::List(read_many(input, quicklist_node)?.concat()),
-            form::SET_INTSET => Self::Set(intset(&input.string()?)?),
-            form::SET_LISTPACK => Self::Set(listpack(&input.string()?)?),
-            form::HASH_ZIPLIST => Self::Hash(pairs(ziplist(&input.string()?)?)?),
-            form::HASH_LISTPACK => Self::Hash(pairs(listpack(&input.string()?)?)?),
-            form::EXPIRING_HASH => Self::ExpiringHash(expiring_fields(input)?),
+            form::LIST_QUICKLIST_2 => Self::List(nodes(input, quicklist_node)?),
+            form::SET_INTSET => Self::Set(packed(input, intset)?),
+            form::SET_LISTPACK => Self::Set(packed(input, listpack)?),
+            form::HASH_ZIPLIST => Self::Hash(in_pairs(packed(input, ziplist)?)?),
+            form::HASH_LISTPACK => Self::Hash(in_pairs(packed(input, listpack)?)?),
+            form::EXPIRING_HASH => expiring_fields(input)?,
             form::EXPIRING_HASH_LISTPACK => {
                 // The first of the ends, which are in the listpack too.
                 input.u64()?;
-                Self::ExpiringHash(expiring_triples(listpack(&input.string()?)?)?)
+                expiring_triples(&packed(input, listpack)?)?
             }
-            form::SORTED_SET_ZIPLIST => Self::SortedSet(scored(ziplist(&input.string()?)?)?),
-            form::SORTED_SET_LISTPACK => Self::SortedSet(scored(listpack(&input.string()?)?)?),
+            form::SORTED_SET_ZIPLIST => scored_pairs(packed(input, ziplist)?)?,
+            form::SORTED_SET_LISTPACK => scored_pairs(packed(input, listpack)?)?,
             form::STREAM | form::STREAM_2 | form::STREAM_3 => {
                 return Ok(Self::Stream(Stream::read(kind, input)?));
             }
@@ -107,11 +99,12 @@ impl Value {
     fn is_valid(&self) -> bool {
         match self {
             Self::String(_) | Self::Stream(_) => true,
-            Self::List(elements) | Self::Set(elements) => !elements.is_empty(),
-            Self::Hash(fields) => !fields.is_empty(),
-            Self::ExpiringHash(fields) => !fields.is_empty(),
-            Self::SortedSet(members) => {
-                !members.is_empty() && members.iter().all(|(_, score)| !score.is_nan())
+            Self::List(strings)
+            | Self::Set(strings)
+            | Self::Hash(strings)
+            | Self::ExpiringHash(strings, _) => !strings.is_empty(),
+            Self::SortedSet(members, scores) => {
+                !members.is_empty() && scores.iter().all(|score| !score.is_nan())
             }
         }
     }
@@ -130,55 +123,110 @@ pub fn read_many<R: Read, T>(
     Ok(items)
 }
 
-fn quicklist_node(input: &mut Input<impl Read>) -> Result<Vec<Vec<u8>>> {
+/// Reads so many items, each of so many strings, as a length in front says.
+fn strings(input: &mut Input<impl Read>, strings_per_item: usize) -> Result<Strings> {
+    let mut strings = Strings::default();
+    for _ in 0..input.length()? {
+        for _ in 0..strings_per_item {
+            strings.push(&input.string()?);
+        }
+    }
+    Ok(strings)
+}
+
+/// Reads a single packed list.
+fn packed(input: &mut Input<impl Read>, read: impl Fn(&[u8], &mut Strings) -> Result<()>) -> Result<Strings> {
+    let mut strings = Strings::default();
+    read(&input.string()?, &mut strings)?;
+    Ok(strings)
+}
+
+/// Reads so many nodes of a list as a length in front says.
+fn nodes<R: Read>(
+    input: &mut Input<R>,
+    read: impl Fn(&mut Input<R>, &mut Strings) -> Result<()>,
+) -> Result<Strings> {
+    let mut strings = Strings::default();
+    for _ in 0..input.length()? {
+        read(input, &mut strings)?;
+    }
+    Ok(strings)
+}
+
+fn quicklist_node(input: &mut Input<impl Read>, strings: &mut Strings) -> Result<()> {
     const PLAIN: u64 = 1;
     const PACKED: u64 = 2;
     match input.length()? {
-        PLAIN => Ok(vec![input.string()?]),
-        PACKED => listpack(&input.string()?),
-        _ => Err(Error::Malformed("an unknown node of a list")),
+        PLAIN => strings.push(&input.string()?),
+        PACKED => listpack(&input.string()?, strings)?,
+        _ => return Err(Error::Malformed("an unknown node of a list")),
+    }
+    Ok(())
+}
+
+fn in_pairs(strings: Strings) -> Result<Strings> {
+    if strings.len().is_multiple_of(2) {
+        Ok(strings)
+    } else {
+        Err(Error::Malformed("a field without a value"))
     }
 }
 
-fn pairs(elements: Vec<Vec<u8>>) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
-    if !elements.len().is_multiple_of(2) {
-        return Err(Error::Malformed("a field without a value"));
-    }
-    let mut elements = elements.into_iter();
-    Ok(std::iter::from_fn(|| Some((elements.next()?, elements.next()?))).collect())
+/// Strings in pairs.
+pub fn pairs(strings: &Strings) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let mut strings = strings.iter();
+    std::iter::from_fn(move || Some((strings.next()?, strings.next()?)))
 }
 
-fn scored(elements: Vec<Vec<u8>>) -> Result<Vec<(Vec<u8>, f64)>> {
-    let parse = |(member, score): (Vec<u8>, Vec<u8>)| {
-        let score = std::str::from_utf8(&score).ok().and_then(|text| text.parse().ok());
-        Ok((member, score.ok_or(Error::Malformed("a score that is no number"))?))
-    };
-    pairs(elements)?.into_iter().map(parse).collect()
+fn number<T: std::str::FromStr>(text: &[u8]) -> Option<T> {
+    std::str::from_utf8(text).ok()?.parse().ok()
+}
+
+fn scored<R: Read>(input: &mut Input<R>, read_score: impl Fn(&mut Input<R>) -> Result<f64>) -> Result<Value> {
+    let (mut members, mut scores) = (Strings::default(), Vec::new());
+    for _ in 0..input.length()? {
+        members.push(&input.string()?);
+        scores.push(read_score(input)?);
+    }
+    Ok(Value::SortedSet(members, scores))
+}
+
+fn scored_pairs(strings: Strings) -> Result<Value> {
+    let (mut members, mut scores) = (Strings::default(), Vec::new());
+    for (member, score) in pairs(&in_pairs(strings)?) {
+        members.push(member);
+        scores.push(number(score).ok_or(Error::Malformed("a score that is no number"))?);
+    }
+    Ok(Value::SortedSet(members, scores))
 }
 
 /// Fields whose ends count from the first of them, plus one: 0 is none.
-fn expiring_fields(input: &mut Input<impl Read>) -> Result<Vec<ExpiringField>> {
+fn expiring_fields(input: &mut Input<impl Read>) -> Result<Value> {
     let first_ms = input.u64()?;
-    read_many(input, |input| {
-        let end_ms = match input.length()? {
+    let (mut fields, mut ends) = (Strings::default(), Vec::new());
+    for _ in 0..input.length()? {
+        ends.push(match input.length()? {
             0 => None,
             after => Some(first_ms.checked_add(after - 1).ok_or(WRONG_END)?),
-        };
-        Ok(ExpiringField { name: input.string()?, value: input.string()?, end_ms })
-    })
+        });
+        fields.push(&input.string()?);
+        fields.push(&input.string()?);
+    }
+    Ok(Value::ExpiringHash(fields, ends))
 }
 
 /// Fields in a row with their values and ends; an end of 0 is none.
-fn expiring_triples(elements: Vec<Vec<u8>>) -> Result<Vec<ExpiringField>> {
-    if !elements.len().is_multiple_of(3) {
+fn expiring_triples(strings: &Strings) -> Result<Value> {
+    if !strings.len().is_multiple_of(3) {
         return Err(Error::Malformed("a field without a value or an end"));
     }
-    let mut elements = elements.into_iter();
-    let triples = std::iter::from_fn(|| Some((elements.next()?, elements.next()?, elements.next()?)));
-    let field = |(name, value, end): (Vec<u8>, Vec<u8>, Vec<u8>)| {
-        let end_ms: u64 =
-            std::str::from_utf8(&end).ok().and_then(|text| text.parse().ok()).ok_or(WRONG_END)?;
-        Ok(ExpiringField { name, value, end_ms: (end_ms > 0).then_some(end_ms) })
-    };
-    triples.map(field).collect()
+    let (mut fields, mut ends) = (Strings::default(), Vec::new());
+    let mut strings = strings.iter();
+    while let (Some(name), Some(value), Some(end)) = (strings.next(), strings.next(), strings.next()) {
+        fields.push(name);
+        fields.push(value);
+        let end_ms: u64 = number(end).ok_or(WRONG_END)?;
+        ends.push((end_ms > 0).then_some(end_ms));
+    }
+    Ok(Value::ExpiringHash(fields, ends))
 }

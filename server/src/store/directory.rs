@@ -27,15 +27,16 @@ pub(super) struct Directory {
 impl Directory {
     /// Locks and checks a directory; creates it if it does not exist.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        std::fs::create_dir_all(path).map_err(|error| StoreError::io(path, error))?;
+        std::fs::create_dir_all(path)
+            .map_err(|error| StoreError::NoDirectory { directory: path.to_owned(), error })?;
         let lock = lock(path)?;
         let directory = Self { log: path.join("log.redb"), data: path.join("data.redb"), _lock: lock };
         match (directory.log.exists(), directory.data.exists()) {
             (true, true) => directory.check()?,
             (false, false) => directory.create(path)?,
             (false, true) => return Err(StoreError::Missing(directory.log)),
-            // The log is created first; a log without groups is what an interrupted creation left.
-            (true, false) if directory.log_is_empty()? => directory.create(path)?,
+            // The log is created first, so this may be what an interrupted creation left.
+            (true, false) if directory.is_only_begun()? => directory.create(path)?,
             (true, false) => return Err(StoreError::Missing(directory.data)),
         }
         Ok(directory)
@@ -55,9 +56,15 @@ impl Directory {
         }
     }
 
-    fn log_is_empty(&self) -> Result<bool, StoreError> {
-        overlay::look(&self.log, |database| Ok(database.begin_read()?.open_table(row::LOG)?.is_empty()?))
-            .map_err(|error| StoreError::redb(&self.log, error))
+    /// Whether the log has never seen a complete directory. Logs of earlier versions have no mark, but groups, unless all
+    /// of these were applied.
+    fn is_only_begun(&self) -> Result<bool, StoreError> {
+        overlay::look(&self.log, |database| {
+            let transaction = database.begin_read()?;
+            let is_complete = transaction.open_table(row::META)?.get(meta::COMPLETE)?.is_some();
+            Ok(!is_complete && transaction.open_table(row::LOG)?.is_empty()?)
+        })
+        .map_err(|error| StoreError::redb(&self.log, error))
     }
 
     fn create(&self, directory: &Path) -> Result<(), StoreError> {
@@ -137,6 +144,16 @@ pub(super) fn upgrade(data: &DatabaseFile) -> Result<(), redb::Error> {
     let mut transaction = data.begin_write()?;
     transaction.set_quick_repair(true);
     transaction.open_table(row::META)?.insert(meta::FORMAT, u128::from(FORMAT_VERSION))?;
+    Ok(transaction.commit()?)
+}
+
+/// Notes in the log that there is a `data.redb` beside it.
+pub(super) fn mark_complete(log: &DatabaseFile) -> Result<(), redb::Error> {
+    if log.begin_read()?.open_table(row::META)?.get(meta::COMPLETE)?.is_some() {
+        return Ok(());
+    }
+    let transaction = log.begin_write()?;
+    transaction.open_table(row::META)?.insert(meta::COMPLETE, 1)?;
     Ok(transaction.commit()?)
 }
 

@@ -24,6 +24,13 @@ pub enum StoreError {
     },
     /// One of the two files is missing while the other one is there.
     Missing(PathBuf),
+    /// There is no directory and none can be made.
+    NoDirectory {
+        /// The directory.
+        directory: PathBuf,
+        /// The operating system's reason.
+        error: std::io::Error,
+    },
     /// The file system refused something.
     Io {
         /// The file or directory concerned.
@@ -91,6 +98,9 @@ impl fmt::Display for StoreError {
             Self::Missing(file) => {
                 write!(f, "{} is missing; its data cannot be known without it", file.display())
             }
+            Self::NoDirectory { directory, error } => {
+                write!(f, "cannot make the data directory '{}': {error}", directory.display())
+            }
             Self::Io { file, error } => write!(f, "{}: {error}", file.display()),
             Self::Database { file, reason } => write!(f, "{}: {reason}", file.display()),
         }
@@ -100,7 +110,7 @@ impl fmt::Display for StoreError {
 impl std::error::Error for StoreError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Io { error, .. } => Some(error),
+            Self::Io { error, .. } | Self::NoDirectory { error, .. } => Some(error),
             _ => None,
         }
     }

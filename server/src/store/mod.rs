@@ -301,6 +301,7 @@ fn open_files(
         }
     };
     directory::upgrade(&data).map_err(|error| StoreError::redb(&directory.data, error))?;
+    directory::mark_complete(&log).map_err(|error| StoreError::redb(&directory.log, error))?;
     Ok((log, data, recovery, log_bytes))
 }
 

@@ -31,6 +31,8 @@ pub(super) mod meta {
     pub const FORMAT: &str = "format";
     /// The seed of positions, which also shows that the two files belong together. In both.
     pub const SEED: &str = "seed";
+    /// Only in `log.redb`: that the directory is complete, so that `data.redb` can be missing only if it was lost.
+    pub const COMPLETE: &str = "complete";
     /// The sequence of the last group of the log that is contained in the rows.
     pub const APPLIED: &str = "applied";
     /// The next generation to use.

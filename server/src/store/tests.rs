@@ -608,11 +608,39 @@ fn a_second_opener_is_refused_until_the_first_has_closed() {
 #[test]
 fn an_interrupted_creation_is_begun_again() {
     let directory = directory();
-    Opened::open(directory.path()).store.close().unwrap();
+    drop(Directory::open(directory.path()).unwrap());
     let data = directory.path().join("data.redb");
     std::fs::rename(&data, data.with_extension("new")).unwrap();
     Opened::open(directory.path()).store.close().unwrap();
     assert!(!data.with_extension("new").exists());
+}
+
+#[test]
+fn a_lost_data_file_is_noticed_even_if_the_log_has_no_groups() {
+    type Lose = fn(&Path) -> String;
+    let by_this_version: Lose = |path| {
+        Opened::open(path).store.close().unwrap();
+        std::fs::remove_file(path.join("data.redb")).unwrap();
+        Opened::try_open(path).err().unwrap().to_string()
+    };
+    // As an earlier version left it, and then opened by this one.
+    let by_an_earlier_one: Lose = |path| {
+        Opened::open(path).store.close().unwrap();
+        let log = Database::open(path.join("log.redb")).unwrap();
+        let transaction = log.begin_write().unwrap();
+        transaction.open_table(row::META).unwrap().remove(row::meta::COMPLETE).unwrap();
+        transaction.commit().unwrap();
+        drop(log);
+        Opened::open(path).store.close().unwrap();
+        std::fs::remove_file(path.join("data.redb")).unwrap();
+        Opened::try_open(path).err().unwrap().to_string()
+    };
+    for lose in [by_this_version, by_an_earlier_one] {
+        let directory = directory();
+        let error = lose(directory.path());
+        assert!(error.contains("data.redb is missing"), "{error}");
+        assert!(!directory.path().join("data.redb").exists());
+    }
 }
 
 proptest! {

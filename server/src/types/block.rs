@@ -263,8 +263,9 @@ impl SharedItems {
     }
 }
 
-/// Items for a reply that are copied, because they are few or nowhere in blocks.
-#[derive(Clone, Debug, Default)]
+/// Items that are copied one behind the other, because they are few or nowhere in blocks. A short one takes one byte more
+/// than it has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CopiedItems {
     bytes: Vec<u8>,
     items: usize,
@@ -282,6 +283,31 @@ impl CopiedItems {
     pub fn bytes(&self) -> usize {
         self.bytes.len()
     }
+
+    /// The number of items.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.items
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.items == 0
+    }
+
+    /// The items in order.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        Items::at(&self.bytes, 0)
+    }
+}
+
+impl<T: AsRef<[u8]>> FromIterator<T> for CopiedItems {
+    fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
+        let mut copied = Self::default();
+        items.into_iter().for_each(|item| copied.push(item.as_ref()));
+        copied
+    }
 }
 
 impl From<CopiedItems> for SharedItems {
@@ -294,9 +320,7 @@ impl From<CopiedItems> for SharedItems {
 
 impl<T: AsRef<[u8]>> FromIterator<T> for SharedItems {
     fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
-        let mut copied = CopiedItems::default();
-        items.into_iter().for_each(|item| copied.push(item.as_ref()));
-        copied.into()
+        CopiedItems::from_iter(items).into()
     }
 }
 

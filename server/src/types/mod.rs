@@ -47,4 +47,5 @@ pub use set::{Member, SetLimits, SetValue};
 pub use sorted_set::{SortedSetValue, members, scored, scored_items, sorted_items};
 pub use stream::StreamValue;
 pub use string::StringValue;
+pub use tree::WARMED_AT_ONCE;
 pub use value::{Kind, Typed, Value};

@@ -20,7 +20,7 @@ const MIN_CHILDREN: usize = MAX_CHILDREN / 4;
 const MAX_LEVELS: usize = 16;
 /// Labels that are searched together: about as many as the square root of [`MAX_CHILDREN`].
 const LABELS_AT_ONCE: usize = 8;
-/// Look-ups that are warmed at once without an allocation.
+/// Look-ups that are warmed at once. More would be useless: the processor can have only so many loads under way.
 pub const WARMED_AT_ONCE: usize = 32;
 /// What the processor fetches from memory at once.
 const CACHE_LINE_BYTES: usize = 64;

@@ -59,12 +59,6 @@ impl Kind {
         }
     }
 
-    /// The type with this name, in any case of its letters.
-    #[must_use]
-    pub fn from_name(name: &[u8]) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| name.eq_ignore_ascii_case(kind.name().as_bytes()))
-    }
-
     /// The number that stands for the type in records and rows; it never changes.
     #[must_use]
     pub const fn number(self) -> u8 {
@@ -191,12 +185,6 @@ impl Value {
         if let Self::Hash(hash) = self { hash.next_end_ms() } else { None }
     }
 
-    /// Whether a key that holds it is to go.
-    #[must_use]
-    pub fn is_empty_collection(&self) -> bool {
-        each!(self, value => { let _ = value; false }, Collection::is_empty(value))
-    }
-
     /// What is stored beside the blocks of a collection.
     #[must_use]
     pub fn header(&self) -> Vec<u8> {
@@ -283,13 +271,10 @@ mod tests {
     }
 
     #[test]
-    fn types_are_known_by_their_names_and_numbers() {
+    fn types_are_known_by_their_numbers() {
         for kind in Kind::ALL {
-            assert_eq!(Kind::from_name(kind.name().as_bytes()), Some(kind));
             assert_eq!(Kind::from_number(kind.number()), Some(kind));
         }
-        assert_eq!(Kind::from_name(b"STRING"), Some(Kind::String));
-        assert_eq!(Kind::from_name(b"strings"), None);
         assert_eq!(Kind::from_number(6), None);
         assert_eq!(Value::from(StringValue::from_integer(1)).kind(), Kind::String);
     }

@@ -49,7 +49,9 @@ fn whoever_writes_a_due_key_while_expiry_is_held_lets_it_expire_first() {
     fn is_there(written: bool) -> usize {
         usize::from(written)
     }
-    let table: [(&str, fn(&mut Keyspace) -> usize); 8] = [
+    /// Gives how many keys there are afterwards.
+    type Write = fn(&mut Keyspace) -> usize;
+    let table: [(&str, Write); 8] = [
         ("set", |keyspace| {
             set(keyspace, b"k", Expiry::Clear);
             1
