@@ -1,24 +1,24 @@
-//! The store's side of the engine: groups on their way to the log, keys on their way from the disk.
+//! The store's side of the engine: groups on their way to the log, and what the store reports.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod loading;
+
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::Duration;
 
 use super::core::Core;
-use super::limits::{COLD_EXPIRY_PAUSE_MS, GROUP_BYTES, MAX_SPARE_BUFFERS};
+use super::limits::{GROUP_BYTES, MAX_SPARE_BUFFERS};
 use super::wait::{Signals, Wait};
 use super::workers::FromWorker;
 use super::{Engine, unix_now};
-use crate::keyspace::{ColdKey, ColdPage, Key, Keyspace, Loaded, Need};
+use crate::keyspace::{Key, Loaded, Need};
 use crate::options::AppendFsync;
 use crate::state::Load;
-use crate::store::{
-    DuePage, ExpiryCursor, KeyAt, Position, ScanPage, StorageId, Store, StoreError, StoreEvent,
-};
-use crate::types::Kind;
+use crate::store::{ExpiryCursor, Store, StoreError, StoreEvent};
+use loading::Unanswered;
 
-/// What the store and the workers report to the engine. Values arrive parsed: parsing a big one takes long, so the thread that read it
-/// does that.
+/// What the store and the workers report to the engine. Values arrive parsed: parsing a big one takes long, so the thread
+/// that read it does that.
 pub enum Arrival {
     /// The answer to a request for keys.
     Loaded {
@@ -41,34 +41,6 @@ impl From<StoreEvent> for Arrival {
             .map_err(|error| error.to_string())
             .and_then(|values| values.into_iter().map(|stored| stored.map(parse).transpose()).collect());
         Self::Loaded { token, result }
-    }
-}
-
-/// A request to the reader thread.
-enum DiskRequest {
-    Keys { needs: Vec<Need>, keys: Vec<KeyAt> },
-    Page { need: Need, storage: StorageId, from: Position, limit: usize },
-    Due,
-}
-
-/// The requests that have not been answered yet.
-#[derive(Default)]
-struct Unanswered {
-    /// By token, with the group up to which data.redb was applied at the time of the request.
-    by_token: BTreeMap<u64, (DiskRequest, u64)>,
-    last_token: u64,
-}
-
-impl Unanswered {
-    /// Notes a request, and returns its token.
-    fn add(&mut self, request: DiskRequest, applied: u64) -> u64 {
-        self.last_token += 1;
-        self.by_token.insert(self.last_token, (request, applied));
-        self.last_token
-    }
-
-    fn take(&mut self, token: u64) -> Option<DiskRequest> {
-        self.by_token.remove(&token).map(|(request, _)| request)
     }
 }
 
@@ -136,48 +108,6 @@ impl Persistence {
         full.then_some(Wait::Writable)
     }
 
-    /// Requests whatever of this is not being loaded already. `load`, if somebody waits, is told of each answer.
-    fn request(&mut self, keyspace: &Keyspace, needs: &[Need], load: Option<&Rc<Load>>) {
-        if self.store.is_none() {
-            return;
-        }
-        let (mut keys, mut asked) = (Vec::new(), Vec::new());
-        for need in needs {
-            if let Some(waiting) = self.loading.get_mut(need) {
-                waiting.extend(load.cloned());
-                continue;
-            }
-            self.loading.insert(need.clone(), load.cloned().into_iter().collect());
-            let storage = keyspace.storage(need.database());
-            let at = |key: &Key| KeyAt { storage, key: key.to_vec().into() };
-            match need {
-                Need::Key { key, .. } => {
-                    keys.push(at(key));
-                    asked.push(need.clone());
-                }
-                Need::Keys { keys, .. } => {
-                    self.request_keys(vec![need.clone()], keys.iter().map(at).collect());
-                }
-                Need::Page { from, limit, .. } => self.request_page(need.clone(), storage, *from, *limit),
-            }
-        }
-        if !keys.is_empty() {
-            self.request_keys(asked, keys);
-        }
-    }
-
-    fn request_keys(&mut self, needs: Vec<Need>, keys: Vec<KeyAt>) {
-        let Some(store) = &self.store else { return };
-        let token = self.unanswered.add(DiskRequest::Keys { needs, keys: keys.clone() }, self.applied);
-        store.load(token, keys);
-    }
-
-    fn request_page(&mut self, need: Need, storage: StorageId, from: Position, limit: usize) {
-        let Some(store) = &self.store else { return };
-        let token = self.unanswered.add(DiskRequest::Page { need, storage, from, limit }, self.applied);
-        store.scan_page(token, storage, from, limit);
-    }
-
     /// Says below which size the log is meant to stay.
     pub fn set_log_max_bytes(&self, log_max_bytes: u64) {
         if let Some(store) = &self.store {
@@ -189,15 +119,6 @@ impl Persistence {
     pub fn set_busy(&self, busy: bool) {
         if let Some(store) = &self.store {
             store.set_busy(busy);
-        }
-    }
-
-    pub fn ask_due(&mut self, now_ms: u64, limit: usize) {
-        let mut unanswered = self.unanswered.by_token.values();
-        let is_asked = unanswered.any(|(request, _)| matches!(request, DiskRequest::Due));
-        if let (Some(store), false) = (&self.store, is_asked) {
-            let token = self.unanswered.add(DiskRequest::Due, self.applied);
-            store.due_expiries(token, now_ms, self.cold_expiry_from.clone(), limit);
         }
     }
 
@@ -222,14 +143,6 @@ impl Persistence {
 }
 
 impl Engine {
-    /// Requests things from disk. The result tells when they have been loaded.
-    pub(super) fn load(&mut self, needs: &[Need]) -> Rc<Load> {
-        let load = Rc::new(Load::new(needs.len()));
-        let (core, _, persistence) = self.parts();
-        persistence.request(&core.keyspace, needs, Some(&load));
-        load
-    }
-
     /// Hands the committed transactions to the log.
     pub fn flush(&mut self) {
         // After a panic the core may be gone, or the journal may hold half of a command's changes, which must not become
@@ -365,109 +278,5 @@ impl Engine {
             status.last_commit_us = last_commit_us;
         }
         self.persistence.notify_writers();
-    }
-
-    pub(super) fn on_loaded(&mut self, token: u64, result: Result<Vec<Option<Loaded>>, String>) {
-        let Some(DiskRequest::Keys { needs, keys }) = self.persistence.unanswered.take(token) else {
-            return;
-        };
-        match result {
-            Ok(values) => {
-                self.core().keyspace.limit_missing();
-                for (at, loaded) in keys.iter().zip(values) {
-                    self.core().keyspace.install(at.storage, &at.key, loaded);
-                }
-                if self.core_ref().keyspace.next_due().is_some() {
-                    self.persistence.signals.expiry.notify_one();
-                }
-                self.answered(&needs, None);
-            }
-            Err(error) => self.answered(&needs, Some(&error)),
-        }
-    }
-
-    fn on_scanned(&mut self, token: u64, result: Result<ScanPage, StoreError>) {
-        let request = self.persistence.unanswered.take(token);
-        let Some(DiskRequest::Page { need, storage, from, limit }) = request else { return };
-        match result {
-            Ok(page) => {
-                let keys = page.keys.iter().filter_map(|scanned| {
-                    Some(ColdKey {
-                        position: scanned.position,
-                        key: Key::new(&scanned.key),
-                        // A number that stands for no type is reported when the key is loaded.
-                        kind: Kind::from_number(scanned.kind)?,
-                        expires_at_ms: scanned.expires_at_ms,
-                    })
-                });
-                let page = ColdPage { keys: keys.collect(), next: page.next };
-                self.core().keyspace.install_page(storage, from, limit, page);
-                self.answered(&[need], None);
-            }
-            Err(error) => self.answered(&[need], Some(&error)),
-        }
-    }
-
-    /// Loads expired keys from disk; then they are removed like any others.
-    fn on_due(&mut self, token: u64, result: Result<DuePage, StoreError>) {
-        self.persistence.unanswered.take(token);
-        let now_ms = self.core().keyspace.now_ms();
-        let pause_ms = COLD_EXPIRY_PAUSE_MS;
-        match result {
-            Ok(page) => {
-                let keyspace = &mut self.core().keyspace;
-                let mut needs = Vec::new();
-                for due in &page.keys {
-                    if let Some(database) = keyspace.database_of(due.at.storage) {
-                        needs.extend(keyspace.needs(database, std::iter::once(&due.at.key[..])));
-                    }
-                }
-                let next = page.next_at_ms.unwrap_or(u64::MAX);
-                let next = if page.more.is_some() { now_ms } else { next };
-                self.persistence.next_cold_expiry_ms = next.min(now_ms + pause_ms);
-                self.persistence.cold_expiry_from = page.more;
-                // Otherwise the search continues when these keys have been loaded.
-                if needs.is_empty() && self.persistence.cold_expiry_from.is_some() {
-                    self.persistence.signals.expiry.notify_one();
-                }
-                let (core, _, persistence) = self.parts();
-                persistence.request(&core.keyspace, &needs, None);
-            }
-            Err(error) => {
-                tracing::error!("expiries cannot be read: {error}");
-                self.persistence.next_cold_expiry_ms = now_ms + pause_ms;
-                self.persistence.cold_expiry_from = None;
-            }
-        }
-        self.forget_absent();
-    }
-
-    /// Tells everybody who waits for these needs that they have been loaded, or could not be.
-    fn answered(&mut self, needs: &[Need], error: Option<&dyn std::fmt::Display>) {
-        let error = error.map(ToString::to_string);
-        if let Some(error) = &error {
-            tracing::error!("data.redb cannot be read: {error}");
-        }
-        for need in needs {
-            for load in self.persistence.loading.remove(need).unwrap_or_default() {
-                load.answer(need, error.as_deref());
-            }
-        }
-        self.forget_absent();
-        self.resume_serving();
-        if self.deliveries.are_waiting() {
-            self.persistence.signals.deliveries.notify_one();
-        }
-    }
-
-    /// Drops deletion marks that data.redb already reflects. A read still under way may have seen an older state.
-    fn forget_absent(&mut self) {
-        let oldest = self.persistence.unanswered.by_token.first_key_value();
-        let oldest = oldest.map(|(_, (_, applied))| *applied);
-        let applied = oldest.unwrap_or(self.persistence.applied);
-        if applied > self.persistence.forgotten {
-            self.persistence.forgotten = applied;
-            self.core().keyspace.forget_absent(applied);
-        }
     }
 }
