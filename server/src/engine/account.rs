@@ -42,7 +42,7 @@ impl Engine {
         let before = self.clock.now;
         self.clock.now = Instant::now();
         let duration = self.clock.now.duration_since(before);
-        let time_s = self.clock.unix_us() / 1_000_000;
+        let time_s = self.clock.unix_s();
         let server = &mut self.core().server;
         if let Reply::Error(text) = reply {
             server.statistics.count_error(text);
@@ -79,7 +79,7 @@ impl Engine {
 
     /// Adds an event to the latency history if it took long.
     pub(super) fn note_latency(&mut self, event: &'static str, took: Duration) {
-        let time_s = self.clock.unix_us() / 1_000_000;
+        let time_s = self.clock.unix_s();
         let server = &mut self.core().server;
         let threshold_ms = server.options.latency_monitor_threshold_ms;
         server.latency.add(event, time_s, took.as_millis() as u64, threshold_ms);

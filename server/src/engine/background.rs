@@ -7,17 +7,12 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::limits::{BUSY_PERCENT, STAY_AWAKE};
+use super::limits::{BUSY_PERCENT, HOUSEKEEPING_PAUSE, MAX_PAUSE_SLEEP, STAY_AWAKE};
 use super::persistence::Arrival;
 use super::worker_events::on_worker;
 use super::{EndOnPanic, Engine, Shared};
 use crate::options::{AppendFsync, OutputClass};
 use crate::state::Closing;
-
-/// Pause between two rounds of housekeeping for clients and statistics.
-const HOUSEKEEPING_PAUSE: Duration = Duration::from_millis(100);
-/// The clock is checked at least this often during a pause, because somebody may set it.
-const MAX_PAUSE_SLEEP: Duration = Duration::from_secs(1);
 
 /// Handles what the store and the workers report.
 pub async fn run_arrivals(engine: Shared, mut arrivals: UnboundedReceiver<Arrival>) {
@@ -198,7 +193,7 @@ impl Engine {
     /// Closes clients that are idle or too slow.
     fn close_clients(&mut self) {
         self.clock.restart();
-        let now_s = self.clock.unix_us() / 1_000_000;
+        let now_s = self.clock.unix_s();
         let server = &mut self.core().server;
         let timeout_s = u64::from(server.options.timeout_s);
         let limit = server.options.client_output_buffer_limit[OutputClass::PubSub];

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::Engine;
-use super::core::Running;
+use super::core::RunningProcedure;
 use crate::command::{self, Call, Error, Outcome};
 use crate::procedure::{CallError, CallInput, Placement, ProcedureReply};
 use crate::protocol::{ErrorReply, Reply, decode_reply};
@@ -107,7 +107,7 @@ impl Engine {
             let result = Err(Error::text("ERR a procedure cannot call another one"));
             return Invoked { result, fuel_used: 0, outlived: false };
         };
-        core.running = Running::new(call.name.clone(), invocation.database, invocation.caller);
+        core.running = RunningProcedure::new(call.name.clone(), invocation.database, invocation.caller);
         let input = CallInput {
             keys: invocation.keys,
             args: invocation.arguments,

@@ -13,7 +13,7 @@ use super::queueing::Admission;
 use crate::command::{self, Call, Error};
 use crate::keyspace::{self, Event, events};
 use crate::state::Libraries;
-use crate::trigger::{Definition, Triggers};
+use crate::trigger::{self, Definition, Triggers};
 use crate::types::Value;
 
 /// A point in a transaction to which the engine can return.
@@ -198,13 +198,9 @@ impl Engine {
         let before = event.before.as_ref().and_then(bytes);
         let after = event.after.as_ref().and_then(bytes);
         let database = event.database.to_string();
-        let mut arguments = vec![
-            Some(event.kind.name.as_bytes()),
-            before.as_deref(),
-            after.as_deref(),
-            Some(database.as_bytes()),
-        ];
-        arguments.extend(event.elements.iter().map(|element| Some(&element[..])));
+        let values = (before.as_deref(), after.as_deref());
+        let elements = event.elements.iter().map(|element| &**element);
+        let arguments = trigger::arguments(event.kind.name, values, &database, elements);
         // Other numbers for each run, but the same when the transaction is run again.
         let keyspace = &self.core().keyspace;
         let raised = keyspace.journal().events().len() as u64;

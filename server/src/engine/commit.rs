@@ -56,7 +56,7 @@ impl Engine {
     /// Closes a transaction that was rolled back and will run again. Until this is done the journal counts as open, and
     /// `take_group` takes only whole transactions.
     pub(super) fn suspend_transaction(&mut self, by: Option<&Session>) {
-        self.core().keyspace.forget_used_pages();
+        self.core().keyspace.keep_used_pages();
         self.core().shown.clear();
         self.commit_transaction(Author { client: by, cause: None });
     }
@@ -70,8 +70,8 @@ impl Engine {
         }
     }
 
-    /// Updates what depends on options and triggers. Called after every command that may change either.
-    pub(super) fn update_listeners(&mut self) {
+    /// Passes options and triggers on to all that work by them. Called after every command that may change either.
+    pub(super) fn apply_settings(&mut self) {
         let core = self.core();
         let notified = core.server.options.notify_keyspace_events;
         let published =

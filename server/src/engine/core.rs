@@ -1,14 +1,18 @@
 //! The part of the engine that a running procedure may reach: data, server state, and what its transaction collects.
 
-use super::limits::MEMORY_CHECK_PAUSE_US;
+use std::rc::Rc;
+
+use super::limits::MEMORY_CHECK_PAUSE;
 use super::monitor::Shown;
 use super::tracking::Read;
 use crate::command::{self, Context, Error, Flags, NotFound, Outcome, Run};
 use crate::keyspace::{Content, Expiry, Keyspace, events};
+use crate::memory;
 use crate::options::AppendFsync;
 use crate::procedure::{Host, LogLevel};
 use crate::protocol::{Reply, Version, decode_reply, decode_request, encode};
-use crate::state::{ClientId, Message, ProcedureLogEntry, Server, Session};
+use crate::state::{ClientId, Mailbox, Message, ProcedureLogEntry, Server, Session};
+use crate::types::IntegerBuffer;
 
 /// See the module's description. Moves into the interpreter for the time of a call, and back.
 pub(super) struct Core {
@@ -20,7 +24,7 @@ pub(super) struct Core {
     pub reads: Vec<Read>,
     /// What monitors are to see of the current transaction.
     pub shown: Shown,
-    pub running: Running,
+    pub running: RunningProcedure,
     /// Memory in use when it was last measured, in bytes.
     pub used_bytes: u64,
     /// When that was, in microseconds of unix time.
@@ -28,7 +32,7 @@ pub(super) struct Core {
 }
 
 /// The procedure that runs now.
-pub(super) struct Running {
+pub(super) struct RunningProcedure {
     /// Its name, for the log.
     pub name: String,
     /// As whom its commands run.
@@ -39,7 +43,7 @@ pub(super) struct Running {
     pub lines: Vec<(LogLevel, Vec<u8>)>,
 }
 
-impl Running {
+impl RunningProcedure {
     pub fn new(name: String, database: u8, caller: Option<ClientId>) -> Self {
         Self { name, session: Session::of_procedure(database), caller, lines: Vec::new() }
     }
@@ -54,7 +58,7 @@ impl Core {
             messages: Vec::new(),
             reads: Vec::new(),
             shown: Shown::default(),
-            running: Running::new(String::new(), 0, None),
+            running: RunningProcedure::new(String::new(), 0, None),
             used_bytes: 0,
             measured_us: 0,
         }
@@ -64,7 +68,7 @@ impl Core {
     pub fn run(
         &mut self,
         session: &mut Session,
-        mailbox: Option<&std::rc::Rc<crate::state::Mailbox>>,
+        mailbox: Option<&Rc<Mailbox>>,
         row: &command::Command,
         arguments: &[&[u8]],
     ) -> command::Result<Outcome> {
@@ -87,9 +91,9 @@ impl Core {
             return false;
         }
         let now_us = self.keyspace.now_us();
-        if now_us.abs_diff(self.measured_us) >= MEMORY_CHECK_PAUSE_US {
+        if now_us.abs_diff(self.measured_us) >= MEMORY_CHECK_PAUSE.as_micros() as u64 {
             self.measured_us = now_us;
-            self.used_bytes = crate::memory::used_bytes();
+            self.used_bytes = memory::used_bytes();
         }
         self.used_bytes > limit
     }
@@ -147,7 +151,7 @@ impl Core {
 
     /// What a command about the server answers to a procedure that runs elsewhere.
     pub fn tell_of_server(&mut self, arguments: &[&[u8]]) -> Reply {
-        self.running = Running::new(String::new(), 0, None);
+        self.running = RunningProcedure::new(String::new(), 0, None);
         match self.run_for_procedure(arguments, false) {
             Ok(reply) => reply,
             Err(Error::Reply(text)) => Reply::Error(text),
@@ -235,7 +239,7 @@ impl Host for Core {
         self.note_read_of_procedure(key);
         self.show_of_procedure(&[b"GET", key]);
         let Some(string) = self.keyspace.get_string(database, key)? else { return Ok(None) };
-        let mut scratch = crate::types::IntegerBuffer::new();
+        let mut scratch = IntegerBuffer::new();
         let start = usize::try_from(offset).unwrap_or(usize::MAX).min(string.len());
         let end = start.saturating_add(limit).min(string.len());
         string.slices(start, end, &mut scratch).for_each(copy);

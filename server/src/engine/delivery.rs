@@ -2,8 +2,9 @@
 //!
 //! A delivery is started ([`Engine::start_delivery`]): its procedure runs in the background (`job`). It is ended later:
 //! [`Engine::succeed_delivery`] is called in the transaction that takes in what the procedure did, and removes it from its
-//! queue, so that both become durable together or not at all; [`Engine::fail_delivery`] is a transaction of its own, which lets it be tried again or gives it up. A
-//! delivery that was started and not ended when the server stops was never started for the next one.
+//! queue, so that both become durable together or not at all; [`Engine::fail_delivery`] is a transaction of its own, which
+//! lets it be tried again or gives it up. A delivery that was started and not ended when the server stops was never started
+//! for the next one.
 
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -35,16 +36,23 @@ struct Parked {
     failure: String,
 }
 
+/// How far the opening of the queues has come, which there were at the start or whose triggers are new.
+#[derive(Default)]
+enum Opening {
+    #[default]
+    ToDo,
+    /// This is loaded for it.
+    Loading(Rc<Load>),
+    /// A queue could not be read, which is not asked for again before then.
+    RetryAt(Instant),
+    Done,
+}
+
 /// What the engine knows of deliveries, beside the queues.
 #[derive(Default)]
 pub(super) struct Deliveries {
     parked: Vec<Parked>,
-    /// What is loaded for opening queues.
-    opening: Option<Rc<Load>>,
-    /// A queue that cannot be read is not asked for again before then.
-    next_opening: Option<Instant>,
-    /// Whether the queues of all triggers have been opened.
-    opened: bool,
+    opening: Opening,
     /// Whether definitions or options have changed, so that who waits for room may not have to any longer.
     changed: bool,
     /// What they were when this was asked last.
@@ -54,7 +62,7 @@ pub(super) struct Deliveries {
 impl Deliveries {
     /// Whether something is to be loaded for a delivery or a queue.
     pub fn are_waiting(&self) -> bool {
-        self.opening.is_some() || !self.parked.is_empty()
+        matches!(self.opening, Opening::Loading(_)) || !self.parked.is_empty()
     }
 
     /// Has everything looked at again if definitions or options have changed; says whether they have.
@@ -64,7 +72,10 @@ impl Deliveries {
             return false;
         }
         self.seen = Some((triggers.clone(), limits));
-        (self.opened, self.changed) = (false, true);
+        self.changed = true;
+        if matches!(self.opening, Opening::Done) {
+            self.opening = Opening::ToDo;
+        }
         true
     }
 }
@@ -115,48 +126,53 @@ impl Engine {
             || self.persistence.back_pressure(self.core_ref()).is_some()
     }
 
-    /// After a start: opens the queues that there were, and makes their indexes, in slices. `true` if there is more to
-    /// do at once.
+    /// Opens the queues of all triggers, and makes their indexes, in slices. `true` if there is more to do at once.
     fn open_queues(&mut self) -> bool {
-        if self.deliveries.opened {
-            return false;
+        match &self.deliveries.opening {
+            Opening::Done => return false,
+            Opening::Loading(load) if !load.is_over() => return false,
+            Opening::RetryAt(at) if Instant::now() < *at => return false,
+            _ => {}
         }
-        let now = Instant::now();
-        if self.deliveries.opening.as_ref().is_some_and(|load| !load.is_over())
-            || self.deliveries.next_opening.is_some_and(|at| now < at)
-        {
-            return false;
+        match self.read_queues() {
+            Ok(true) => true,
+            Ok(false) => {
+                self.deliveries.opening = Opening::Done;
+                false
+            }
+            Err(need) => {
+                let is_unreadable = matches!(
+                    &self.deliveries.opening, Opening::Loading(load) if load.failure_of(&need).is_some()
+                );
+                self.deliveries.opening = if is_unreadable {
+                    Opening::RetryAt(Instant::now() + Duration::from_millis(MAX_DELIVERY_PAUSE_MS))
+                } else {
+                    Opening::Loading(self.load(&[need]))
+                };
+                false
+            }
         }
+    }
+
+    /// Opens queues and reads on in one that has not been read whole. `true` if there may be more to read.
+    fn read_queues(&mut self) -> Result<bool, Need> {
         let core = self.core();
-        let names: Vec<String> =
-            core.server.triggers.iter().map(|trigger| trigger.definition.name.clone()).collect();
+        let triggers = core.server.triggers.clone();
         let now_us = core.keyspace.now_us();
         core.keyspace.begin(now_us);
-        for name in names {
+        for trigger in triggers.iter() {
+            let name = &trigger.definition.name;
             let (queues, keyspace) = (&mut core.server.queues, &mut core.keyspace);
-            match queues.open(keyspace, &name).and_then(|()| queues.read_on(keyspace, &name)) {
+            match queues.open(keyspace, name).and_then(|()| queues.read_on(keyspace, name)) {
                 Ok(false) => {}
-                Ok(true) => return true,
-                Err(keyspace::Error::NotResident(need)) => {
-                    // The same once more: it could not be read.
-                    let is_failing =
-                        self.deliveries.opening.take().is_some_and(|load| load.failure_of(&need).is_some());
-                    if is_failing {
-                        self.deliveries.next_opening =
-                            Some(now + Duration::from_millis(MAX_DELIVERY_PAUSE_MS));
-                    } else {
-                        self.deliveries.opening = Some(self.load(&[need]));
-                    }
-                    return false;
-                }
+                Ok(true) => return Ok(true),
+                Err(keyspace::Error::NotResident(need)) => return Err(need),
                 Err(keyspace::Error::WrongType) => {
                     tracing::error!(trigger = name, "its queue cannot be read");
                 }
             }
         }
-        self.deliveries.opening = None;
-        self.deliveries.opened = true;
-        false
+        Ok(false)
     }
 
     /// Goes on with the deliveries that waited for something from disk.
@@ -175,7 +191,7 @@ impl Engine {
         for trigger in triggers.iter().filter(|trigger| trigger.definition.enabled) {
             // What was queued before a trigger became synchronous is delivered all the same.
             let options = trigger.definition.asynchronous.clone().unwrap_or_default();
-            let now_ms = self.clock.unix_us() / 1000;
+            let now_ms = self.clock.unix_ms();
             let name = &trigger.definition.name;
             let Some(ticket) = self.core().server.queues.start(name, options.concurrency, now_ms) else {
                 continue;
@@ -252,7 +268,7 @@ impl Engine {
             Err(keyspace::Error::NotResident(need)) => {
                 self.take_back(savepoint);
                 self.suspend_transaction(None);
-                self.park(delivery, &need, error.to_owned());
+                self.park(delivery, need, error.to_owned());
             }
             Err(keyspace::Error::WrongType) => {
                 self.take_back(savepoint);
@@ -289,8 +305,8 @@ impl Engine {
         server.triggers.count(trigger, Some(error));
     }
 
-    fn park(&mut self, delivery: Delivery, need: &Need, failure: String) {
-        let load = self.load(std::slice::from_ref(need));
+    fn park(&mut self, delivery: Delivery, need: Need, failure: String) {
+        let load = self.load(&[need]);
         self.deliveries.parked.push(Parked { delivery, load, failure });
     }
 
@@ -303,7 +319,7 @@ impl Engine {
                 trigger.definition.asynchronous.as_ref().map_or(1, |options| options.concurrency);
             server.queues.next_due_ms(&trigger.definition.name, concurrency)
         });
-        let now_ms = self.clock.unix_us() / 1000;
+        let now_ms = self.clock.unix_ms();
         let left_ms =
             due_ms.min().map_or(MAX_DELIVERY_PAUSE_MS, |due_ms| due_ms.saturating_sub(now_ms).max(1));
         Duration::from_millis(left_ms.min(MAX_DELIVERY_PAUSE_MS))

@@ -4,7 +4,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use super::limits::{MAX_QUEUED_BYTES, MAX_QUOTED_LEN, MAX_RETRIES};
-use super::persistence::Wait;
+use super::wait::Wait;
 use super::{Engine, core};
 use crate::command::{self, Command, Error, Flags, Found, NotFound, Outcome};
 use crate::keyspace::Need;
@@ -300,7 +300,7 @@ impl Engine {
             }
         };
         if changes_settings {
-            self.update_listeners();
+            self.apply_settings();
         }
         if is_exec(found) || found.parent.name == "client" {
             self.signal_pause();

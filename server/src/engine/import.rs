@@ -2,6 +2,7 @@
 
 use std::io::Read;
 
+use super::limits::IMPORTED_KEYS_PER_TURN;
 use super::{Shared, Wait};
 use crate::command;
 use crate::keyspace::{self, Content, Expiry, events};
@@ -19,9 +20,6 @@ pub struct Imported {
     /// Bytes of the file that have been read.
     pub bytes: u64,
 }
-
-/// Keys between two looks at the log and at the clock.
-const KEYS_PER_TURN: u64 = 1000;
 
 /// Takes every key of a file in, each as a transaction of its own, no faster than the log takes them. `progress` is told
 /// now and then. What was taken in before an error stays.
@@ -51,9 +49,13 @@ async fn take_all<R: Read>(
         let key = name(&entry);
         let is_there =
             engine.borrow_mut().import_key(entry).map_err(|reason| format!("key '{key}': {reason}"))?;
-        *(if is_there { &mut imported.keys } else { &mut imported.expired }) += 1;
+        if is_there {
+            imported.keys += 1;
+        } else {
+            imported.expired += 1;
+        }
         (imported.libraries, imported.bytes) = (file.libraries, file.position());
-        if (imported.keys + imported.expired).is_multiple_of(KEYS_PER_TURN) {
+        if (imported.keys + imported.expired).is_multiple_of(IMPORTED_KEYS_PER_TURN) {
             progress(&imported);
             wait_for_room(engine).await?;
         }

@@ -14,13 +14,13 @@ pub(super) use settle::Next;
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::Engine;
 use super::call::own_failure;
 use super::delivery::Delivery;
-use super::limits::MAX_HABITS;
-use super::persistence::Wait;
+use super::limits::{HABIT, MAX_HABITS, STRONGEST_HABIT};
+use super::wait::Wait;
 use super::workers::{JobId, Pool, Request, Task};
 use crate::command::{self, Call, Error};
 use crate::keyspace::{EventClasses, Key, Outside};
@@ -28,7 +28,7 @@ use crate::options::Options;
 use crate::procedure::CallError;
 use crate::protocol::{ErrorReply, Reply};
 use crate::state::{ClientId, RunningCall, Session, SlowLog};
-use crate::trigger::queue::Entry;
+use crate::trigger::{self, queue::Entry};
 
 /// All calls in the background.
 pub(super) struct Jobs {
@@ -41,7 +41,7 @@ pub(super) struct Jobs {
     habits: HashMap<(u64, usize), u8>,
     /// The options in force, shared with the workers; made again when they change.
     options: Option<Arc<Options>>,
-    /// Keys that only one call may change, which others have come in between of too often.
+    /// Keys that only one call may change, with which it was in conflict too often.
     held: Option<Held>,
 }
 
@@ -51,7 +51,7 @@ struct Job {
     origin: Origin,
     tries: u32,
     /// Of the try that runs.
-    running: Option<Running>,
+    running: Option<Try>,
     /// Nobody waits for it any more.
     is_abandoned: bool,
     /// Its client caches what it reads.
@@ -76,7 +76,7 @@ impl Origin {
 }
 
 /// What a try was given that its end needs.
-struct Running {
+struct Try {
     outside: Outside,
     listened: (EventClasses, bool),
 }
@@ -85,10 +85,6 @@ struct Held {
     job: JobId,
     keys: HashSet<(u8, Key)>,
 }
-
-/// From so many long runs on, as counted by [`Jobs::note_habit`], a procedure runs in the background from the start.
-const HABIT: u8 = 2;
-const STRONGEST_HABIT: u8 = 4;
 
 impl Jobs {
     pub fn new(pool: Pool) -> Self {
@@ -151,19 +147,9 @@ impl Engine {
         if self.jobs.calls.len() >= options.wasm_max_background as usize {
             return Err(Error::text("BUSY too many procedures run in the background (wasm-max-background)"));
         }
-        let request = Request {
-            module: Arc::clone(&call.module),
-            procedure: call.procedure,
-            name: call.name.clone(),
-            read_only: call.read_only,
-            database: session.database,
-            keys: arguments[call.keys.clone()].iter().map(|key| key.to_vec()).collect(),
-            arguments: arguments[call.arguments.clone()].iter().map(|given| Some(given.to_vec())).collect(),
-            random_seed,
-            fuel: options.wasm_fuel,
-            deadline: Instant::now() + Duration::from_millis(options.wasm_deadline_ms),
-            control: Arc::default(),
-        };
+        let keys = arguments[call.keys.clone()].iter().map(|key| key.to_vec()).collect();
+        let given = arguments[call.arguments.clone()].iter().map(|given| Some(given.to_vec())).collect();
+        let request = Request { random_seed, ..Request::new(call, options, session.database, keys, given) };
         let command = SlowLog::shorten(&command::redact(arguments));
         self.queue_job(request, Origin::Client(session.id), command);
         Ok(())
@@ -172,22 +158,13 @@ impl Engine {
     /// Has the procedure of a delivery run in the background.
     pub(super) fn start_delivery_job(&mut self, delivery: Box<Delivery>, call: &Call) {
         let Entry { event, database, key, before, after, elements } = &delivery.entry;
-        let number = database.to_string().into_bytes();
-        let mut arguments =
-            vec![Some(event.clone().into_bytes()), before.clone(), after.clone(), Some(number)];
-        arguments.extend(elements.iter().cloned().map(Some));
+        let number = database.to_string();
+        let values = (before.as_deref(), after.as_deref());
+        let arguments = trigger::arguments(event, values, &number, elements.iter().map(Vec::as_slice));
+        let arguments = arguments.into_iter().map(|given| given.map(<[u8]>::to_vec)).collect();
         let request = Request {
-            module: Arc::clone(&call.module),
-            procedure: call.procedure,
-            name: call.name.clone(),
-            read_only: false,
-            database: *database,
-            keys: vec![key.to_vec()],
-            arguments,
-            random_seed: fastrand::u64(..),
             fuel: delivery.fuel,
-            deadline: Instant::now() + Duration::from_millis(self.options().wasm_deadline_ms),
-            control: Arc::default(),
+            ..Request::new(call, self.options(), *database, vec![key.to_vec()], arguments)
         };
         let words: [&[u8]; 3] = [delivery.ticket.trigger.as_bytes(), event.as_bytes(), key];
         let command = SlowLog::shorten(&words);
@@ -244,7 +221,7 @@ impl Engine {
         self.clock.restart();
         let time_us = self.clock.unix_us();
         let options = self.shared_options();
-        let Self { core: Some(core), jobs, .. } = self else { return false };
+        let (core, jobs, _) = self.parts();
         let outside = core.keyspace.open_snapshot();
         let keys: HashSet<Key> = request.keys.iter().map(|key| Key::new(key)).collect();
         let mut fetched = Vec::with_capacity(keys.len());
@@ -260,7 +237,7 @@ impl Engine {
         }
         if let Some(job) = jobs.calls.get_mut(&id) {
             job.tries += 1;
-            job.running = Some(Running { outside: outside.clone(), listened });
+            job.running = Some(Try { outside: outside.clone(), listened });
         }
         let is_shown = !core.server.monitors.is_empty();
         let task = Task { job: id, request, options, outside, fetched, listened, is_shown, time_us };
@@ -275,10 +252,9 @@ impl Engine {
     }
 
     fn shared_options(&mut self) -> Arc<Options> {
-        if self.jobs.options.is_none() {
-            self.jobs.options = Some(Arc::new(self.options().clone()));
-        }
-        self.jobs.options.clone().unwrap_or_default()
+        let (core, jobs, _) = self.parts();
+        let options = jobs.options.get_or_insert_with(|| Arc::new(core.server.options.clone()));
+        Arc::clone(options)
     }
 
     /// Notes that a worker has nothing to do any more.
@@ -325,7 +301,7 @@ impl Engine {
     }
 
     fn close_snapshot_of(&mut self, id: JobId) {
-        let Self { core: Some(core), jobs, .. } = self else { return };
+        let (core, jobs, _) = self.parts();
         if let Some(running) = jobs.calls.get_mut(&id).and_then(|job| job.running.take()) {
             core.keyspace.close_snapshot(running.outside.snapshot);
         }

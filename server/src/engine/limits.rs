@@ -13,11 +13,26 @@ pub const GROUP_BYTES: usize = 1 << 20;
 pub const MAX_SPARE_BUFFERS: usize = 3;
 
 /// The memory in use is measured at most this often, because measuring takes as long as several commands.
-pub const MEMORY_CHECK_PAUSE_US: u64 = 1000;
+pub const MEMORY_CHECK_PAUSE: Duration = Duration::from_millis(1);
 
 /// When the engine works for more than this share of the time, in percent, what can wait has to: the log is not applied
 /// before it is long.
 pub const BUSY_PERCENT: u128 = 10;
+
+/// Pause between two rounds of housekeeping for clients and statistics.
+pub const HOUSEKEEPING_PAUSE: Duration = Duration::from_millis(100);
+
+/// The clock is checked at least this often during a pause of clients, because somebody may set it.
+pub const MAX_PAUSE_SLEEP: Duration = Duration::from_secs(1);
+
+/// Keys of a file that are taken in between two looks at the log and at the clock.
+pub const IMPORTED_KEYS_PER_TURN: u64 = 1000;
+
+/// About how many bytes a message to a client that caches keys takes besides the keys.
+pub const INVALIDATION_BYTES: usize = 40;
+
+/// Keys that are removed in one go from a table of cached keys that is too large.
+pub const TRACKED_KEYS_REMOVED_AT_ONCE: usize = 10_000;
 
 /// Keys, or small portions of fields of one key, that expire in one go before other work gets its turn.
 pub const MAX_EXPIRIES_PER_TURN: usize = 200;
@@ -42,14 +57,23 @@ pub const MAX_BACKGROUND_READS: usize = 1_000_000;
 /// Keys that one call in the background may change: the engine takes them in in one go, at microseconds for each.
 pub const MAX_BACKGROUND_CHANGES: usize = 100_000;
 
-/// Pause before the second try of a call in the background that others came in between of; it doubles with each try.
+/// Pause before the second try of a call in the background that was in conflict with others; it doubles with each try.
 pub const FIRST_CONFLICT_PAUSE_US: u64 = 200;
 
 /// The longest pause between two tries, in microseconds.
 pub const MAX_CONFLICT_PAUSE_US: u64 = 20_000;
 
+/// How often that pause doubles at most.
+pub const MAX_CONFLICT_DOUBLINGS: u32 = 16;
+
 /// How often it is looked at whether a call that has run but waits, for room or the disk, is stopped or out of time.
 pub const END_CHECK_PAUSE: Duration = Duration::from_millis(10);
+
+/// From so many long runs on, of which shorter ones are subtracted, a procedure runs in the background from the start.
+pub const HABIT: u8 = 2;
+
+/// Long runs are counted up to this number.
+pub const STRONGEST_HABIT: u8 = 4;
 
 /// Procedures of which it is remembered that they take long.
 pub const MAX_HABITS: usize = 10_000;
@@ -63,7 +87,7 @@ pub const OUTPUT_HIGH_WATER_BYTES: usize = 256 << 10;
 /// A buffer of a connection that became larger than this is not kept, in bytes.
 pub const KEPT_BUFFER_BYTES: usize = 64 << 10;
 
-/// Characters of an unknown command and of each of its arguments that the error repeats.
+/// Bytes of an unknown command and of each of its arguments that the error repeats.
 pub const MAX_QUOTED_LEN: usize = 128;
 
 /// What MONITOR shows of one transaction takes at most this many bytes; the rest is left out.

@@ -5,7 +5,7 @@
 //! over again.
 //!
 //! - `dispatch`: the checks and one command, `transaction`: EXEC, `pause`: CLIENT PAUSE,
-//! - `waiting`: commands that wait for a key,
+//! - `wait`: what requests wait for, `waiting`: commands that wait for a key,
 //! - `call`: procedures, `core`: what they may reach, `cascade`: synchronous triggers, `queueing` and `delivery`:
 //!   asynchronous ones,
 //! - `job`: procedures in the background, `workers`: the threads on which these run, `worker_events`: what the threads
@@ -36,6 +36,7 @@ mod start;
 mod tests;
 mod tracking;
 mod transaction;
+mod wait;
 mod waiting;
 mod worker_events;
 mod workers;
@@ -44,14 +45,13 @@ pub use background::{make_durable, run_arrivals, run_timers};
 pub use delivery::run_deliveries;
 pub use dispatch::Step;
 pub use import::{Imported, import};
-pub use persistence::{Signals, Wait};
 pub use start::{StartError, open};
-pub use worker_events::over;
+pub use wait::{Signals, Wait, over};
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use self::core::Core;
 use self::delivery::Deliveries;
@@ -116,6 +116,16 @@ impl Clock {
         *self = Self::new();
     }
 
+    /// Seconds of unix time.
+    fn unix_s(&self) -> u64 {
+        self.unix_us() / 1_000_000
+    }
+
+    /// Milliseconds of unix time.
+    fn unix_ms(&self) -> u64 {
+        self.unix_us() / 1000
+    }
+
     /// Microseconds of unix time.
     fn unix_us(&self) -> u64 {
         let started = self.unix.duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -123,9 +133,19 @@ impl Clock {
     }
 }
 
+/// The system's time, for what is not to wait for the engine's clock to be read.
+fn unix_now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
 impl Engine {
     fn core(&mut self) -> &mut Core {
         self.core.as_mut().expect("the core is away only while a procedure runs")
+    }
+
+    fn parts(&mut self) -> (&mut Core, &mut Jobs, &mut Persistence) {
+        let core = self.core.as_mut().expect("the core is away only while a procedure runs");
+        (core, &mut self.jobs, &mut self.persistence)
     }
 
     fn core_ref(&self) -> &Core {
@@ -139,7 +159,7 @@ impl Engine {
         local: Option<SocketAddr>,
     ) -> Option<(ClientId, Rc<Mailbox>)> {
         self.clock.restart();
-        let now_s = self.clock.unix_us() / 1_000_000;
+        let now_s = self.clock.unix_s();
         let server = &mut self.core().server;
         if server.clients.len() >= server.options.maxclients as usize {
             server.statistics.rejected_connections += 1;
@@ -174,7 +194,7 @@ impl Engine {
             return None;
         }
         self.clock.restart();
-        let now_s = self.clock.unix_us() / 1_000_000;
+        let now_s = self.clock.unix_s();
         let mut session = self.core().server.clients.get_mut(id)?.session.take()?;
         session.active_s = now_s;
         Some(session)

@@ -4,10 +4,10 @@
 //! commands of a failed procedure are shown, too.
 
 use std::fmt::Write as _;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::core::Core;
 use super::limits::MAX_SHOWN_BYTES;
+use super::unix_now;
 use crate::command;
 use crate::protocol::Reply;
 use crate::state::Session;
@@ -68,7 +68,7 @@ impl Core {
         if arguments.iter().map(|argument| argument.len()).sum::<usize>() > MAX_SHOWN_BYTES {
             return;
         }
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = unix_now();
         let mut line = format!("{}.{:06} [{database} {source}]", now.as_secs(), now.subsec_micros());
         for argument in arguments {
             line.push(' ');

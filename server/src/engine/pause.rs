@@ -1,10 +1,10 @@
 //! `CLIENT PAUSE`: commands wait until the pause is over, and keys do not expire meanwhile.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use super::Engine;
 use super::dispatch::queue_of;
-use super::persistence::Wait;
+use super::wait::Wait;
+use super::{Engine, unix_now};
 use crate::command::Found;
 use crate::state::{Paused, Session};
 
@@ -41,7 +41,7 @@ impl Engine {
     /// How long the pause still lasts; `None` when there is none.
     pub(super) fn pause_left(&self) -> Option<Duration> {
         let until = Duration::from_millis(self.core_ref().server.pause?.until_ms);
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = unix_now();
         until.checked_sub(now).filter(|left| !left.is_zero())
     }
 

@@ -1,51 +1,24 @@
-//! The store's side of the engine: groups on their way to the log, keys on their way from the disk.
+//! The store's side of the engine: groups on their way to the log, and what the store reports.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+mod loading;
+
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use tokio::sync::Notify;
-
-use super::Engine;
 use super::core::Core;
 use super::limits::{GROUP_BYTES, MAX_SPARE_BUFFERS};
+use super::wait::{Signals, Wait};
 use super::workers::FromWorker;
-use crate::keyspace::{ColdKey, ColdPage, Key, Keyspace, Loaded, Need};
+use super::{Engine, unix_now};
+use crate::keyspace::{Key, Loaded, Need};
 use crate::options::AppendFsync;
 use crate::state::Load;
-use crate::store::{
-    DuePage, ExpiryCursor, KeyAt, Position, ScanPage, StorageId, Store, StoreError, StoreEvent,
-};
-use crate::trigger::queue::Shortage;
-use crate::types::Kind;
+use crate::store::{ExpiryCursor, Store, StoreError, StoreEvent};
+use loading::Unanswered;
 
-/// What tasks wait on. A task that is woken looks at the engine again.
-#[derive(Debug, Default)]
-pub struct Signals {
-    /// A group became durable, or it is certain that it never will.
-    pub durable: Notify,
-    /// The log has room again.
-    pub writable: Notify,
-    /// A group must be written at once.
-    pub flush: Notify,
-    /// A pause has begun.
-    pub paused: Notify,
-    /// The pause is over.
-    pub unpaused: Notify,
-    /// A call in the background no longer holds any keys.
-    pub released: Notify,
-    /// A worker got a task, which may soon be done.
-    pub task: Notify,
-    /// Expired keys have been loaded, or there are known to be more on disk.
-    pub expiry: Notify,
-    /// There may be something to deliver.
-    pub deliveries: Notify,
-    /// The queue of a trigger may have room again, or the disk fails.
-    pub room: Notify,
-}
-
-/// What the store reports to the engine. Values arrive parsed: parsing a big one takes long, so the thread that read it
-/// does that.
+/// What the store and the workers report to the engine. Values arrive parsed: parsing a big one takes long, so the thread
+/// that read it does that.
 pub enum Arrival {
     /// The answer to a request for keys.
     Loaded {
@@ -71,28 +44,6 @@ impl From<StoreEvent> for Arrival {
     }
 }
 
-/// Why a request has to wait.
-#[derive(Clone, Debug)]
-pub enum Wait {
-    /// For something to be loaded.
-    Loaded(Rc<Load>),
-    /// For room in the log.
-    Writable,
-    /// For the end of a pause.
-    Unpaused,
-    /// For the end of a call in the background that holds keys.
-    Released,
-    /// For room in the queue of a trigger.
-    Room(Shortage),
-}
-
-/// A request to the reader thread that has not been answered yet.
-enum Question {
-    Keys { needs: Vec<Need>, keys: Vec<KeyAt> },
-    Page { need: Need, storage: StorageId, from: Position, limit: usize },
-    Due,
-}
-
 pub(super) struct Persistence {
     /// `None` once the store has been closed.
     store: Option<Store>,
@@ -106,9 +57,7 @@ pub(super) struct Persistence {
     spares: Vec<Vec<u8>>,
     /// Why the server must end, if it must.
     fatal: Option<String>,
-    /// By token, with the group up to which data.redb was applied at the time of the request.
-    questions: BTreeMap<u64, (Question, u64)>,
-    last_token: u64,
+    unanswered: Unanswered,
     /// What is being loaded, and for whom.
     loading: HashMap<Need, Vec<Rc<Load>>>,
     /// The expired key whose triggers need something from disk, and the load that was last requested for them.
@@ -133,8 +82,7 @@ impl Persistence {
             in_flight_bytes: 0,
             spares: Vec::new(),
             fatal: None,
-            questions: BTreeMap::new(),
-            last_token: 0,
+            unanswered: Unanswered::default(),
             loading: HashMap::new(),
             expiry_load: None,
             applied,
@@ -160,44 +108,6 @@ impl Persistence {
         full.then_some(Wait::Writable)
     }
 
-    /// Requests whatever of this is not being loaded already. `load`, if somebody waits, is told of each answer.
-    fn request(&mut self, keyspace: &Keyspace, needs: &[Need], load: Option<&Rc<Load>>) {
-        let Some(store) = &self.store else { return };
-        let (mut keys, mut asked) = (Vec::new(), Vec::new());
-        for need in needs {
-            if let Some(waiting) = self.loading.get_mut(need) {
-                waiting.extend(load.cloned());
-                continue;
-            }
-            self.loading.insert(need.clone(), load.cloned().into_iter().collect());
-            match need {
-                Need::Key { database, key } => {
-                    keys.push(KeyAt { storage: keyspace.storage(*database), key: key.to_vec().into() });
-                    asked.push(need.clone());
-                }
-                Need::Keys { database, keys } => {
-                    let storage = keyspace.storage(*database);
-                    let keys: Vec<KeyAt> =
-                        keys.iter().map(|key| KeyAt { storage, key: key.to_vec().into() }).collect();
-                    let question = Question::Keys { needs: vec![need.clone()], keys: keys.clone() };
-                    let token = ask(&mut self.questions, &mut self.last_token, question, self.applied);
-                    store.load(token, keys);
-                }
-                Need::Page { database, from, limit } => {
-                    let storage = keyspace.storage(*database);
-                    let question = Question::Page { need: need.clone(), storage, from: *from, limit: *limit };
-                    let token = ask(&mut self.questions, &mut self.last_token, question, self.applied);
-                    store.scan_page(token, storage, *from, *limit);
-                }
-            }
-        }
-        if !keys.is_empty() {
-            let question = Question::Keys { needs: asked, keys: keys.clone() };
-            let token = ask(&mut self.questions, &mut self.last_token, question, self.applied);
-            store.load(token, keys);
-        }
-    }
-
     /// Says below which size the log is meant to stay.
     pub fn set_log_max_bytes(&self, log_max_bytes: u64) {
         if let Some(store) = &self.store {
@@ -209,14 +119,6 @@ impl Persistence {
     pub fn set_busy(&self, busy: bool) {
         if let Some(store) = &self.store {
             store.set_busy(busy);
-        }
-    }
-
-    pub fn ask_due(&mut self, now_ms: u64, limit: usize) {
-        let asked = self.questions.values().any(|(question, _)| matches!(question, Question::Due));
-        if let (Some(store), false) = (&self.store, asked) {
-            let token = ask(&mut self.questions, &mut self.last_token, Question::Due, self.applied);
-            store.due_expiries(token, now_ms, self.cold_expiry_from.clone(), limit);
         }
     }
 
@@ -240,37 +142,16 @@ impl Persistence {
     }
 }
 
-/// Notes a request, and returns its token.
-fn ask(
-    questions: &mut BTreeMap<u64, (Question, u64)>,
-    last_token: &mut u64,
-    question: Question,
-    applied: u64,
-) -> u64 {
-    *last_token += 1;
-    questions.insert(*last_token, (question, applied));
-    *last_token
-}
-
 impl Engine {
-    /// Requests things from disk. The result tells when they have been loaded.
-    pub(super) fn load(&mut self, needs: &[Need]) -> Rc<Load> {
-        let load = Rc::new(Load::new(needs.len()));
-        let Self { core, persistence, .. } = self;
-        if let Some(core) = core {
-            persistence.request(&core.keyspace, needs, Some(&load));
-        }
-        load
-    }
-
     /// Hands the committed transactions to the log.
     pub fn flush(&mut self) {
-        let Self { core: Some(core), persistence, .. } = self else { return };
-        let Some(store) = &persistence.store else { return };
-        // After a panic the journal may hold half of a command's changes, which must not become durable.
-        if persistence.fatal.is_some() {
+        // After a panic the core may be gone, or the journal may hold half of a command's changes, which must not become
+        // durable.
+        if self.persistence.fatal.is_some() {
             return;
         }
+        let (core, _, persistence) = self.parts();
+        let Some(store) = &persistence.store else { return };
         if core.keyspace.journal().pending_bytes() == 0 {
             return;
         }
@@ -319,19 +200,6 @@ impl Engine {
         self.persistence.fatal.as_deref()
     }
 
-    /// Whether a wait is over.
-    #[must_use]
-    pub fn is_over(&self, wait: &Wait) -> bool {
-        match wait {
-            Wait::Loaded(load) => load.is_over(),
-            Wait::Unpaused => self.pause_left().is_none(),
-            Wait::Released => self.is_nothing_held(),
-            // While the disk fails nobody makes room.
-            Wait::Room(shortage) => self.core_ref().write_failure().is_some() || self.is_room_for(shortage),
-            Wait::Writable => self.persistence.back_pressure(self.core_ref()).is_none(),
-        }
-    }
-
     /// Takes in what the store reports.
     pub(super) fn on_store_event(&mut self, event: StoreEvent) {
         match event {
@@ -339,8 +207,7 @@ impl Engine {
                 self.persistence.committed(sequence, buffer);
                 let status = &mut self.core().server.store;
                 status.durable = sequence;
-                status.last_commit_s =
-                    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+                status.last_commit_s = unix_now().as_secs();
                 if status.failure.take().is_some() {
                     tracing::info!("the log can be written again");
                 }
@@ -371,6 +238,7 @@ impl Engine {
                 self.core().server.store.apply_failure = Some(error);
                 self.persistence.notify_writers();
             }
+            // `Arrival::from` has made an arrival of its own of it.
             StoreEvent::Loaded { .. } => {}
             StoreEvent::Scanned { token, result } => self.on_scanned(token, result),
             StoreEvent::Due { token, result } => self.on_due(token, result),
@@ -410,109 +278,5 @@ impl Engine {
             status.last_commit_us = last_commit_us;
         }
         self.persistence.notify_writers();
-    }
-
-    pub(super) fn on_loaded(&mut self, token: u64, result: Result<Vec<Option<Loaded>>, String>) {
-        let question = self.persistence.questions.remove(&token);
-        let Some((Question::Keys { needs, keys }, _)) = question else { return };
-        match result {
-            Ok(values) => {
-                self.core().keyspace.limit_missing();
-                for (at, loaded) in keys.iter().zip(values) {
-                    self.core().keyspace.install(at.storage, &at.key, loaded);
-                }
-                if self.core_ref().keyspace.next_due().is_some() {
-                    self.persistence.signals.expiry.notify_one();
-                }
-                self.answered(&needs, None);
-            }
-            Err(error) => self.answered(&needs, Some(&error)),
-        }
-    }
-
-    fn on_scanned(&mut self, token: u64, result: Result<ScanPage, StoreError>) {
-        let question = self.persistence.questions.remove(&token);
-        let Some((Question::Page { need, storage, from, limit }, _)) = question else { return };
-        match result {
-            Ok(page) => {
-                let keys = page.keys.iter().filter_map(|scanned| {
-                    Some(ColdKey {
-                        position: scanned.position,
-                        key: Key::new(&scanned.key),
-                        // A number that stands for no type is reported when the key is loaded.
-                        kind: Kind::from_number(scanned.kind)?,
-                        expires_at_ms: scanned.expires_at_ms,
-                    })
-                });
-                let page = ColdPage { keys: keys.collect(), next: page.next };
-                self.core().keyspace.install_page(storage, from, limit, page);
-                self.answered(&[need], None);
-            }
-            Err(error) => self.answered(&[need], Some(&error)),
-        }
-    }
-
-    /// Loads expired keys from disk; then they are removed like any others.
-    fn on_due(&mut self, token: u64, result: Result<DuePage, StoreError>) {
-        self.persistence.questions.remove(&token);
-        let now_ms = self.core().keyspace.now_ms();
-        let pause_ms = super::limits::COLD_EXPIRY_PAUSE_MS;
-        match result {
-            Ok(page) => {
-                let keyspace = &mut self.core().keyspace;
-                let mut needs = Vec::new();
-                for due in &page.keys {
-                    if let Some(database) = keyspace.database_of(due.at.storage) {
-                        needs.extend(keyspace.needs(database, std::iter::once(&due.at.key[..])));
-                    }
-                }
-                let next = page.next_at_ms.unwrap_or(u64::MAX);
-                let next = if page.more.is_some() { now_ms } else { next };
-                self.persistence.next_cold_expiry_ms = next.min(now_ms + pause_ms);
-                self.persistence.cold_expiry_from = page.more;
-                // Otherwise the search continues when these keys have been loaded.
-                if needs.is_empty() && self.persistence.cold_expiry_from.is_some() {
-                    self.persistence.signals.expiry.notify_one();
-                }
-                let Self { core, persistence, .. } = self;
-                if let Some(core) = core {
-                    persistence.request(&core.keyspace, &needs, None);
-                }
-            }
-            Err(error) => {
-                tracing::error!("expiries cannot be read: {error}");
-                self.persistence.next_cold_expiry_ms = now_ms + pause_ms;
-                self.persistence.cold_expiry_from = None;
-            }
-        }
-        self.forget_absent();
-    }
-
-    /// Tells everybody who waits for these needs that they have been loaded, or could not be.
-    fn answered(&mut self, needs: &[Need], error: Option<&dyn std::fmt::Display>) {
-        let error = error.map(ToString::to_string);
-        if let Some(error) = &error {
-            tracing::error!("data.redb cannot be read: {error}");
-        }
-        for need in needs {
-            for load in self.persistence.loading.remove(need).unwrap_or_default() {
-                load.answer(need, error.as_deref());
-            }
-        }
-        self.forget_absent();
-        self.resume_serving();
-        if self.deliveries.are_waiting() {
-            self.persistence.signals.deliveries.notify_one();
-        }
-    }
-
-    /// Drops deletion marks that data.redb already reflects. A read still under way may have seen an older state.
-    fn forget_absent(&mut self) {
-        let oldest = self.persistence.questions.first_key_value().map(|(_, (_, applied))| *applied);
-        let applied = oldest.unwrap_or(self.persistence.applied);
-        if applied > self.persistence.forgotten {
-            self.persistence.forgotten = applied;
-            self.core().keyspace.forget_absent(applied);
-        }
     }
 }

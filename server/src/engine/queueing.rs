@@ -3,7 +3,7 @@
 
 use super::Engine;
 use super::core::Core;
-use super::persistence::Wait;
+use super::wait::Wait;
 use crate::command::{self, Error};
 use crate::keyspace::{Event, EventKind, events};
 use crate::protocol::ErrorReply;

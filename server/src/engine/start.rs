@@ -4,7 +4,6 @@ use std::cell::RefCell;
 use std::fmt;
 use std::path::PathBuf;
 use std::rc::Rc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
@@ -14,14 +13,14 @@ use super::job::Jobs;
 use super::persistence::{Arrival, Persistence};
 use super::waiting::Postponed;
 use super::workers::Pool;
-use super::{Clock, Engine, Shared};
+use super::{Clock, Engine, Shared, unix_now};
 use crate::keyspace::{Keyspace, Loaded, Replay, ReplayError};
 use crate::options::Options;
 use crate::procedure::Runtime;
-use crate::state::{Library, Server, module_limits};
-use crate::store::record::{self, Change, Damage};
+use crate::state::{Libraries, Library, Server, module_limits};
+use crate::store::record::{self, Damage};
 use crate::store::{KeyAt, Recovery, Store, StoreError, StoreOptions, SystemTable};
-use crate::trigger::Definition;
+use crate::trigger::{Definition, Triggers};
 
 /// Why the server cannot start.
 #[derive(Debug)]
@@ -29,7 +28,7 @@ pub enum StartError {
     /// The data directory cannot be opened.
     Store(StoreError),
     /// The log holds something that cannot be understood.
-    Log(record::Damage),
+    Log(Damage),
 }
 
 impl fmt::Display for StartError {
@@ -46,6 +45,12 @@ impl std::error::Error for StartError {}
 impl From<StoreError> for StartError {
     fn from(error: StoreError) -> Self {
         Self::Store(error)
+    }
+}
+
+impl From<Damage> for StartError {
+    fn from(damage: Damage) -> Self {
+        Self::Log(damage)
     }
 }
 
@@ -83,7 +88,7 @@ pub fn open(
         stalled: Postponed::default(),
         deliveries: Deliveries::default(),
     };
-    engine.update_listeners();
+    engine.apply_settings();
     Ok((Rc::new(RefCell::new(engine)), events))
 }
 
@@ -91,41 +96,40 @@ pub fn open(
 fn recover(store: &Store, recovery: Recovery) -> Result<Keyspace, StartError> {
     let Recovery { seed, databases, key_counts, system, last_sequence, groups, .. } = recovery;
     let mut keyspace = Keyspace::new(seed, databases, &key_counts, last_sequence);
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    keyspace.begin(now.as_micros() as u64);
+    keyspace.begin(unix_now().as_micros() as u64);
     for row in system {
         keyspace.restore_definition((row.table, row.name.into()), Some(row.content.into()));
     }
     let mut replay = Replay::new(keyspace);
     for group in groups {
         let (sequence, group) = group?;
-        for transaction in record::decode(&group).map_err(StartError::Log)? {
-            for change in transaction.map_err(StartError::Log)? {
-                let change: Change<'_> = change.map_err(StartError::Log)?;
-                replay
-                    .apply(&change, sequence, |storage, key| {
-                        let found = store
-                            .get_blocking(KeyAt { storage, key: key.into() })
-                            .map_err(StartError::Store)?;
-                        let parse =
-                            |stored| Loaded::parse(stored).ok_or(StartError::Log(Damage::NO_SUCH_VALUE));
-                        found.map(parse).transpose()
-                    })
-                    .map_err(|error| match error {
-                        ReplayError::Load(error) => error,
-                        ReplayError::Damage(damage) => StartError::Log(damage),
-                    })?;
-            }
+        replay_group(store, &mut replay, sequence, &group)?;
+    }
+    Ok(replay.finish()?)
+}
+
+fn replay_group(store: &Store, replay: &mut Replay, sequence: u64, group: &[u8]) -> Result<(), StartError> {
+    let load = |storage, key: &[u8]| {
+        let found = store.get_blocking(KeyAt { storage, key: key.into() })?;
+        let parse = |stored| Loaded::parse(stored).ok_or(StartError::Log(Damage::NO_SUCH_VALUE));
+        found.map(parse).transpose()
+    };
+    for transaction in record::decode(group)? {
+        for change in transaction? {
+            replay.apply(&change?, sequence, load).map_err(|error| match error {
+                ReplayError::Load(error) => error,
+                ReplayError::Damage(damage) => StartError::Log(damage),
+            })?;
         }
     }
-    replay.finish().map_err(StartError::Log)
+    Ok(())
 }
 
 /// Makes libraries and triggers what the keyspace's definitions say.
 fn load_definitions(core: &mut Core) {
     let Core { keyspace, server, .. } = core;
     let limits = module_limits(&server.options);
-    server.libraries = crate::state::Libraries::default();
+    server.libraries = Libraries::default();
     for (name, code) in keyspace.definitions(SystemTable::Library) {
         match Library::compile(code, &limits) {
             Ok(library) => server.libraries.insert(library),
@@ -135,7 +139,7 @@ fn load_definitions(core: &mut Core) {
             }
         }
     }
-    server.triggers = crate::trigger::Triggers::default();
+    server.triggers = Triggers::default();
     for (name, content) in keyspace.definitions(SystemTable::Trigger) {
         if let Some(definition) = Definition::from_bytes(content) {
             server.triggers.insert(definition);

@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use super::commit::Author;
 use super::core::Core;
+use super::limits::{INVALIDATION_BYTES, TRACKED_KEYS_REMOVED_AT_ONCE};
 use crate::command::{Command, Flags};
 use crate::keyspace::{Key, Touched};
 use crate::protocol::{Reply, Version};
@@ -15,9 +16,6 @@ use crate::state::{ClientId, Mailbox, Server, Session};
 
 /// The channel on which RESP2 clients get these messages.
 const CHANNEL: &str = "__redis__:invalidate";
-
-/// About how many bytes a message takes besides its keys.
-const MESSAGE_BYTES: usize = 40;
 
 /// A key that a client read within a transaction.
 pub(super) struct Read {
@@ -43,7 +41,7 @@ impl Changed<'_> {
 
     fn bytes(&self) -> usize {
         let keys = if let Self::Keys(keys) = self { *keys } else { &[] };
-        MESSAGE_BYTES + keys.iter().map(|key| key.len()).sum::<usize>()
+        INVALIDATION_BYTES + keys.iter().map(|key| key.len()).sum::<usize>()
     }
 }
 
@@ -137,10 +135,8 @@ impl Core {
 
     /// Removes keys from the table while it has more than the option permits.
     pub fn shrink_tracking_table(&mut self) {
-        /// Keys that are removed in one go.
-        const AT_ONCE: usize = 10_000;
         let max_keys = self.server.options.tracking_table_max_keys;
-        self.server.tracking.shrink(max_keys, AT_ONCE);
+        self.server.tracking.shrink(max_keys, TRACKED_KEYS_REMOVED_AT_ONCE);
         self.invalidate(Author { client: None, cause: None });
     }
 
@@ -168,7 +164,10 @@ impl Core {
         let Some(tracker) = self.server.tracking.get(id) else { return };
         let redirect = tracker.redirect;
         let Some(receiver) = Receiver::find(&self.server, by, redirect.unwrap_or(id)) else {
-            return redirect.into_iter().for_each(|gone| self.tell_of_broken_redirection(by, id, gone));
+            if let Some(gone) = redirect {
+                self.tell_of_broken_redirection(by, id, gone);
+            }
+            return;
         };
         let name = if receiver.version == Version::Resp3 {
             vec![Reply::text("invalidate")]
@@ -190,7 +189,7 @@ impl Core {
             && own.version == Version::Resp3
         {
             let parts = vec![Reply::text("tracking-redir-broken"), gone.into()];
-            own.mailbox.post(Reply::Push(parts), MESSAGE_BYTES);
+            own.mailbox.post(Reply::Push(parts), INVALIDATION_BYTES);
         }
     }
 }

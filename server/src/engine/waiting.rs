@@ -46,6 +46,11 @@ impl<Lacking> Postponed<Lacking> {
         }
     }
 
+    fn take_all(&mut self) -> Vec<((u8, Key), Lacking)> {
+        self.names.clear();
+        std::mem::take(&mut self.entries)
+    }
+
     /// Takes the keys whose clients no longer lack anything.
     fn take_if(&mut self, is_over: impl Fn(&Lacking) -> bool) -> Vec<((u8, Key), Lacking)> {
         let taken: Vec<_> = self.entries.extract_if(.., |(_, lacking)| is_over(lacking)).collect();
@@ -126,7 +131,7 @@ impl Engine {
 
     /// Tries again to serve the clients for which a trigger's queue had no room.
     pub(super) fn resume_stalled(&mut self) {
-        let stalled = self.stalled.take_if(|()| true);
+        let stalled = self.stalled.take_all();
         if stalled.is_empty() {
             return;
         }
@@ -202,7 +207,7 @@ impl Engine {
         };
         let Core { keyspace, server, .. } = self.core();
         if missing.is_some() {
-            keyspace.forget_used_pages();
+            keyspace.keep_used_pages();
         }
         if let Some(reply) = reply {
             if let Reply::Error(text) = &reply {

@@ -2,9 +2,10 @@
 
 use std::rc::Rc;
 
+use super::dispatch::unreadable;
 use super::job::Next;
 use super::limits::END_CHECK_PAUSE;
-use super::persistence::Wait;
+use super::wait::{Wait, over};
 use super::workers::{Finished, FromWorker, JobId, Question};
 use super::{EndOnPanic, Shared};
 
@@ -19,7 +20,7 @@ pub(super) fn on_worker(engine: &Shared, message: FromWorker) {
             }
         }
         FromWorker::Finished { worker, job, finished } => {
-            settle(engine, job, finished);
+            on_finished(engine, job, finished);
             engine.borrow_mut().release_worker(worker);
         }
         // As after a panic on the engine's own thread: what is durable is whole, so a restart is safe.
@@ -31,7 +32,7 @@ async fn answer_later(engine: Shared, worker: usize, job: JobId, question: Quest
     let _guard = EndOnPanic(Rc::clone(&engine));
     loop {
         over(&engine, &wait).await;
-        if let Some(reason) = failure(&wait) {
+        if let Some(reason) = failure_of_load(&wait) {
             return engine.borrow_mut().refuse_worker(worker, &reason);
         }
         let answered = engine.borrow_mut().answer_worker(worker, job, &question);
@@ -42,14 +43,14 @@ async fn answer_later(engine: Shared, worker: usize, job: JobId, question: Quest
     }
 }
 
-fn settle(engine: &Shared, job: JobId, finished: Box<Finished>) {
-    let next = engine.borrow_mut().settle(job, finished);
+fn on_finished(engine: &Shared, job: JobId, finished: Box<Finished>) {
+    let next = engine.borrow_mut().end_try(job, finished);
     if !matches!(next, Next::Done) {
-        tokio::task::spawn_local(settle_later(Rc::clone(engine), job, next));
+        tokio::task::spawn_local(end_later(Rc::clone(engine), job, next));
     }
 }
 
-async fn settle_later(engine: Shared, job: JobId, mut next: Next) {
+async fn end_later(engine: Shared, job: JobId, mut next: Next) {
     let _guard = EndOnPanic(Rc::clone(&engine));
     loop {
         match next {
@@ -60,10 +61,10 @@ async fn settle_later(engine: Shared, job: JobId, mut next: Next) {
             }
             Next::Wait(wait, mut finished) => {
                 over_or_ended(&engine, &wait, job).await;
-                if let Some(reason) = failure(&wait) {
-                    finished.fail(super::dispatch::unreadable(&reason));
+                if let Some(reason) = failure_of_load(&wait) {
+                    finished.fail(unreadable(&reason));
                 }
-                next = engine.borrow_mut().settle(job, finished);
+                next = engine.borrow_mut().end_try(job, finished);
             }
         }
     }
@@ -83,21 +84,6 @@ async fn over_or_ended(engine: &Shared, wait: &Wait, job: JobId) {
     }
 }
 
-/// Waits until a wait is over.
-pub async fn over(engine: &Shared, wait: &Wait) {
-    let signals = engine.borrow().signals();
-    let signal = match wait {
-        Wait::Loaded(load) => return load.over().await,
-        Wait::Writable => &signals.writable,
-        Wait::Unpaused => &signals.unpaused,
-        Wait::Released => &signals.released,
-        Wait::Room(_) => &signals.room,
-    };
-    while !engine.borrow().is_over(wait) {
-        signal.notified().await;
-    }
-}
-
-fn failure(wait: &Wait) -> Option<String> {
+fn failure_of_load(wait: &Wait) -> Option<String> {
     if let Wait::Loaded(load) = wait { load.failure() } else { None }
 }

@@ -227,7 +227,7 @@ impl Keyspace {
     }
 
     /// The transaction will run again, so keep the loaded pages of key names for it.
-    pub fn forget_used_pages(&mut self) {
+    pub fn keep_used_pages(&mut self) {
         self.used_pages.clear();
     }
 

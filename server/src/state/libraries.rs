@@ -266,3 +266,13 @@ impl ModuleCache {
         self.bytes
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gate_alone_has_the_limits_that_the_options_have_by_default() {
+        assert_eq!(Limits::default(), module_limits(&Options::default()));
+    }
+}

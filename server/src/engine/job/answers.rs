@@ -3,6 +3,7 @@
 use std::rc::Rc;
 
 use super::super::Engine;
+use super::super::dispatch::unreadable;
 use super::super::workers::{Answer, Failed, JobId, Question};
 use crate::keyspace::{self, Need};
 use crate::state::Load;
@@ -25,12 +26,14 @@ impl Engine {
 
     /// Tells a worker that what it asked for cannot be read.
     pub(in crate::engine) fn refuse_worker(&mut self, worker: usize, reason: &str) {
-        let failed = Failed::Error(super::super::dispatch::unreadable(reason));
+        let failed = Failed::Error(unreadable(reason));
         self.jobs.pool.answer(worker, Answer::None(failed));
     }
 
     fn find_answer(&mut self, id: JobId, question: &Question) -> Result<Answer, Need> {
-        let Self { core: Some(core), jobs, clock, .. } = self else { return Ok(Answer::None(Failed::Lost)) };
+        self.clock.restart();
+        let now_us = self.clock.unix_us();
+        let (core, jobs, _) = self.parts();
         let Some(running) = jobs.calls.get(&id).and_then(|job| job.running.as_ref()) else {
             return Ok(Answer::None(Failed::Lost));
         };
@@ -39,8 +42,7 @@ impl Engine {
         if is_of_data && core.keyspace.is_lost(snapshot) {
             return Ok(Answer::None(Failed::Lost));
         }
-        clock.restart();
-        core.keyspace.begin(clock.unix_us());
+        core.keyspace.begin(now_us);
         let found = match question {
             Question::Keys { database, keys } => {
                 core.keyspace.entries_at(snapshot, *database, keys).map(Answer::Keys)

@@ -5,8 +5,11 @@ use std::time::{Duration, Instant};
 
 use super::super::Engine;
 use super::super::call::own_failure;
-use super::super::limits::{FIRST_CONFLICT_PAUSE_US, GROUP_BYTES, MAX_CONFLICT_PAUSE_US};
-use super::super::persistence::Wait;
+use super::super::core::RunningProcedure;
+use super::super::limits::{
+    FIRST_CONFLICT_PAUSE_US, GROUP_BYTES, MAX_CONFLICT_DOUBLINGS, MAX_CONFLICT_PAUSE_US,
+};
+use super::super::wait::Wait;
 use super::super::workers::{Failed, Finished, JobId, Request};
 use super::{Held, Origin};
 use crate::command::Error;
@@ -37,7 +40,7 @@ enum TakenIn {
 
 impl Engine {
     /// Ends a try: takes in what it did, if it holds, and answers.
-    pub(in crate::engine) fn settle(&mut self, id: JobId, mut finished: Box<Finished>) -> Next {
+    pub(in crate::engine) fn end_try(&mut self, id: JobId, mut finished: Box<Finished>) -> Next {
         let Some(job) = self.jobs.calls.get(&id) else { return Next::Done };
         let (request, tries, is_delivery) =
             (Arc::clone(&job.request), job.tries, job.origin.client().is_none());
@@ -190,10 +193,10 @@ impl Engine {
     /// What is left of a call whatever it answered: lines for the log and monitors, keys that its client has read. Unless
     /// what it read `holds_now`, its client has to be told of what has changed since its snapshot.
     fn keep_traces(&mut self, id: JobId, request: &Request, finished: &mut Finished, holds_now: bool) {
-        let Self { core: Some(core), jobs, .. } = self else { return };
+        let (core, jobs, _) = self.parts();
         let Some(job) = jobs.calls.get(&id) else { return };
         let client = job.origin.client();
-        core.running = super::super::core::Running::new(request.name.clone(), request.database, client);
+        core.running = RunningProcedure::new(request.name.clone(), request.database, client);
         core.running.lines = std::mem::take(&mut finished.lines);
         core.keep_lines();
         core.shown.append(std::mem::take(&mut finished.shown));
@@ -208,7 +211,7 @@ impl Engine {
         }
     }
 
-    /// Has a call tried again that others came in between of, or ends it when that has happened too often.
+    /// Has a call that was in conflict with others tried again, or ends it when that has happened too often.
     fn try_again(&mut self, id: JobId, tries: u32, finished: &Finished) -> Next {
         self.core().server.statistics.background_conflicts += 1;
         self.suspend_transaction(None);
@@ -227,7 +230,8 @@ impl Engine {
             let keys = finished.reads.keys.iter().cloned().collect();
             self.jobs.held = Some(Held { job: id, keys });
         }
-        let longest_us = (FIRST_CONFLICT_PAUSE_US << tries.min(16)).min(MAX_CONFLICT_PAUSE_US);
+        let longest_us =
+            (FIRST_CONFLICT_PAUSE_US << tries.min(MAX_CONFLICT_DOUBLINGS)).min(MAX_CONFLICT_PAUSE_US);
         Next::Again(Duration::from_micros(fastrand::u64(longest_us / 2..=longest_us)))
     }
 }

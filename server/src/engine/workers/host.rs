@@ -7,12 +7,12 @@ use std::collections::HashSet;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvError, TryRecvError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::super::core::{self, Core, Running};
-use super::super::limits::{MAX_BACKGROUND_READS, STAY_AWAKE};
+use super::super::core::{self, Core, RunningProcedure};
+use super::super::limits::{MAX_BACKGROUND_READS, MEMORY_CHECK_PAUSE, STAY_AWAKE};
 use super::super::persistence::Arrival;
 use super::task::{Answer, Failed, FromWorker, JobId, Question, Task, ToWorker};
 use crate::command::{self, Error, Flags};
@@ -22,9 +22,6 @@ use crate::procedure::{Host, LogLevel};
 use crate::protocol::Reply;
 use crate::state::{Mailbox, Message, Server};
 use crate::store::Seed;
-
-/// How often it is looked at how much memory is in use, while a procedure writes.
-const MEMORY_CHECK_PAUSE: Duration = Duration::from_millis(1);
 
 /// The way to the engine.
 pub(super) struct Link {
@@ -69,7 +66,7 @@ pub(super) struct Remote {
     pub failed: Option<Failed>,
     /// Bytes of the messages that it has published.
     published_bytes: usize,
-    /// Those of the core.
+    /// What the core's options were cloned from.
     options: Arc<Options>,
     memory_checked: Instant,
 }
@@ -94,7 +91,7 @@ impl Remote {
         core.keyspace = Keyspace::detached(&task.outside, task.time_us);
         core.keyspace.journal_mut().listen(task.listened.0, task.listened.1);
         core.keyspace.hold_expiry(task.request.read_only);
-        core.running = Running::new(task.request.name.clone(), task.request.database, None);
+        core.running = RunningProcedure::new(task.request.name.clone(), task.request.database, None);
         core.messages.clear();
         core.shown.clear();
         if !Arc::ptr_eq(&self.options, &task.options) {
@@ -201,13 +198,14 @@ impl Remote {
         }
         if self.memory_checked.elapsed() > MEMORY_CHECK_PAUSE {
             self.memory_checked = Instant::now();
+            // The core goes by the time of the transaction, which stands still here.
             self.core.measured_us = 0;
         }
         Ok(())
     }
 
     /// Keeps a message for the end of the transaction, if it would reach anybody now.
-    fn publish(&mut self, channel: &[u8], payload: &[u8]) -> Result<Reply, Error> {
+    fn keep_message(&mut self, channel: &[u8], payload: &[u8]) -> Result<Reply, Error> {
         let reply = match self.link.ask(Question::Receivers(channel.to_vec())) {
             Answer::Reply(reply) => reply,
             answer => return Err(self.fail(answer)),
@@ -235,7 +233,7 @@ impl Remote {
             && row.accepts(arguments.len())
             && !read_only
         {
-            return self.publish(arguments[1], arguments[2]);
+            return self.keep_message(arguments[1], arguments[2]);
         }
         if let Some(row) = row {
             let keys = row.key_places(arguments).map(|place| arguments[place]);

@@ -1,9 +1,10 @@
 //! What the engine and its workers tell each other: plain data.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::super::monitor::Shown;
+use crate::command::Call;
 use crate::keyspace::{ColdPage, Effects, Entry, EventClasses, Key, Outside, Reads};
 use crate::options::Options;
 use crate::procedure::{Control, LogLevel, Module};
@@ -33,6 +34,31 @@ pub struct Request {
     /// When all tries must have ended.
     pub deadline: Instant,
     pub control: Arc<Control>,
+}
+
+impl Request {
+    /// A call with all that the options permit, and random numbers of its own.
+    pub fn new(
+        call: &Call,
+        options: &Options,
+        database: u8,
+        keys: Vec<Vec<u8>>,
+        arguments: Vec<Option<Vec<u8>>>,
+    ) -> Self {
+        Self {
+            module: Arc::clone(&call.module),
+            procedure: call.procedure,
+            name: call.name.clone(),
+            read_only: call.read_only,
+            database,
+            keys,
+            arguments,
+            random_seed: fastrand::u64(..),
+            fuel: options.wasm_fuel,
+            deadline: Instant::now() + Duration::from_millis(options.wasm_deadline_ms),
+            control: Arc::default(),
+        }
+    }
 }
 
 /// One try of a call.

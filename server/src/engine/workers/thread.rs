@@ -28,7 +28,7 @@ pub(super) fn run(worker: usize, tasks: Receiver<ToWorker>, engine: UnboundedSen
         // An answer that nobody waits for any more is to a question of a try that has ended.
         let ToWorker::Run(task) = message else { continue };
         let finished;
-        (remote, finished) = perform(&mut runtime, remote, &task);
+        (remote, finished) = run_task(&mut runtime, remote, &task);
         let message = FromWorker::Finished { worker, job: task.job, finished: Box::new(finished) };
         if remote.link.engine.send(Arrival::Worker(message)).is_err() {
             return;
@@ -62,7 +62,7 @@ fn lower_priority() {
 
 /// Tries a call once. When a command needed something from the engine half-way, it is run again from the start, and is
 /// given that beforehand.
-fn perform(runtime: &mut Runtime<Remote>, mut remote: Box<Remote>, task: &Task) -> (Box<Remote>, Finished) {
+fn run_task(runtime: &mut Runtime<Remote>, mut remote: Box<Remote>, task: &Task) -> (Box<Remote>, Finished) {
     runtime.set_limits(module_limits(&task.options));
     let mut needs: Vec<Need> = Vec::new();
     loop {
