@@ -131,6 +131,8 @@ async fn run_housekeeping(engine: &Rc<std::cell::RefCell<Engine>>) {
         tokio::time::sleep(HOUSEKEEPING_PAUSE).await;
         let mut engine = engine.borrow_mut();
         engine.look_after_clients(&mut rates);
+        // Modules go with the cache, with libraries, and with the last client that calls them.
+        engine.runtime.drop_orphans();
         engine.persistence.set_busy(load.measure_percent() > BUSY_PERCENT);
     }
 }

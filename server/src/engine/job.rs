@@ -89,6 +89,9 @@ struct Held {
 /// From so many long runs on, as counted by [`Jobs::note_habit`], a procedure runs in the background from the start.
 const HABIT: u8 = 2;
 const STRONGEST_HABIT: u8 = 4;
+/// Of a procedure whose commands took long on the engine's thread, which its fuel does not tell: it is tried there again
+/// after this many calls less [`HABIT`].
+const TURN_HABIT: u8 = 64;
 
 impl Jobs {
     pub fn new(pool: Pool) -> Self {
@@ -114,6 +117,12 @@ impl Jobs {
         self.note((call.module.id(), call.procedure), is_long);
     }
 
+    /// Notes that a procedure's turn on the engine's thread was over before its fuel.
+    pub fn note_turn_over(&mut self, call: &Call) {
+        self.note_habit(call, true);
+        self.habits.insert((call.module.id(), call.procedure), TURN_HABIT);
+    }
+
     fn note(&mut self, procedure: (u64, usize), is_long: bool) {
         if !is_long && !self.habits.contains_key(&procedure) {
             return;
@@ -122,7 +131,8 @@ impl Jobs {
             self.habits.clear();
         }
         let count = self.habits.entry(procedure).or_default();
-        *count = if is_long { (*count + 1).min(STRONGEST_HABIT) } else { count.saturating_sub(1) };
+        *count =
+            if is_long { (*count + 1).min(STRONGEST_HABIT).max(*count) } else { count.saturating_sub(1) };
     }
 
     /// Has the workers get new options.

@@ -144,7 +144,8 @@ impl Remote {
 
     fn fetch_keys(&mut self, database: u8, remote: u8, keys: Vec<Key>) -> Result<(), Error> {
         if self.reads.keys.len() + keys.len() > MAX_BACKGROUND_READS {
-            return Err(Error::text("WASMLIMIT the procedure reads too many keys"));
+            let text = format!("WASMLIMIT the procedure reads more than {MAX_BACKGROUND_READS} keys");
+            return Err(text.into());
         }
         let asked = keys.iter().map(|key| (remote, key.clone())).collect();
         match self.link.ask(Question::Keys(asked)) {
@@ -288,7 +289,7 @@ impl Host for Remote {
         self.core.log(level, message);
     }
 
-    fn validate_resp(&self, value: &[u8]) -> Result<(), Error> {
+    fn validate_resp(&self, value: &[u8]) -> Result<u64, Error> {
         self.core.validate_resp(value)
     }
 }
