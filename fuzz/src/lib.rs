@@ -59,8 +59,8 @@ impl Host for Empty {
 
     fn log(&mut self, _: LogLevel, _: &[u8]) {}
 
-    fn validate_resp(&self, _: &[u8]) -> Result<(), ()> {
-        Ok(())
+    fn validate_resp(&self, _: &[u8]) -> Result<u64, ()> {
+        Ok(1)
     }
 }
 
@@ -147,6 +147,7 @@ fn run(wasm: &[u8]) {
             read_only: false,
             fuel: FUEL,
             deadline: Instant::now() + Duration::from_secs(10),
+            turn: None,
             control: None,
             time_us: 0,
             random_seed: 0,

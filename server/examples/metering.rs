@@ -71,6 +71,7 @@ fn input() -> CallInput<'static> {
         read_only: false,
         fuel: 1 << 40,
         deadline: Instant::now() + Duration::from_secs(60),
+        turn: None,
         control: None,
         time_us: 0,
         random_seed: 0,

@@ -45,6 +45,7 @@ impl Arena {
             read_only: false,
             fuel: FUEL,
             deadline: Instant::now() + Duration::from_secs(20),
+            turn: None,
             control: None,
             time_us: 0,
             random_seed: 0,
@@ -340,7 +341,7 @@ fn refused() -> Vec<Case> {
         (
             "an import of the wrong type",
             module("(import \"kvasm_1\" \"get\" (func (param i64)))"),
-            "has the type",
+            "has the type (i32, i32, i32, i32) -> i64, not (i64) -> ()",
         ),
         ("triggers that are not text", module("(@custom \"kvasm.triggers\" \"\\ff\")"), "not UTF-8"),
         ("a global of a reference type", module("(global funcref (ref.null func))"), "reference"),
@@ -351,10 +352,18 @@ fn refused() -> Vec<Case> {
         ("vectors", run("(drop (v128.const i64x2 0 0))"), "SIMD"),
         ("a tail call", module("(func $f (return_call $f))"), "tail calls"),
         ("an exception", module("(tag)"), "exceptions"),
-        ("a component", "(component)".into(), "component"),
+        ("a component", "(component)".into(), "build a core module (target wasm32-unknown-unknown)"),
         ("text that ends early", "(module".into(), "expected"),
         ("text nested without end", "(".repeat(100_000), "expected"),
-        ("bytes that are neither", "\u{7f}ELF".into(), "expected"),
+        ("bytes that are neither", "\u{7f}ELF".into(), "neither a binary module nor WAT"),
+        ("a script", "return redis.call('GET', KEYS[1])".into(), "neither a binary module nor WAT"),
+        (
+            "a module for WASI",
+            module(
+                "(import \"wasi_snapshot_preview1\" \"fd_write\" (func (param i32 i32 i32 i32) (result i32)))",
+            ),
+            "built for WASI?",
+        ),
     ]
 }
 

@@ -98,6 +98,12 @@ fn where_a_procedure_runs_can_be_said_and_is_limited_where_it_must_be_inline() {
         "-WASMFUEL trigger 't': procedure 'slow': out of fuel (wasm-inline-fuel: synchronous triggers do not run in the background)"
     );
     assert_eq!(connection.run("GET k").to_string(), "$-1");
+    // Where the limit is no lower here than in the background, that limit is named.
+    connection.run("CONFIG SET wasm-fuel 1000");
+    assert_eq!(
+        connection.run("SET k v").to_string(),
+        "-WASMFUEL trigger 't': procedure 'slow': out of fuel (wasm-fuel)"
+    );
     for (placement, error) in [
         ("slow", "expected a name and a word"),
         ("none inline", "no such procedure"),
@@ -106,6 +112,28 @@ fn where_a_procedure_runs_can_be_said_and_is_limited_where_it_must_be_inline() {
         let refused = load(&mut connection, "y", &text(placement)).to_string();
         assert!(refused.starts_with("-WASMINVALID") && refused.contains(error), "{refused}");
     }
+}
+
+#[test]
+fn a_call_whose_commands_take_long_goes_on_in_the_background_though_it_costs_little_fuel() {
+    let server = Server::kvasm(&Options::new());
+    let mut connection = server.connect();
+    for start in 0..20 {
+        let pairs: Vec<String> = (0..100).map(|key| format!("key:{}", start * 100 + key)).collect();
+        let words = pairs.iter().flat_map(|key| [key.as_str(), "value"]);
+        connection.command(&["MSET"].into_iter().chain(words).collect::<Vec<_>>());
+    }
+    let module = recorder(None, false, "");
+    let requests = ["KEYS none*"; 60];
+    let reply = connection.command(&call(&module, &requests)).to_string();
+    assert_eq!(reply, format!("[{}]", ["[]"; 60].join(", ")));
+    assert_eq!(told(&mut connection, "kvasm_background_calls"), 1);
+    // In a transaction it has to stay.
+    connection.run("MULTI");
+    connection.command(&call(&module, &requests));
+    let replies = connection.run("EXEC").to_string();
+    assert!(!replies.contains("WASM"), "{replies}");
+    assert_eq!(told(&mut connection, "kvasm_background_calls"), 1);
 }
 
 /// What is written by a procedure that computes before and after it writes.

@@ -166,8 +166,8 @@ fn by_digest(ctx: &mut Context<'_>, text: &[u8]) -> Result<Arc<Module>> {
 }
 
 fn call(module: Arc<Module>, args: &[&[u8]], read_only: bool) -> Result<Outcome> {
-    let missing = Error::text("ERR the module has no export named run of type () -> ()");
-    let procedure = module.find(EVAL_EXPORT).ok_or(missing)?;
+    let missing = || Error::from(format!("ERR {}", module.why_no_eval()));
+    let procedure = module.find(EVAL_EXPORT).ok_or_else(missing)?;
     outcome(module, procedure, EVAL_EXPORT, args, read_only, Error::NOT_AN_INTEGER)
 }
 

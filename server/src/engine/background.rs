@@ -127,6 +127,8 @@ async fn run_housekeeping(engine: &Shared) {
         }
         engine.measure(&mut rates);
         engine.close_clients();
+        // Modules go with the cache, with libraries, and with the last client that calls them.
+        engine.runtime.drop_orphans();
         engine.persistence.set_busy(busy.measure_percent() > BUSY_PERCENT);
     }
 }

@@ -4,8 +4,9 @@ use std::time::{Duration, Instant};
 
 use super::Engine;
 use super::core::RunningProcedure;
+use super::limits::{INLINE_TURN, INLINE_TURN_NS_PER_FUEL, MAX_ERROR_BYTES};
 use crate::command::{self, Call, Error, Outcome};
-use crate::procedure::{CallError, CallInput, Placement, ProcedureReply};
+use crate::procedure::{CallError, CallInput, Placement, ProcedureReply, Turn};
 use crate::protocol::{ErrorReply, Reply, decode_reply};
 use crate::state::{ClientId, Session, module_limits};
 use crate::types::StringValue;
@@ -39,10 +40,12 @@ pub(super) struct Invoked {
     pub fuel_used: u64,
     /// It used up its budget and is to go on in the background.
     pub outlived: bool,
+    /// Its turn was over before its fuel.
+    pub turn_over: bool,
 }
 
 /// What bounds a call that could have had more fuel in the background, and why it is not there.
-const FUEL: &str = "wasm-fuel";
+pub(super) const FUEL: &str = "wasm-fuel";
 const INLINE_ONLY: &str = "wasm-inline-fuel: it says that it never runs in the background";
 const IN_TRANSACTION: &str = "wasm-inline-fuel: inside MULTI procedures do not run in the background";
 pub(super) const IN_TRIGGER: &str = "wasm-inline-fuel: synchronous triggers do not run in the background";
@@ -83,15 +86,19 @@ impl Engine {
             random_seed,
         };
         let shown = self.core_ref().shown.mark();
-        let mut outlived = false;
+        let (mut outlived, mut turn_over) = (false, false);
         let done = self.undoable(|engine| {
             let invoked = engine.invoke(&invocation);
-            outlived = invoked.outlived;
+            (outlived, turn_over) = (invoked.outlived, invoked.turn_over);
             invoked.result.map(Outcome::Reply)
         });
+        if turn_over {
+            self.jobs.note_turn_over(&call);
+        } else if outlived {
+            self.jobs.note_habit(&call, true);
+        }
         if outlived {
             self.core().shown.rollback(shown);
-            self.jobs.note_habit(&call, true);
             return Ok(Outcome::Call(call));
         }
         done
@@ -101,11 +108,17 @@ impl Engine {
     pub(super) fn invoke(&mut self, invocation: &Invocation<'_>) -> Invoked {
         let (call, budget) = (invocation.call, invocation.budget);
         let options = self.options();
-        let deadline = Instant::now() + Duration::from_millis(options.wasm_deadline_ms);
+        let now = Instant::now();
+        let deadline = now + Duration::from_millis(options.wasm_deadline_ms);
+        let turn = budget.limit.is_none().then(|| {
+            let length = Duration::from_nanos(budget.fuel.saturating_mul(INLINE_TURN_NS_PER_FUEL));
+            let length = length.max(INLINE_TURN).min(deadline - now);
+            Turn { ends: now + length, length }
+        });
         let (max_reply_bytes, max_log_bytes) = (options.wasm_max_reply_size, options.wasm_max_log_size);
         let Some(mut core) = self.core.take() else {
             let result = Err(Error::text("ERR a procedure cannot call another one"));
-            return Invoked { result, fuel_used: 0, outlived: false };
+            return Invoked { result, fuel_used: 0, outlived: false, turn_over: false };
         };
         core.running = RunningProcedure::new(call.name.clone(), invocation.database, invocation.caller);
         let input = CallInput {
@@ -114,6 +127,7 @@ impl Engine {
             read_only: call.read_only,
             fuel: budget.fuel,
             deadline,
+            turn,
             control: None,
             time_us: core.keyspace.now_us() as i64,
             random_seed: invocation.random_seed,
@@ -122,7 +136,8 @@ impl Engine {
         };
         let (mut core, outcome) = self.runtime.call(&call.module, call.procedure, core, &input);
         let out_of_fuel = matches!(outcome.result, Err(CallError::OutOfFuel));
-        let outlived = out_of_fuel && budget.limit.is_none();
+        let turn_over = matches!(outcome.result, Err(CallError::TurnOver));
+        let outlived = turn_over || out_of_fuel && budget.limit.is_none();
         let runs_again = outlived || matches!(outcome.result, Err(CallError::Host(Error::NotResident(_))));
         if !runs_again {
             core.server.statistics.procedure_calls += 1;
@@ -135,7 +150,7 @@ impl Engine {
             }
             _ => answer(outcome.result, &call.name),
         };
-        Invoked { result, fuel_used: outcome.fuel_used, outlived }
+        Invoked { result, fuel_used: outcome.fuel_used, outlived, turn_over }
     }
 
     /// Takes over limits of procedures that `CONFIG SET` has changed.
@@ -148,7 +163,12 @@ impl Engine {
 
 /// What a call answers, whoever ran it. A reply that is an error undoes the procedure, whoever made it.
 pub(super) fn answer(result: Result<ProcedureReply, CallError<Error>>, name: &str) -> command::Result<Reply> {
-    result.map_err(|error| failure(&error, name)).and_then(reply)
+    result.map_err(|error| failure(&error, name)).and_then(reply).map_err(|error| match error {
+        Error::Reply(text) if text.len() > MAX_ERROR_BYTES => {
+            format!("{}...", &text[..text.floor_char_boundary(MAX_ERROR_BYTES)]).into()
+        }
+        other => other,
+    })
 }
 
 fn reply(reply: ProcedureReply) -> command::Result<Reply> {
@@ -168,7 +188,10 @@ fn failure(error: &CallError<Error>, name: &str) -> Error {
     match error {
         CallError::Host(Error::Reply(text)) => format!("{text} (procedure '{name}')").into(),
         CallError::Host(error) => error.clone(),
-        CallError::Abort(text) => with_code(&String::from_utf8_lossy(text)).into(),
+        // One byte more shows that it was cut.
+        CallError::Abort(text) => {
+            with_code(&String::from_utf8_lossy(&text[..text.len().min(MAX_ERROR_BYTES + 1)])).into()
+        }
         other => Error::Reply(own_failure(other, name)),
     }
 }
@@ -189,6 +212,24 @@ fn with_code(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn error_texts_of_procedures_are_bounded_whoever_made_them() {
+        let long = "\u{e9}".repeat(MAX_ERROR_BYTES);
+        let resp = |text: &str| Ok(ProcedureReply::Resp(text.to_owned().into_bytes()));
+        for result in [
+            Err(CallError::Abort(format!("E1 {long}").into_bytes())),
+            Err(CallError::Abort(long.clone().into_bytes())),
+            Err(CallError::Host(format!("E1 {long}").into())),
+            resp(&format!("-E1 {long}\r\n")),
+            resp(&format!("!{}\r\n{long}\r\n", long.len())),
+        ] {
+            let Err(Error::Reply(text)) = answer(result, "f") else { panic!("not an error reply") };
+            assert!(text.len() <= MAX_ERROR_BYTES + 3 && text.ends_with("..."), "{} bytes", text.len());
+        }
+        let short = answer(Err(CallError::Abort(b"E1 short".to_vec())), "f");
+        assert!(matches!(short, Err(Error::Reply(text)) if text == "E1 short"));
+    }
 
     #[test]
     fn an_aborting_procedure_chooses_its_code_or_gets_err() {

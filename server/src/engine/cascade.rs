@@ -7,7 +7,8 @@
 use std::borrow::Cow;
 
 use super::Engine;
-use super::call::{Budget, IN_TRIGGER, Invocation, Invoked};
+use super::call::{Budget, FUEL, IN_TRIGGER, Invocation, Invoked};
+use super::core::on_one_line;
 use super::limits::MAX_CASCADE_RUNS;
 use super::queueing::Admission;
 use crate::command::{self, Call, Error};
@@ -128,8 +129,8 @@ impl Engine {
             let event = core.keyspace.journal().events()[index].clone();
             for trigger in fired {
                 if let Some(text) = cascade.refuse(depth) {
-                    self.count_failure(&trigger.name, &event, text);
-                    return Err(failed(&trigger.name, text));
+                    self.count_failure(&trigger.name, &event, &text);
+                    return Err(failed(&trigger.name, &text));
                 }
                 if event.kind.class == events::EXPIRED.class {
                     self.fire_expired(&event, &trigger, depth, cascade)?;
@@ -184,7 +185,7 @@ impl Engine {
         let server = &mut self.core().server;
         server.triggers.count(trigger, Some(text));
         server.statistics.trigger_failures += 1;
-        tracing::warn!(trigger, key = ?event.key, event = event.kind.name, "trigger failed: {text}");
+        tracing::warn!(trigger, key = ?event.key, event = event.kind.name, "trigger failed: {}", on_one_line(text));
     }
 
     fn run_trigger(&mut self, event: &Event, function: &str, cascade: &mut Cascade) -> command::Result<()> {
@@ -192,6 +193,7 @@ impl Engine {
         let call = call_of(&server.libraries, function)?;
         let inline_fuel = server.options.wasm_inline_fuel.min(server.options.wasm_fuel);
         let fuel = cascade.fuel.min(inline_fuel);
+        let limit = if inline_fuel == server.options.wasm_fuel { FUEL } else { IN_TRIGGER };
         if fuel == 0 {
             return Err(OUT_OF_SHARED_FUEL);
         }
@@ -211,7 +213,7 @@ impl Engine {
             caller: None,
             keys: &[&event.key],
             arguments: &arguments,
-            budget: Budget { fuel, limit: Some(IN_TRIGGER) },
+            budget: Budget { fuel, limit: Some(limit) },
             random_seed,
         };
         let Invoked { result, fuel_used, .. } = self.invoke(&invocation);
@@ -255,12 +257,12 @@ struct Cascade {
 
 impl Cascade {
     /// Why no further trigger may run on an event that is `depth` triggers deep.
-    fn refuse(&mut self, depth: u32) -> Option<&'static str> {
+    fn refuse(&mut self, depth: u32) -> Option<String> {
         self.runs += 1;
         if depth > self.max_depth {
-            Some("ERR the cascade is too deep (trigger-max-depth)")
+            Some("ERR the cascade is too deep (trigger-max-depth)".to_owned())
         } else if self.runs > MAX_CASCADE_RUNS {
-            Some("ERR the cascade has too many triggers")
+            Some(format!("ERR the triggers of one command run more than {MAX_CASCADE_RUNS} times"))
         } else {
             None
         }

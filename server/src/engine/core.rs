@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use super::limits::MEMORY_CHECK_PAUSE;
+use super::limits::{MAX_REPLY_VALUES, MEMORY_CHECK_PAUSE};
 use super::monitor::Shown;
 use super::tracking::Read;
 use crate::command::{self, Context, Error, Flags, NotFound, Outcome, Run};
@@ -10,7 +10,7 @@ use crate::keyspace::{Content, Expiry, Keyspace, events};
 use crate::memory;
 use crate::options::AppendFsync;
 use crate::procedure::{Host, LogLevel};
-use crate::protocol::{Reply, Version, decode_reply, decode_request, encode};
+use crate::protocol::{BadReply, Reply, Version, check_reply, decode_request, encode};
 use crate::state::{ClientId, Mailbox, Message, ProcedureLogEntry, Server, Session};
 use crate::types::IntegerBuffer;
 
@@ -103,7 +103,7 @@ impl Core {
         let procedure = &self.running.name;
         let ring = &mut self.server.procedure_log;
         for (level, message) in self.running.lines.drain(..) {
-            let text = String::from_utf8_lossy(&message);
+            let text = on_one_line(&String::from_utf8_lossy(&message));
             match level {
                 LogLevel::Debug | LogLevel::Verbose => tracing::debug!(%procedure, "{text}"),
                 LogLevel::Notice => tracing::info!(%procedure, "{text}"),
@@ -204,6 +204,20 @@ impl Core {
     }
 }
 
+/// A guest's text as the server's log shows it: with its control characters written out, so that nobody can write what
+/// looks like lines of others.
+pub(super) fn on_one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        if character.is_control() {
+            line.extend(character.escape_default());
+        } else {
+            line.push(character);
+        }
+    }
+    line
+}
+
 /// Answers a procedure's request: appends the encoded reply, which is an error reply if the command gave one.
 pub(super) fn answer_request(
     request: &[u8],
@@ -287,8 +301,31 @@ impl Host for Core {
         self.running.lines.push((level, message.to_vec()));
     }
 
-    fn validate_resp(&self, value: &[u8]) -> Result<(), Error> {
-        let valid = decode_reply(value).is_some();
-        valid.then_some(()).ok_or(Error::text("ERR the procedure's reply is not one valid RESP value"))
+    fn validate_resp(&self, value: &[u8]) -> Result<u64, Error> {
+        match check_reply(value, MAX_REPLY_VALUES) {
+            Ok(values) => Ok(values as u64),
+            Err(BadReply::Malformed) => {
+                Err(Error::text("ERR the procedure's reply is not one valid RESP value"))
+            }
+            Err(BadReply::TooManyValues) => {
+                Err(format!("WASMLIMIT the procedure's reply has more than {MAX_REPLY_VALUES} values").into())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_in_the_log_stays_one_whatever_a_guest_writes() {
+        for (text, line) in [
+            ("plain 'text', \u{e9}", "plain 'text', \u{e9}"),
+            ("a\n2026-01-01 INFO kvasm: b", "a\\n2026-01-01 INFO kvasm: b"),
+            ("\r\t\u{1b}[2J\u{85}", "\\r\\t\\u{1b}[2J\\u{85}"),
+        ] {
+            assert_eq!(on_one_line(text), line);
+        }
     }
 }

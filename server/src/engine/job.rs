@@ -19,7 +19,7 @@ use std::time::Instant;
 use super::Engine;
 use super::call::own_failure;
 use super::delivery::Delivery;
-use super::limits::{HABIT, MAX_HABITS, STRONGEST_HABIT};
+use super::limits::{HABIT, MAX_HABITS, STRONGEST_HABIT, TURN_HABIT};
 use super::wait::Wait;
 use super::workers::{JobId, Pool, Request, Task};
 use crate::command::{self, Call, Error};
@@ -110,6 +110,12 @@ impl Jobs {
         self.note((call.module.id(), call.procedure), is_long);
     }
 
+    /// Notes that a procedure's turn on the engine's thread was over before its fuel.
+    pub fn note_turn_over(&mut self, call: &Call) {
+        self.note_habit(call, true);
+        self.habits.insert((call.module.id(), call.procedure), TURN_HABIT);
+    }
+
     fn note(&mut self, procedure: (u64, usize), is_long: bool) {
         if !is_long && !self.habits.contains_key(&procedure) {
             return;
@@ -118,7 +124,8 @@ impl Jobs {
             self.habits.clear();
         }
         let count = self.habits.entry(procedure).or_default();
-        *count = if is_long { (*count + 1).min(STRONGEST_HABIT) } else { count.saturating_sub(1) };
+        *count =
+            if is_long { (*count + 1).min(STRONGEST_HABIT).max(*count) } else { count.saturating_sub(1) };
     }
 
     /// Has the workers get new options.

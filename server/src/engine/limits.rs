@@ -50,6 +50,19 @@ pub const MAX_RETRIES: u32 = 100_000;
 /// For how long a worker without a task, and the engine that has just given one away, stay awake for what comes next.
 pub const STAY_AWAKE: Duration = Duration::from_micros(100);
 
+/// For how long a call that may go on in the background stays on the engine's thread by the clock, and by the thread's
+/// own time after that. The fuel ends most calls long before; but what commands do costs little fuel.
+pub const INLINE_TURN: Duration = Duration::from_millis(10);
+
+/// The same for each unit of `wasm-inline-fuel`, when that is more, in nanoseconds.
+pub const INLINE_TURN_NS_PER_FUEL: u64 = 10;
+
+/// Values in the RESP reply of a procedure, those in others included.
+pub const MAX_REPLY_VALUES: usize = 1_000_000;
+
+/// Bytes of the error text of a procedure: it is kept in statistics and logs.
+pub const MAX_ERROR_BYTES: usize = 4096;
+
 /// Keys, and ranges of names, that one call in the background may read: the engine looks at each of them in one go when
 /// the call ends.
 pub const MAX_BACKGROUND_READS: usize = 1_000_000;
@@ -74,6 +87,10 @@ pub const HABIT: u8 = 2;
 
 /// Long runs are counted up to this number.
 pub const STRONGEST_HABIT: u8 = 4;
+
+/// Of a procedure whose commands took long on the engine's thread, which its fuel does not tell: it is tried there again
+/// after this many calls less [`HABIT`].
+pub const TURN_HABIT: u8 = 64;
 
 /// Procedures of which it is remembered that they take long.
 pub const MAX_HABITS: usize = 10_000;

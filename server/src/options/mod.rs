@@ -236,7 +236,8 @@ options! {
     /// machine.
     "wasm-fuel" => wasm_fuel: u64 = 5_000_000_000, Integer::new(1, MAX), AtRunTime;
     /// Fuel that a call may use on the thread that serves all clients; beyond, it is undone and runs again in the
-    /// background. Inside MULTI and in synchronous triggers it fails instead. The default lasts about a millisecond.
+    /// background. Inside MULTI and in synchronous triggers it fails instead. The default lasts about a millisecond; a
+    /// call whose commands take more than ten times as long goes on in the background, too.
     "wasm-inline-fuel" => wasm_inline_fuel: u64 = 1_000_000, Integer::new(1, MAX), AtRunTime;
     /// Milliseconds that one call may take, with all its tries in the background.
     "wasm-deadline-ms" => wasm_deadline_ms: u64 = 60_000, Integer::new(1, 3_600_000), AtRunTime;

@@ -10,6 +10,9 @@ pub const IMPORT_MODULE: &str = "kvasm_1";
 /// The export that `EVALWASM` calls.
 pub const EVAL_EXPORT: &str = "run";
 
+/// The export that initializes a reactor.
+pub(super) const INITIALIZER: &str = "_initialize";
+
 /// The custom section in which a library declares its triggers.
 pub const TRIGGER_SECTION: &str = "kvasm.triggers";
 
@@ -72,6 +75,13 @@ host_functions! {
     Log "log" (I32, I32, I32) -> () reads 500;
     TimeUs "time_us" () -> (I64) reads 10;
     Random "random" () -> (I64) reads 10;
+}
+
+/// A function's type as `docs/abi.md` writes it.
+pub(super) fn signature(params: &[ValType], results: &[ValType]) -> String {
+    let list = |types: &[ValType]| types.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let results = if let [result] = results { result.to_string() } else { format!("({})", list(results)) };
+    format!("({}) -> {results}", list(params))
 }
 
 impl HostFunction {

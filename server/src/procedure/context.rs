@@ -4,8 +4,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use rustix::time::ClockId;
 use wasm3x::Memory;
 
 use super::error::CallError;
@@ -44,6 +45,18 @@ impl Control {
     }
 }
 
+/// How long a call may stay on its thread before it ends with [`CallError::TurnOver`], to go on elsewhere.
+///
+/// The clock says when its turn is over. But then somebody else may have had the processor, so the call is given as much
+/// of the thread's own time once more.
+#[derive(Clone, Copy, Debug)]
+pub struct Turn {
+    /// When it is over by the clock.
+    pub ends: Instant,
+    /// How much of the thread's own time follows.
+    pub length: Duration,
+}
+
 /// What a call is given.
 pub struct CallInput<'a> {
     /// The keys, in order.
@@ -56,6 +69,8 @@ pub struct CallInput<'a> {
     pub fuel: u64,
     /// When the call must have ended.
     pub deadline: Instant,
+    /// When it is the turn of others on this thread; `None` for a call that must end here.
+    pub turn: Option<Turn>,
     /// Who can look at the call and stop it, if anybody can.
     pub control: Option<&'a Arc<Control>>,
     /// Unix time in microseconds that the procedure sees.
@@ -143,7 +158,12 @@ pub(super) struct Context<H: Host> {
     reserve_fuel: i64,
     /// The slice that the guest works on.
     slice_fuel: i64,
+    /// When the reserve falls below this, because host functions took it, the clock is to be looked at.
+    floor_fuel: i64,
     deadline: Instant,
+    turn: Option<Turn>,
+    /// The thread's own time at which the turn is over in any case; `None` while the clock says that it is not.
+    turn_ends: Option<Duration>,
     control: Option<Arc<Control>>,
     /// All fuel of the call.
     fuel: i64,
@@ -169,7 +189,10 @@ impl<H: Host> Context<H> {
             strings: Strings::default(),
             reserve_fuel: 0,
             slice_fuel: 0,
+            floor_fuel: 0,
             deadline: Instant::now(),
+            turn: None,
+            turn_ends: None,
             control: None,
             fuel: 0,
             read_only: true,
@@ -185,13 +208,14 @@ impl<H: Host> Context<H> {
         }
     }
 
-    /// Prepares a call; returns the fuel of the first slice.
-    pub(super) fn begin(&mut self, host: Box<H>, input: &CallInput<'_>) -> i32 {
+    /// Prepares a call that has used some fuel already; returns the fuel of the first slice.
+    pub(super) fn begin(&mut self, host: Box<H>, input: &CallInput<'_>, used_fuel: u64) -> i32 {
         self.host = Some(host);
         self.strings.set(input);
         self.fuel = i64::try_from(input.fuel).unwrap_or(i64::MAX);
-        self.reserve_fuel = self.fuel;
+        self.reserve_fuel = self.fuel.saturating_sub_unsigned(used_fuel);
         self.deadline = input.deadline;
+        (self.turn, self.turn_ends) = (input.turn, None);
         self.control = input.control.map(Arc::clone);
         self.read_only = input.read_only;
         self.wrote = false;
@@ -225,6 +249,7 @@ impl<H: Host> Context<H> {
         let slice = self.reserve_fuel.clamp(0, SLICE_FUEL.into());
         self.reserve_fuel -= slice;
         self.slice_fuel = slice;
+        self.lower_floor();
         slice as i32
     }
 
@@ -239,20 +264,51 @@ impl<H: Host> Context<H> {
     }
 
     /// Ends the call when its time is over, or it is to be stopped.
-    pub(super) fn check_deadline(&self) -> Result<(), CallError<H::Error>> {
+    pub(super) fn check_deadline(&mut self) -> Result<(), CallError<H::Error>> {
         if let Some(control) = &self.control {
             control.fuel_used.store((self.fuel - self.reserve_fuel).max(0) as u64, Ordering::Relaxed);
             if control.is_stopped() {
                 return Err(CallError::Stopped);
             }
         }
-        if Instant::now() >= self.deadline { Err(CallError::DeadlineExceeded) } else { Ok(()) }
+        let now = Instant::now();
+        if now >= self.deadline {
+            return Err(CallError::DeadlineExceeded);
+        }
+        match self.turn {
+            Some(turn) if now >= turn.ends => self.check_turn(turn.length),
+            _ => Ok(()),
+        }
     }
 
-    /// Pays for bytes that a host function moves, one unit for 16 of them. The guest's counter is out of reach here, so
-    /// this may overdraw the reserve by the present slice.
+    fn check_turn(&mut self, length: Duration) -> Result<(), CallError<H::Error>> {
+        let own_time = rustix::time::clock_gettime(ClockId::ThreadCPUTime);
+        let own_time = Duration::try_from(own_time).unwrap_or_default();
+        let ends = *self.turn_ends.get_or_insert(own_time + length);
+        if own_time >= ends { Err(CallError::TurnOver) } else { Ok(()) }
+    }
+
+    /// Pays for bytes that a host function moves, one unit for 16 of them.
     pub(super) fn pay_for_bytes(&mut self, bytes: u64) -> Result<(), CallError<H::Error>> {
-        self.reserve_fuel -= i64::try_from(bytes / 16).unwrap_or(i64::MAX / 2);
-        if self.reserve_fuel < -self.slice_fuel { Err(CallError::OutOfFuel) } else { Ok(()) }
+        self.pay(bytes / 16)
+    }
+
+    /// Pays for what a host function does. The guest's counter is out of reach here, so this may overdraw the reserve by
+    /// the present slice.
+    pub(super) fn pay(&mut self, fuel: u64) -> Result<(), CallError<H::Error>> {
+        self.reserve_fuel = self.reserve_fuel.saturating_sub_unsigned(fuel);
+        if self.reserve_fuel >= self.floor_fuel {
+            return Ok(());
+        }
+        if self.reserve_fuel < -self.slice_fuel {
+            return Err(CallError::OutOfFuel);
+        }
+        self.lower_floor();
+        self.check_deadline()
+    }
+
+    /// Host functions may take another slice before the clock is looked at, but no more than there is.
+    fn lower_floor(&mut self) {
+        self.floor_fuel = self.reserve_fuel.saturating_sub(SLICE_FUEL.into()).max(-self.slice_fuel);
     }
 }

@@ -59,6 +59,8 @@ pub enum Trap {
     MemoryAccess,
     /// A pointer and length given to a host function that do not lie in the memory.
     HostPointer {
+        /// The host function.
+        function: &'static str,
         /// Address of the first byte.
         address: u32,
         /// Number of bytes.
@@ -88,8 +90,10 @@ impl fmt::Display for Trap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::MemoryAccess => "out of bounds memory access",
-            Self::HostPointer { address, length } => {
-                return write!(f, "host function given {length} bytes at {address}, outside of the memory");
+            Self::HostPointer { function, address, length } => {
+                // No memory has 2 GiB: a length like that is a negative one.
+                let length = *length as i32;
+                return write!(f, "{function}: {length} bytes at {address} are outside of the memory");
             }
             Self::HostArgument(what) => what,
             Self::DivideByZero => "integer divide by zero",
@@ -113,6 +117,8 @@ pub enum CallError<E> {
     OutOfFuel,
     /// The deadline has passed.
     DeadlineExceeded,
+    /// Its turn on this thread is over; it may go on elsewhere.
+    TurnOver,
     /// It was stopped from outside.
     Stopped,
     /// The memory reached its cap, and the guest did not survive that.
@@ -140,7 +146,7 @@ impl<E> CallError<E> {
     pub fn code(&self) -> Option<&'static str> {
         Some(match self {
             Self::Trap(_) => "WASMTRAP",
-            Self::OutOfFuel => "WASMFUEL",
+            Self::OutOfFuel | Self::TurnOver => "WASMFUEL",
             Self::DeadlineExceeded => "WASMDEADLINE",
             Self::Stopped => "WASMKILLED",
             Self::MemoryLimit => "WASMMEMORY",
@@ -158,10 +164,16 @@ impl<E> CallError<E> {
         match self {
             Self::Trap(trap) => format!("procedure '{procedure}': {trap}"),
             Self::OutOfFuel => limit("out of fuel", limits::OPTION_FUEL),
+            Self::TurnOver => format!("procedure '{procedure}': takes long"),
             Self::Stopped => format!("procedure '{procedure}': killed by user with FUNCTION KILL"),
             Self::DeadlineExceeded => limit("deadline exceeded", limits::OPTION_DEADLINE),
             Self::MemoryLimit => limit("memory limit reached", limits::OPTION_MEMORY),
-            Self::StackOverflow => limit("stack overflow", limits::OPTION_STACK),
+            Self::StackOverflow => {
+                let option = limits::OPTION_STACK;
+                format!(
+                    "procedure '{procedure}': recursion too deep for its stack ({option}) or the native stack"
+                )
+            }
             Self::ReplyTooLarge => limit("reply too large", limits::OPTION_REPLY),
             Self::LogTooLarge => limit("too much logged", limits::OPTION_LOG),
             Self::WriteInReadOnly => {

@@ -77,6 +77,6 @@ pub trait Host: 'static {
     /// A line for the log; not more than a call's limit in all.
     fn log(&mut self, level: LogLevel, message: &[u8]);
 
-    /// Accepts `value` if it is one complete RESP2 or RESP3 value.
-    fn validate_resp(&self, value: &[u8]) -> Result<(), Self::Error>;
+    /// Accepts `value` if it is one complete RESP2 or RESP3 value; of how many it consists, itself included.
+    fn validate_resp(&self, value: &[u8]) -> Result<u64, Self::Error>;
 }

@@ -21,7 +21,7 @@ pub(super) fn define<H: Host>(
 ) -> Result<(), wasm3x::Error> {
     linker.func_wrap(INTERNAL_MODULE, REFILL, |mut guest: Guest<'_, H>, counter: i32| {
         let refilled = guest.data_mut().refill(counter);
-        finish(&mut guest, refilled)
+        finish(&mut guest, REFILL, refilled)
     })?;
     for function in imports {
         define_one(linker, *function)?;
@@ -33,10 +33,10 @@ fn define_one<H: Host>(linker: &mut Linker<Context<H>>, function: HostFunction) 
     /// Links a function: parameters, and a body that gives a `Result`.
     macro_rules! link {
         (|$guest:ident $(, $param:ident: $ty:ty)*| $body:expr) => {
-            linker.func_wrap(IMPORT_MODULE, function.name(), |mut guest: Guest<'_, H> $(, $param: $ty)*| {
+            linker.func_wrap(IMPORT_MODULE, function.name(), move |mut guest: Guest<'_, H> $(, $param: $ty)*| {
                 let $guest = &mut guest;
                 let result = $body;
-                finish(&mut guest, result)
+                finish(&mut guest, function.name(), result)
             })
         };
     }
@@ -116,9 +116,16 @@ fn define_one<H: Host>(linker: &mut Linker<Context<H>>, function: HostFunction) 
     .map(|_| ())
 }
 
-/// Ends the guest's call if the host function failed.
-fn finish<H: Host, T>(guest: &mut Guest<'_, H>, result: Result<T, Failure<H>>) -> Result<T, wasm3x::Error> {
-    result.map_err(|failure| {
+/// Ends the guest's call if the host function of this name failed.
+fn finish<H: Host, T>(
+    guest: &mut Guest<'_, H>,
+    name: &'static str,
+    result: Result<T, Failure<H>>,
+) -> Result<T, wasm3x::Error> {
+    result.map_err(|mut failure| {
+        if let CallError::Trap(Trap::HostPointer { function, .. }) = &mut failure {
+            *function = name;
+        }
         guest.data_mut().failure = Some(failure);
         wasm3x::Error::new(String::new())
     })
@@ -137,7 +144,8 @@ impl Span {
     }
 
     fn trap<E>(self) -> CallError<E> {
-        CallError::Trap(Trap::HostPointer { address: self.address, length: self.length })
+        // `finish` knows the function.
+        CallError::Trap(Trap::HostPointer { function: "", address: self.address, length: self.length })
     }
 
     /// The memory, if the span lies in it.
@@ -281,8 +289,11 @@ fn command<H: Host>(
         guest.data_mut().command_reply = reply;
         result
     })?;
+    let context = guest.data_mut();
+    // The whole reply was made, however little of it the guest takes.
+    context.pay_for_bytes(context.command_reply.len() as u64)?;
     // A command can be long in itself, so the deadline is looked at now.
-    guest.data().check_deadline()?;
+    context.check_deadline()?;
     command_reply(guest, 0, buffer)
 }
 
@@ -305,12 +316,17 @@ fn reply_bytes<H: Host>(guest: &mut Guest<'_, H>, value: Span) -> Result<Vec<u8>
     Ok(bytes)
 }
 
+/// Fuel of each value in a RESP reply: it becomes an object when the call ends.
+const FUEL_PER_VALUE: u64 = 100;
+
 fn reply_resp<H: Host>(guest: &mut Guest<'_, H>, value: Span) -> Result<(), Failure<H>> {
     let bytes = reply_bytes(guest, value)?;
-    if let Some(host) = &guest.data().host {
-        host.validate_resp(&bytes).map_err(CallError::Host)?;
+    let context = guest.data_mut();
+    if let Some(host) = &context.host {
+        let values = host.validate_resp(&bytes).map_err(CallError::Host)?;
+        context.pay(values.saturating_mul(FUEL_PER_VALUE))?;
     }
-    guest.data_mut().reply = ProcedureReply::Resp(bytes);
+    context.reply = ProcedureReply::Resp(bytes);
     Ok(())
 }
 

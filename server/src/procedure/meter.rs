@@ -27,6 +27,12 @@ const LOCALS_PER_FUEL: u32 = 8;
 pub(super) const BULK_SHIFT: i32 = 4;
 /// Fuel of a page that the memory grows by: it must be mapped now and cleared later.
 pub(super) const PAGE: i32 = 8_192;
+/// Fuel of a page of the first memory beyond [`FREE_PAGES`]: it may have to be cleared before the call.
+pub(super) const CLEARED_PAGE: u64 = 1_024;
+/// Pages of the first memory that a call does not pay for: most guests have a stack of 16 pages, and touch few of them.
+pub(super) const FREE_PAGES: u32 = 32;
+/// Fuel of a byte of the module when each call needs a new instance.
+pub(super) const NEW_INSTANCE_BYTE: u64 = 48;
 /// No single charge is more than this, so that the 32-bit counter cannot wrap.
 const MAX_CHARGE: u32 = 1 << 29;
 

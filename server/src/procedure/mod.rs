@@ -25,7 +25,7 @@ mod survey;
 mod tests;
 
 pub use abi::{EVAL_EXPORT, IMPORT_MODULE, PLACEMENT_SECTION, TRIGGER_SECTION};
-pub use context::{CallInput, Control, ProcedureReply};
+pub use context::{CallInput, Control, ProcedureReply, Turn};
 pub use error::{CallError, GateError, Trap};
 pub use host::{Host, LogLevel};
 pub use limits::Limits;

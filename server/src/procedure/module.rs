@@ -5,16 +5,19 @@
 use std::borrow::Cow;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::abi::HostFunction;
+use super::abi::{EVAL_EXPORT, HostFunction, signature};
 use super::error::GateError;
 use super::graph::Graph;
 use super::limits::{self, Limits};
-use super::meter::CallCost;
+use super::meter::{self, CallCost};
 use super::rewrite;
 use super::survey::Survey;
 
 /// First bytes of a binary module; everything else is taken for text.
 const BINARY_MAGIC: &[u8] = b"\0asm";
+
+/// Procedures that an error names.
+const MAX_NAMES_SHOWN: usize = 8;
 
 /// Where a procedure runs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,6 +51,8 @@ pub struct Procedure {
 pub struct Module {
     id: u64,
     procedures: Vec<Procedure>,
+    /// The type of an export that `EVALWASM` would call if it were a procedure.
+    mistyped_eval: Option<String>,
     triggers: Vec<String>,
     pub(super) wasm: Vec<u8>,
     pub(super) entry_count: u32,
@@ -58,6 +63,8 @@ pub struct Module {
     pub(super) has_start: bool,
     /// It can change what only a new instance gives back, so an instance serves one call.
     pub(super) spoils_instance: bool,
+    /// Fuel that each call uses before it begins: what it costs to give an instance its first state.
+    pub(super) opening_fuel: u64,
 }
 
 impl Module {
@@ -78,17 +85,21 @@ impl Module {
         place(&mut procedures, &survey.placements)?;
         let rewritten = rewrite::rewrite(&survey, &graph, &entries)?;
         compile_with_wasm3(&rewritten)?;
+        let initial_pages = survey.memory.map_or(0, |memory| memory.initial as u32);
+        let spoils_instance = graph.spoils_instance();
         Ok(Self {
             id: next_id(),
             procedures,
+            mistyped_eval: mistyped_eval(&survey),
             triggers: declarations(&survey.triggers),
+            opening_fuel: opening_fuel(initial_pages, spoils_instance.then_some(rewritten.len())),
             wasm: rewritten,
             entry_count: entries.len() as u32,
             imports: survey.imports.iter().map(|(function, _)| *function).collect(),
-            initial_pages: survey.memory.map_or(0, |memory| memory.initial as u32),
+            initial_pages,
             image: survey.image.iter().map(|(offset, bytes)| (*offset, (*bytes).into())).collect(),
             has_start: survey.start.is_some(),
-            spoils_instance: graph.spoils_instance(),
+            spoils_instance,
         })
     }
 
@@ -110,6 +121,18 @@ impl Module {
         self.procedures.iter().position(|procedure| procedure.name == name)
     }
 
+    /// Why `EVALWASM` cannot call the module.
+    #[must_use]
+    pub fn why_no_eval(&self) -> String {
+        if let Some(ty) = &self.mistyped_eval {
+            return format!("its export '{EVAL_EXPORT}' has the type {ty}, not () -> ()");
+        }
+        let names: Vec<_> = self.procedures.iter().take(MAX_NAMES_SHOWN).map(|found| &*found.name).collect();
+        let rest = if self.procedures.len() > names.len() { ", ..." } else { "" };
+        let others = if names.is_empty() { "none".to_owned() } else { names.join(", ") + rest };
+        format!("the module has no export '{EVAL_EXPORT}' of type () -> (); those of that type: {others}")
+    }
+
     /// The trigger declarations of the module's `kvasm.triggers` sections, one a line.
     #[must_use]
     pub fn triggers(&self) -> &[String] {
@@ -123,6 +146,19 @@ impl Module {
     }
 }
 
+/// It depends on the module only, so that a call never fails on one machine and not on another.
+fn opening_fuel(initial_pages: u32, new_instance_bytes: Option<usize>) -> u64 {
+    let clearing = u64::from(initial_pages.saturating_sub(meter::FREE_PAGES)) * meter::CLEARED_PAGE;
+    clearing + new_instance_bytes.unwrap_or(0) as u64 * meter::NEW_INSTANCE_BYTE
+}
+
+fn mistyped_eval(survey: &Survey<'_>) -> Option<String> {
+    let (_, function) = survey.exports.iter().find(|(name, _)| *name == EVAL_EXPORT)?;
+    let ty = &survey.types[survey.type_index(*function) as usize];
+    let is_procedure = ty.params().is_empty() && ty.results().is_empty();
+    (!is_procedure).then(|| signature(ty.params(), ty.results()))
+}
+
 fn next_id() -> u64 {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     NEXT.fetch_add(1, Ordering::Relaxed)
@@ -132,8 +168,11 @@ fn to_binary(upload: &[u8]) -> Result<Cow<'_, [u8]>, GateError> {
     if upload.starts_with(BINARY_MAGIC) {
         return Ok(Cow::Borrowed(upload));
     }
-    let text = std::str::from_utf8(upload)
-        .map_err(|_| GateError::Invalid("neither a binary module nor text".into()))?;
+    let text = std::str::from_utf8(upload).unwrap_or_default();
+    // A parenthesis, or a comment.
+    if !text.trim_start().starts_with(['(', ';']) {
+        return Err(GateError::Invalid("neither a binary module nor WAT, which begins with `(`".into()));
+    }
     wat::parse_str(text).map(Cow::Owned).map_err(|error| GateError::Invalid(one_line(&error.to_string())))
 }
 

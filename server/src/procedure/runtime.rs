@@ -22,6 +22,10 @@ use super::rewrite;
 
 /// Warm instances per thread; beyond, the least recently used one goes.
 const MAX_WARM_INSTANCES: usize = 64;
+/// Bytes of the warm instances of a thread, about; beyond, the least recently used ones go.
+const MAX_WARM_BYTES: usize = 256 << 20;
+/// Bytes that an instance takes for each byte of its module: wasm3's copy, and what it has compiled.
+const BYTES_PER_MODULE_BYTE: usize = 4;
 /// Pages by which a memory may have grown for its instance to stay: clearing them costs less than a new instance.
 const MAX_KEPT_GROWTH_PAGES: u32 = 32;
 
@@ -66,7 +70,7 @@ impl<H: Host> Runtime<H> {
     }
 
     /// Drops the instances of modules that nobody can call any more.
-    fn drop_orphans(&mut self) {
+    pub fn drop_orphans(&mut self) {
         self.warm.retain(|_, warm| warm.module.strong_count() > 0);
     }
 
@@ -103,6 +107,9 @@ impl<H: Host> Runtime<H> {
         let Some(procedure) = module.procedures().get(procedure) else {
             return (host, refused(CallError::Internal("no such procedure".into())));
         };
+        if module.opening_fuel > input.fuel {
+            return (host, CallOutcome { fuel_used: input.fuel, ..refused(CallError::OutOfFuel) });
+        }
         self.clock += 1;
         let clock = self.clock;
         let warm = match self.ready(module) {
@@ -110,7 +117,7 @@ impl<H: Host> Runtime<H> {
             Err(error) => return (host, refused(CallError::Internal(error.to_string()))),
         };
         warm.last_used = clock;
-        let (host, outcome) = warm.call(procedure, max_pages, host, input);
+        let (host, outcome) = warm.call(module, procedure, max_pages, host, input);
         if module.spoils_instance || warm.grown_pages(module) > MAX_KEPT_GROWTH_PAGES {
             self.warm.remove(&module.id());
         }
@@ -121,7 +128,7 @@ impl<H: Host> Runtime<H> {
     fn ready(&mut self, module: &Arc<Module>) -> Result<&mut Warm<H>, wasm3x::Error> {
         if !self.warm.contains_key(&module.id()) {
             self.drop_orphans();
-            self.make_room();
+            self.make_room(Warm::<H>::bytes_of(module, self.limits.max_stack_bytes));
         }
         Ok(match self.warm.entry(module.id()) {
             Entry::Occupied(entry) => {
@@ -133,11 +140,13 @@ impl<H: Host> Runtime<H> {
         })
     }
 
-    /// Lets the least recently used instance go if there are as many as there may be.
-    fn make_room(&mut self) {
-        if self.warm.len() >= MAX_WARM_INSTANCES {
+    /// Lets the least recently used instances go until there is room for one more, of so many bytes.
+    fn make_room(&mut self, bytes: usize) {
+        let mut total = bytes + self.warm.values().map(|warm| warm.bytes).sum::<usize>();
+        while self.warm.len() >= MAX_WARM_INSTANCES || total > MAX_WARM_BYTES {
             let oldest = self.warm.iter().min_by_key(|(_, warm)| warm.last_used).map(|(id, _)| *id);
-            oldest.map(|id| self.warm.remove(&id));
+            let Some(gone) = oldest.and_then(|id| self.warm.remove(&id)) else { return };
+            total -= gone.bytes;
         }
     }
 }
@@ -159,6 +168,8 @@ struct Warm<H: Host> {
     grow_refused: Global,
     clearing: Clearing,
     last_used: u64,
+    /// Memory that it takes, about. That its memory may have grown a little is left out.
+    bytes: usize,
     /// A call has run since the state was fresh.
     used: bool,
 }
@@ -197,8 +208,15 @@ impl<H: Host> Warm<H> {
             grow_refused,
             clearing: Clearing::default(),
             last_used: 0,
+            bytes: Self::bytes_of(module, stack_bytes),
             used: false,
         })
+    }
+
+    /// Memory that an instance of a module takes, about.
+    fn bytes_of(module: &Module, stack_bytes: u32) -> usize {
+        let memory = module.initial_pages as usize * PAGE_BYTES as usize;
+        memory + stack_bytes as usize + module.wasm.len() * BYTES_PER_MODULE_BYTE
     }
 
     /// Makes the state that of a new instance: all of the memory, beyond the guest's own size too, and all globals.
@@ -231,6 +249,7 @@ impl<H: Host> Warm<H> {
 
     fn call(
         &mut self,
+        module: &Module,
         procedure: &Procedure,
         max_pages: u32,
         host: Box<H>,
@@ -240,7 +259,7 @@ impl<H: Host> Warm<H> {
         let memory = self.memory();
         let context = self.store.data_mut();
         context.memory = memory;
-        let slice = context.begin(host, input);
+        let slice = context.begin(host, input, module.opening_fuel);
         let called = self.run(procedure, max_pages, slice);
         let left = match self.fuel.get(&self.store) {
             Ok(Val::I32(left)) => i64::from(left),

@@ -9,7 +9,7 @@ use wasmparser::{
     TableType, TypeRef, TypeSectionReader, ValidPayload, Validator, ValidatorResources, WasmFeatures,
 };
 
-use super::abi::{HostFunction, IMPORT_MODULE, PLACEMENT_SECTION, TRIGGER_SECTION};
+use super::abi::{HostFunction, IMPORT_MODULE, INITIALIZER, PLACEMENT_SECTION, TRIGGER_SECTION, signature};
 use super::effort::Effort;
 use super::error::GateError;
 use super::limits::{self, Limits, PAGE_BYTES, fixed};
@@ -61,7 +61,8 @@ impl<'a> Survey<'a> {
         for payload in parser.parse_all(wasm) {
             let payload = payload.map_err(|error| invalid(&error))?;
             if let Payload::Version { encoding: Encoding::Component, .. } = payload {
-                return Err(GateError::Refused("a component; a core module is needed".into()));
+                let reason = "this is a component; build a core module (target wasm32-unknown-unknown)";
+                return Err(GateError::Refused(reason.into()));
             }
             match validator.payload(&payload).map_err(|error| invalid(&error))? {
                 ValidPayload::Func(function, body) => {
@@ -72,7 +73,21 @@ impl<'a> Survey<'a> {
             }
         }
         survey.check_segments()?;
+        survey.take_initializer();
         Ok(survey)
+    }
+
+    /// A reactor's initializer is no procedure: it must run before all others, as the start function does.
+    fn take_initializer(&mut self) {
+        let is_plain = |survey: &Self, function: u32| {
+            let ty = &survey.types[survey.type_index(function) as usize];
+            ty.params().is_empty() && ty.results().is_empty()
+        };
+        let found = self.exports.iter().position(|(name, _)| *name == INITIALIZER);
+        if let Some(place) = found.filter(|place| is_plain(self, self.exports[*place].1)) {
+            let (_, function) = self.exports.remove(place);
+            self.start.get_or_insert(function);
+        }
     }
 
     /// The type of a function, imported or defined.
@@ -174,8 +189,10 @@ impl<'a> Survey<'a> {
             )));
         };
         if import.module != IMPORT_MODULE {
+            let hint =
+                if import.module.starts_with("wasi") { " (built for WASI? kvasm has none)" } else { "" };
             return Err(GateError::Refused(format!(
-                "{name} does not exist; the host functions are in '{IMPORT_MODULE}'"
+                "{name} does not exist; the host functions are in '{IMPORT_MODULE}'{hint}"
             )));
         }
         let Some(function) = HostFunction::by_name(import.name) else {
@@ -186,9 +203,8 @@ impl<'a> Survey<'a> {
         let ty = &self.types[type_index as usize];
         let (params, results) = function.signature();
         if ty.params() != params || ty.results() != results {
-            return Err(GateError::Refused(format!(
-                "{name} has the type {params:?} -> {results:?}, not {ty}"
-            )));
+            let (needed, found) = (signature(params, results), signature(ty.params(), ty.results()));
+            return Err(GateError::Refused(format!("{name} has the type {needed}, not {found}")));
         }
         self.imports.push((function, type_index));
         Ok(())

@@ -33,6 +33,23 @@ pub fn decode_reply(bytes: &[u8]) -> Option<Reply> {
     input.rest.is_empty().then_some(reply)
 }
 
+/// Checks what [`decode_reply`] would decode, without building it, and counts the values in it.
+pub fn check_reply(bytes: &[u8], max_values: usize) -> Result<usize, BadReply> {
+    let mut input = Input { rest: bytes };
+    let mut values = 0;
+    input.check(0, max_values, &mut values)?;
+    if input.rest.is_empty() { Ok(values) } else { Err(BadReply::Malformed) }
+}
+
+/// Why [`check_reply`] refuses a reply.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BadReply {
+    /// It is not one complete value.
+    Malformed,
+    /// It has too many values.
+    TooManyValues,
+}
+
 struct Input<'a> {
     rest: &'a [u8],
 }
@@ -44,16 +61,42 @@ impl<'a> Input<'a> {
         }
         let (kind, header) = self.line()?;
         Some(match kind {
-            b'+' => Reply::Simple(text(header)?),
-            b'-' => Reply::Error(text(header)?),
-            b':' => Reply::Integer(parse_integer(header)?),
-            b'$' if header == b"-1" => Reply::Null,
-            b'$' => Reply::Bulk(StringValue::raw(self.bulk(header)?)),
             b'*' if header == b"-1" => Reply::NullArray,
             b'*' => Reply::Array(self.values(header, depth)?),
             b'~' => Reply::Set(self.values(header, depth)?),
             b'>' => Reply::Push(self.values(header, depth)?),
             b'%' => Reply::Map(self.pairs(header, depth)?),
+            _ => self.scalar(kind, header)?,
+        })
+    }
+
+    /// Goes over a value as [`value`](Self::value) does, and adds to the number of values.
+    fn check(&mut self, depth: usize, max_values: usize, values: &mut usize) -> Result<(), BadReply> {
+        if depth > MAX_NESTING {
+            return Err(BadReply::Malformed);
+        }
+        *values += 1;
+        if *values > max_values {
+            return Err(BadReply::TooManyValues);
+        }
+        let (kind, header) = self.line().ok_or(BadReply::Malformed)?;
+        let per_element = match kind {
+            b'*' if header == b"-1" => return Ok(()),
+            b'*' | b'~' | b'>' => 1,
+            b'%' => 2,
+            _ => return self.scalar(kind, header).map(drop).ok_or(BadReply::Malformed),
+        };
+        let count = self.length(header).ok_or(BadReply::Malformed)?;
+        (0..count * per_element).try_for_each(|_| self.check(depth + 1, max_values, values))
+    }
+
+    fn scalar(&mut self, kind: u8, header: &'a [u8]) -> Option<Reply> {
+        Some(match kind {
+            b'+' => Reply::Simple(text(header)?),
+            b'-' => Reply::Error(text(header)?),
+            b':' => Reply::Integer(parse_integer(header)?),
+            b'$' if header == b"-1" => Reply::Null,
+            b'$' => Reply::Bulk(StringValue::raw(self.bulk(header)?)),
             b'_' if header.is_empty() => Reply::Null,
             b',' => Reply::Double(parse_float(header)?),
             b'#' if header == b"t" => Reply::Boolean(true),
@@ -134,8 +177,12 @@ mod tests {
         let mut bytes = Vec::new();
         encode(&reply, Version::Resp3, &mut bytes);
         assert_eq!(decode_reply(&bytes), Some(reply));
+        // The array, its twelve elements, and what is in the last three.
+        assert_eq!(check_reply(&bytes, 19), Ok(19));
+        assert_eq!(check_reply(&bytes, 18), Err(BadReply::TooManyValues));
         for end in 0..bytes.len() {
             assert_eq!(decode_reply(&bytes[..end]), None, "cut at {end}");
+            assert_eq!(check_reply(&bytes[..end], 19), Err(BadReply::Malformed), "cut at {end}");
         }
     }
 
@@ -155,9 +202,16 @@ mod tests {
             &b"*1\r\n".repeat(1000),
         ] {
             assert_eq!(decode_reply(bytes), None, "{}", String::from_utf8_lossy(bytes));
+            assert_eq!(
+                check_reply(bytes, 9_999),
+                Err(BadReply::Malformed),
+                "{}",
+                String::from_utf8_lossy(bytes)
+            );
         }
         let nested = [b"*1\r\n".repeat(MAX_NESTING).as_slice(), b":1\r\n"].concat();
         assert!(decode_reply(&nested).is_some());
+        assert_eq!(check_reply(&nested, 33), Ok(33));
     }
 
     #[test]

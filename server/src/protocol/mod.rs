@@ -11,7 +11,7 @@ mod oracle_tests;
 mod reply;
 mod request;
 
-pub use decode::{decode_reply, decode_request};
+pub use decode::{BadReply, check_reply, decode_reply, decode_request};
 pub use encode::encode;
 pub use reply::{ErrorReply, Reply, Shape};
 pub use request::{ProtocolError, Request, RequestLimits, RequestParser, split_inline};

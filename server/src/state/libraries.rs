@@ -63,7 +63,7 @@ impl fmt::Display for LibraryError {
         match self {
             Self::Header(text) => formatter.write_str(text),
             Self::Module(error) => write!(formatter, "{error}"),
-            Self::Empty => formatter.write_str("No functions registered"),
+            Self::Empty => formatter.write_str("No functions registered: no export of type () -> ()"),
             Self::Exists(name) => write!(formatter, "Library '{name}' already exists"),
             // The words of Redis, and which library stands in the way.
             Self::FunctionExists { function, library } => {

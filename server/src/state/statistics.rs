@@ -72,6 +72,8 @@ pub struct Statistics {
 
 /// How many different first words of errors are counted.
 const MAX_ERROR_KINDS: usize = 128;
+/// Bytes of a first word that is counted; a procedure can answer errors of one long word.
+const MAX_ERROR_CODE_BYTES: usize = 64;
 
 impl Statistics {
     /// Counts an error reply by its first word.
@@ -80,7 +82,7 @@ impl Statistics {
         let code = text.split(' ').next().unwrap_or(text);
         if let Some(count) = self.errors.get_mut(code) {
             *count += 1;
-        } else if self.errors.len() < MAX_ERROR_KINDS {
+        } else if self.errors.len() < MAX_ERROR_KINDS && code.len() <= MAX_ERROR_CODE_BYTES {
             self.errors.insert(code.to_owned(), 1);
         }
     }
@@ -96,5 +98,22 @@ impl Statistics {
     /// Resets the counters that `CONFIG RESETSTAT` resets.
     pub fn reset(&mut self) {
         *self = Self { peak_memory_bytes: self.peak_memory_bytes, ..Self::default() };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_counted_by_their_first_word_if_that_is_short() {
+        let mut statistics = Statistics::default();
+        for text in
+            ["ERR a", "ERR b", &"X".repeat(MAX_ERROR_CODE_BYTES), &"Y".repeat(MAX_ERROR_CODE_BYTES + 1)]
+        {
+            statistics.count_error(text);
+        }
+        assert_eq!(statistics.error_replies, 4);
+        assert_eq!(statistics.errors.values().copied().collect::<Vec<_>>(), [2, 1]);
     }
 }

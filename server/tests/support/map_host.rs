@@ -74,7 +74,7 @@ impl Host for MapHost {
         self.log.push((level, String::from_utf8_lossy(message).into_owned()));
     }
 
-    fn validate_resp(&self, value: &[u8]) -> Result<(), Self::Error> {
-        if value.ends_with(b"\r\n") { Ok(()) } else { Err("ERR not a RESP value") }
+    fn validate_resp(&self, value: &[u8]) -> Result<u64, Self::Error> {
+        if value.ends_with(b"\r\n") { Ok(1) } else { Err("ERR not a RESP value") }
     }
 }

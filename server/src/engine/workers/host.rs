@@ -163,7 +163,10 @@ impl Remote {
     /// To be called before something is read: how many more keys or pages of names.
     fn check_reads(&self, more: usize) -> Result<(), Error> {
         if self.reads.keys.len() + self.reads.pages.len() + more > MAX_BACKGROUND_READS {
-            return Err(Error::text("WASMLIMIT the procedure reads too many keys"));
+            let text = format!(
+                "WASMLIMIT the procedure reads more than {MAX_BACKGROUND_READS} keys and ranges of names"
+            );
+            return Err(text.into());
         }
         Ok(())
     }
@@ -303,7 +306,7 @@ impl Host for Remote {
         self.core.log(level, message);
     }
 
-    fn validate_resp(&self, value: &[u8]) -> Result<(), Error> {
+    fn validate_resp(&self, value: &[u8]) -> Result<u64, Error> {
         self.core.validate_resp(value)
     }
 }

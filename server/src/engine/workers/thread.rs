@@ -104,6 +104,7 @@ fn call_once(
         read_only: request.read_only,
         fuel: request.fuel,
         deadline: request.deadline,
+        turn: None,
         control: Some(&request.control),
         time_us: task.time_us as i64,
         random_seed: request.random_seed,

@@ -191,11 +191,24 @@ fn a_bad_pointer_traps_whichever_argument_it_is() {
                     .replace("BAD", &format!("(i32.const {address}) (i32.const {length})"))
                     .replace("GOOD", "(i32.const 0) (i32.const 8)");
                 let (reply, host) = run(&text, |_| {});
-                let trap = Trap::HostPointer { address: address as u32, length: length as u32 };
+                let name = call.split(['$', ' ', ')']).nth(if call.starts_with("(drop") { 3 } else { 2 });
+                let function = HostFunction::by_name(name.expect("a call")).expect("it exists").name();
+                let trap = Trap::HostPointer { function, address: address as u32, length: length as u32 };
                 assert_eq!(reply, Err(CallError::Trap(trap)), "{text}");
                 assert_eq!(host.data.len(), 2, "{text}");
             }
         }
+    });
+}
+
+#[test]
+fn a_bad_pointer_is_reported_with_its_function_and_a_negative_length_as_one() {
+    on_large_stack(|| {
+        // What a guest passes on that forgot to look whether `key` found one.
+        let text = "(drop (call $increment (i32.const 0) (call $key (i32.const 9) (i32.const 0) (i32.const 9)) (i64.const 1)))";
+        let Err(error) = run(text, |_| {}).0 else { panic!("it has no key") };
+        let expected = "procedure 'run': increment: -1 bytes at 0 are outside of the memory";
+        assert_eq!(error.describe("run"), expected);
     });
 }
 
@@ -225,7 +238,7 @@ fn a_module_without_memory_can_still_reply() {
             call(&mut runtime, &module, "run", &input(&[], &[])).result,
             Ok(ProcedureReply::Integer(7))
         );
-        let trap = Trap::HostPointer { address: 0, length: 1 };
+        let trap = Trap::HostPointer { function: "reply_bulk", address: 0, length: 1 };
         assert_eq!(call(&mut runtime, &module, "bad", &input(&[], &[])).result, Err(CallError::Trap(trap)));
     });
 }

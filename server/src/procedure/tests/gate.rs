@@ -59,6 +59,37 @@ fn procedures_are_the_exports_without_parameters_and_results() {
 }
 
 #[test]
+fn a_reactors_initializer_runs_before_each_call_and_is_no_procedure() {
+    on_large_stack(|| {
+        let text = with_imports(
+            "(global $g (mut i64) (i64.const 1)) (func (export \"_initialize\") (global.set $g (i64.const 7)))
+             (func (export \"run\") (call $reply_integer (global.get $g)) (global.set $g (i64.const 9)))",
+        );
+        let module = compile(&text);
+        assert_eq!(module.procedures().len(), 1);
+        let mut runtime = Runtime::new(Limits::default());
+        for _ in 0..2 {
+            let outcome = call(&mut runtime, &module, "run", &input(&[], &[]));
+            assert_eq!(outcome.result, Ok(ProcedureReply::Integer(7)));
+        }
+        // One with parameters is just an export.
+        assert!(compile("(module (func (export \"_initialize\") (param i32)))").procedures().is_empty());
+    });
+}
+
+#[test]
+fn a_module_says_why_it_has_nothing_for_evalwasm() {
+    on_large_stack(|| {
+        let why = |fields: &str| compile(&format!("(module {fields})")).why_no_eval();
+        let mistyped = why("(func (export \"run\") (param i32) (result i64) unreachable)");
+        assert_eq!(mistyped, "its export 'run' has the type (i32) -> i64, not () -> ()");
+        let others = why("(func (export \"a\")) (func (export \"b\")) (func (export \"c\") (param i32))");
+        assert!(others.ends_with("those of that type: a, b"), "{others}");
+        assert!(why("").ends_with("those of that type: none"));
+    });
+}
+
+#[test]
 fn trigger_declarations_are_read_line_by_line_from_all_sections() {
     on_large_stack(|| {
         let module = compile(

@@ -89,6 +89,23 @@ fn no_call_sees_the_state_of_an_earlier_one() {
 }
 
 #[test]
+fn warm_instances_are_bounded_by_the_memory_that_they_take() {
+    on_large_stack(|| {
+        let mut runtime = Runtime::new(Limits::default());
+        let large = || compile("(module (memory 1024) (func (export \"run\")))");
+        let modules: Vec<_> = (0..6).map(|_| large()).collect();
+        for module in &modules {
+            assert!(call(&mut runtime, module, "run", &input(&[], &[])).result.is_ok());
+        }
+        // Of 256 MiB, each takes 64 and a little more.
+        assert_eq!(runtime.warm_instances(), 3);
+        drop(modules);
+        runtime.drop_orphans();
+        assert_eq!(runtime.warm_instances(), 0);
+    });
+}
+
+#[test]
 fn growth_starts_anew_in_each_call() {
     on_large_stack(|| {
         let text = with_imports(

@@ -227,3 +227,77 @@ fn the_fuel_of_a_call_that_failed_is_known_and_a_trap_is_never_cheaper_than_it_w
         }
     });
 }
+
+#[test]
+fn a_call_pays_for_making_its_instance_ready() {
+    on_large_stack(|| {
+        let used = |text: &str, fuel: u64| {
+            let outcome = call_once(text, &Limits::default(), |input| input.fuel = fuel);
+            (outcome.result, outcome.fuel_used)
+        };
+        let pages = |count: u32| format!("(module (memory {count}) (func (export \"run\")))");
+        assert!(used(&pages(32), 10).0.is_ok());
+        let (result, fuel) = used(&pages(1_024), 2_000_000);
+        assert!(result.is_ok() && (992 * 1_024..992 * 1_024 + 10).contains(&fuel), "{result:?} {fuel}");
+        assert_eq!(used(&pages(1_024), 1_000_000), (Err(CallError::OutOfFuel), 1_000_000));
+        // Each call needs a new instance, so it pays for the module's size.
+        let code = "(drop (i32.const 1000000))".repeat(1_000);
+        let spoiled = |drop: &str| {
+            format!("(module (memory 1) (data $d \"x\") (func {code}) (func (export \"run\") {drop}))")
+        };
+        assert!(used(&spoiled(""), 10).0.is_ok());
+        let (result, fuel) = used(&spoiled("(data.drop $d)"), 1_000_000);
+        assert!(result.is_ok() && fuel > 5_000 * 40, "{result:?} {fuel}");
+        assert_eq!(used(&spoiled("(data.drop $d)"), 100_000).0, Err(CallError::OutOfFuel));
+    });
+}
+
+#[test]
+fn the_clock_is_looked_at_while_host_functions_move_bytes() {
+    on_large_stack(|| {
+        // A straight line of calls: the guest itself never comes to a charge.
+        let moves = "(drop (call $exists (i32.const 0) (i32.const 65536)))".repeat(70);
+        let text = run_text(&moves);
+        let outcome = call_once(&text, &Limits::default(), |input| input.deadline = Instant::now());
+        assert_eq!(outcome.result, Err(CallError::DeadlineExceeded));
+        assert!(call_once(&text, &Limits::default(), |_| {}).result.is_ok());
+    });
+}
+
+#[test]
+fn a_reply_costs_by_its_values_and_a_command_by_its_whole_reply() {
+    on_large_stack(|| {
+        let used = |instructions: &str| {
+            let outcome = call_once(&run_text(instructions), &Limits::default(), |_| {});
+            assert!(outcome.result.is_ok(), "{instructions}: {:?}", outcome.result);
+            outcome.fuel_used
+        };
+        let resp = used(
+            "(i32.store (i32.const 0) (i32.const 0x0a0d315f)) (call $reply_resp (i32.const 0) (i32.const 4))",
+        );
+        assert!((150..170).contains(&resp), "{resp}");
+        // The reply is as long as the request, and none of it is copied.
+        let command = "(drop (call $command_ro (i32.const 0) (i32.const 64000) (i32.const 0) (i32.const 0)))";
+        let fuel = used(command);
+        assert!((8_500..8_600).contains(&fuel), "{fuel}");
+    });
+}
+
+#[test]
+fn a_call_that_can_go_on_elsewhere_ends_when_its_turn_is_over() {
+    on_large_stack(|| {
+        let command = "(drop (call $command_ro (i32.const 0) (i32.const 9) (i32.const 0) (i32.const 0)))";
+        let endless = run_text(&format!("(loop {command} (br 0))"));
+        let in_turn = |length: Duration, text: &str| {
+            let limits = Limits::default();
+            let change = |input: &mut CallInput<'_>| {
+                (input.fuel, input.turn) = (u64::MAX >> 1, Some(Turn { ends: Instant::now(), length }));
+            };
+            call_once(text, &limits, change).result
+        };
+        assert_eq!(in_turn(Duration::ZERO, &endless), Err(CallError::TurnOver));
+        assert_eq!(in_turn(Duration::from_millis(1), &endless), Err(CallError::TurnOver));
+        // The clock alone does not end it: somebody else may have had the processor.
+        assert!(in_turn(Duration::from_secs(1_000), &run_text(command)).is_ok());
+    });
+}

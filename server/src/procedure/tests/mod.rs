@@ -37,6 +37,7 @@ pub(super) fn input<'a>(keys: &'a [&'a [u8]], args: &'a [Option<&'a [u8]>]) -> C
         read_only: false,
         fuel: 100_000_000,
         deadline: Instant::now() + Duration::from_secs(60),
+        turn: None,
         control: None,
         time_us: 1_700_000_000_000_000,
         random_seed: 42,
