@@ -23,6 +23,8 @@ const LONG_LIFE: Duration = Duration::from_millis(5500);
 const SOAK_FACTOR: u64 = 2;
 /// Rounds that follow at most if nothing was kept; the last takes 23 s.
 const EXTRA_ROUNDS: u64 = 8;
+/// There are at most so many times as many rounds of SIGTERM until something was kept.
+const MOST_ROUNDS: u64 = 10;
 /// Every so many rounds a second kill meets the start after the first.
 const INTERRUPTED_START: u64 = 3;
 /// Between these a start is interrupted, in milliseconds.
