@@ -157,7 +157,7 @@ fn what_is_no_file_of_redis_is_refused_with_the_reason() {
     let table: [(&[u8], &str); 3] = [
         (b"REDIS0099xxxx", "a file of a newer version cannot be read"),
         (b"hello, this is no such file", "this is not a database file of Redis"),
-        (b"REDIS0010\xfe\x00\x00\x01a", "it ends too early"),
+        (b"REDIS0010\xfe\x00\x00\x01a", "it ends too early\nthe data directory '"),
     ];
     for (content, reason) in table {
         fs::write(&file, content).expect("it can be written");

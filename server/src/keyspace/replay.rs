@@ -49,21 +49,9 @@ impl Replay {
         sequence: u64,
         mut load: impl FnMut(StorageId, &[u8]) -> Result<Option<Loaded>, E>,
     ) -> Result<(), ReplayError<E>> {
-        let keyspace = &mut self.keyspace;
         match *change {
             Change::Put { head, value } => {
-                let value = match value {
-                    Stored::Integer(integer) => StringValue::from_integer(integer).into(),
-                    Stored::Bytes(bytes) => StringValue::verbatim(bytes).into(),
-                    Stored::Collection(collection) => {
-                        let blocks =
-                            collection.blocks.iter().map(|(label, block)| (label.to_vec(), block.to_vec()));
-                        let blocks = StoredBlocks(blocks.collect());
-                        Kind::from_number(collection.kind)
-                            .and_then(|kind| Value::restore(kind, collection.header, blocks))
-                            .ok_or(ReplayError::Damage(Damage::NO_SUCH_VALUE))?
-                    }
-                };
+                let value = restored(&value).ok_or(ReplayError::Damage(Damage::NO_SUCH_VALUE))?;
                 self.forget(head.database, head.key, !head.created, sequence);
                 let loaded = Loaded { value, expires_at_ms: head.expires_at_ms };
                 self.keyspace.place(head.database, head.key, loaded);
@@ -81,12 +69,7 @@ impl Replay {
             }
             Change::Expire { database, key, expires_at_ms } => {
                 self.make_resident(database, key, &mut load)?;
-                let keyspace = &mut self.keyspace;
-                let position = keyspace.seed.position(key);
-                let held = &mut keyspace.databases[usize::from(database)];
-                if let Some(place) = held.table.find(position, key) {
-                    held.set_expiry(place, expires_at_ms.unwrap_or(NEVER));
-                }
+                self.expire(database, key, expires_at_ms);
             }
             Change::Splice { database, key, offset, bytes, length } => {
                 self.make_resident(database, key, &mut load)?;
@@ -96,13 +79,13 @@ impl Replay {
                 }
             }
             Change::Flush { database } => {
-                keyspace.databases[usize::from(database)] = super::Database::default();
-                keyspace.storages.flush(database);
+                self.keyspace.databases[usize::from(database)] = super::Database::default();
+                self.keyspace.storages.flush(database);
             }
-            Change::Swap { a, b } => keyspace.exchange(a, b),
+            Change::Swap { a, b } => self.keyspace.exchange(a, b),
             Change::System { table, name, content } => {
                 let name = (table, name.to_vec());
-                keyspace.restore_definition(name, content.map(<[u8]>::to_vec));
+                self.keyspace.restore_definition(name, content.map(<[u8]>::to_vec));
             }
         }
         Ok(())
@@ -139,6 +122,14 @@ impl Replay {
             self.collections.insert(name.clone(), parts);
         }
         Ok(self.collections.get_mut(&name))
+    }
+
+    fn expire(&mut self, database: u8, key: &[u8], expires_at_ms: Option<u64>) {
+        let position = self.keyspace.seed.position(key);
+        let held = &mut self.keyspace.databases[usize::from(database)];
+        if let Some(place) = held.table.find(position, key) {
+            held.set_expiry(place, expires_at_ms.unwrap_or(NEVER));
+        }
     }
 
     fn value(&mut self, database: u8, key: &[u8]) -> Option<&mut Value> {
@@ -178,6 +169,19 @@ impl Replay {
         }
         Ok(())
     }
+}
+
+/// The value that a record holds; `None` if there is no such value.
+fn restored(stored: &Stored<'_>) -> Option<Value> {
+    Some(match stored {
+        Stored::Integer(integer) => StringValue::from_integer(*integer).into(),
+        Stored::Bytes(bytes) => StringValue::verbatim(bytes).into(),
+        Stored::Collection(collection) => {
+            let blocks = collection.blocks.iter().map(|(label, block)| (label.to_vec(), block.to_vec()));
+            let kind = Kind::from_number(collection.kind)?;
+            Value::restore(kind, collection.header, StoredBlocks(blocks.collect()))?
+        }
+    })
 }
 
 impl Parts {

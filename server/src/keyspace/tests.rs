@@ -215,6 +215,7 @@ fn after_stale_answers(change: fn(&mut Keyspace), is_all_loaded: bool) -> Vec<Se
 
 #[test]
 fn an_answer_that_comes_late_changes_nothing() {
+    type Change = fn(&mut Keyspace);
     fn seen(database: u8, value: &[u8], end: Option<u64>) -> Seen {
         (database, b"k".to_vec(), value.to_vec(), end)
     }
@@ -232,7 +233,6 @@ fn an_answer_that_comes_late_changes_nothing() {
         assert_eq!(get(keyspace, b"k"), None);
     }
     let (end, old_of_1) = (Some(1_000_100), seen(1, b"old of 1", None));
-    type Change = fn(&mut Keyspace);
     let table: [(&str, Change, Vec<Seen>); 8] = [
         ("nothing", |_| (), vec![seen(0, b"old", end), old_of_1.clone()]),
         ("written", |keyspace| set(keyspace, b"k", b"new"), vec![seen(0, b"new", None), old_of_1.clone()]),
