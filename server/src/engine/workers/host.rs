@@ -19,7 +19,7 @@ use crate::keyspace::{Key, Keyspace, Need, Outside, Reads};
 use crate::options::Options;
 use crate::procedure::{Host, LogLevel};
 use crate::protocol::Reply;
-use crate::state::{Mailbox, Message, Server};
+use crate::state::{Mailbox, Server};
 use crate::store::Seed;
 
 /// How often it is looked at how much memory is in use, while a procedure writes.
@@ -197,9 +197,8 @@ impl Remote {
             answer => return Err(self.fail(answer)),
         };
         if reply != Reply::Integer(0) {
-            let after_events = self.core.keyspace.journal().events().len();
-            let (channel, payload) = (channel.to_vec(), payload.to_vec());
-            self.core.messages.push(Message { channel, payload, after_events });
+            let Core { keyspace, messages, .. } = &mut self.core;
+            command::note_message(keyspace, messages, channel, payload);
         }
         Ok(reply)
     }
