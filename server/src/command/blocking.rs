@@ -92,6 +92,9 @@ pub(super) fn pop_or_wait(
     Ok(Outcome::Block(Box::new(Block::new(args, 1..last, kind, timeout))))
 }
 
+/// Takes so many elements from an end of a key's value; gives nothing if there is none.
+type Pop<End> = fn(&mut Context<'_>, &[u8], End, usize) -> Result<Option<Reply>>;
+
 /// The arguments of LMPOP and ZMPOP, and of their waiting forms behind a timeout: from an end of the first of these keys
 /// that has elements, so many are taken.
 struct MultiPop<'a, 'b, End> {
@@ -120,11 +123,7 @@ impl<'a, 'b, End: Copy> MultiPop<'a, 'b, End> {
     }
 
     /// The name of the first key that has elements, and what `pop` makes of them.
-    fn run(
-        &self,
-        ctx: &mut Context<'_>,
-        pop: fn(&mut Context<'_>, &[u8], End, usize) -> Result<Option<Reply>>,
-    ) -> Result<Option<Reply>> {
+    fn run(&self, ctx: &mut Context<'_>, pop: Pop<End>) -> Result<Option<Reply>> {
         for key in &self.keys[keys_to_try(ctx.session, self.keys)] {
             if let Some(popped) = pop(ctx, key, self.end, self.count)? {
                 return Ok(Some(Reply::Array(vec![Reply::bytes(key), popped])));
@@ -139,7 +138,7 @@ pub(super) fn multi_pop<End: Copy>(
     ctx: &mut Context<'_>,
     args: &[&[u8]],
     end: fn(&[u8]) -> Result<End>,
-    pop: fn(&mut Context<'_>, &[u8], End, usize) -> Result<Option<Reply>>,
+    pop: Pop<End>,
 ) -> Result {
     Ok(MultiPop::parse(&args[1..], end)?.run(ctx, pop)?.unwrap_or(Reply::NullArray))
 }
@@ -150,7 +149,7 @@ pub(super) fn multi_pop_or_wait<End: Copy>(
     args: &[&[u8]],
     kind: Kind,
     end: fn(&[u8]) -> Result<End>,
-    pop: fn(&mut Context<'_>, &[u8], End, usize) -> Result<Option<Reply>>,
+    pop: Pop<End>,
 ) -> Result<Outcome> {
     const FIRST_KEY: usize = 3;
     let request = MultiPop::parse(&args[2..], end)?;

@@ -8,7 +8,7 @@ use filter::{ClientType, Filter};
 
 use super::help::{help, wrong_arguments};
 use super::{Command, Context, Error, Flags, Group, Result, flag, integer};
-use crate::protocol::{Reply, Version};
+use crate::protocol::Reply;
 use crate::state::{Closing, Mailbox, ReplyMode, RunningCall, Session, TrackingMode};
 
 const OWN: &[Flags] = &[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE];
@@ -181,7 +181,7 @@ fn describe(ctx: &Context<'_>, session: &Session, mailbox: &Mailbox) -> String {
         output_len = mailbox.len(),
         command = session.last_command,
         redirect = tracking::redirect_of(ctx.server.tracking.get(session.id)),
-        version = if session.version == Version::Resp3 { 3 } else { 2 },
+        version = session.version.number(),
         library = text(&session.library_name),
         library_version = text(&session.library_version),
         call = call_of(ctx, session),

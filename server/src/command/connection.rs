@@ -161,14 +161,10 @@ fn protocol_version(argument: &[u8]) -> Result<Version> {
 }
 
 fn describe_server(ctx: &Context<'_>) -> Reply {
-    let protocol = match ctx.session.version {
-        Version::Resp2 => 2,
-        Version::Resp3 => 3,
-    };
     Reply::fields([
         ("server", Reply::text("redis")),
         ("version", Reply::text(REDIS_VERSION)),
-        ("proto", Reply::Integer(protocol)),
+        ("proto", ctx.session.version.number().into()),
         ("id", ctx.session.id.into()),
         ("mode", Reply::text("standalone")),
         ("role", Reply::text("master")),

@@ -7,9 +7,8 @@ use std::sync::Arc;
 
 use super::arguments::{flag, is_flush_mode, log_count};
 use super::help::{help, wrong_arguments};
-use super::procedure::{EVAL, EVAL_RO, outcome};
-use super::trigger::refuse_loss;
-use super::{Command, Context, Error, Flags, Group, Outcome, Result};
+use super::procedure::{EVAL, EVAL_RO, call_with_keys};
+use super::{Command, Context, Error, Flags, Group, Outcome, Result, trigger};
 use crate::procedure::Placement;
 use crate::protocol::Reply;
 use crate::state::{Libraries, Library, LibraryError, ProcedureLogEntry, module_limits};
@@ -116,7 +115,7 @@ const FUNCTION: &[Command] = &[
 
 fn fcall(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result<Outcome> {
     let (library, procedure) = find(ctx, args[1])?;
-    outcome(Arc::clone(&library.module), procedure, &text(args[1]), args, false, BAD_COUNT)
+    call_with_keys(Arc::clone(&library.module), procedure, &text(args[1]), args, false, BAD_COUNT)
 }
 
 fn fcall_ro(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result<Outcome> {
@@ -124,7 +123,7 @@ fn fcall_ro(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result<Outcome> {
     if !library.module.procedures()[procedure].read_only {
         return Err(Error::text("ERR Can not execute a script with write flag using *_ro command."));
     }
-    outcome(Arc::clone(&library.module), procedure, &text(args[1]), args, true, BAD_COUNT)
+    call_with_keys(Arc::clone(&library.module), procedure, &text(args[1]), args, true, BAD_COUNT)
 }
 
 fn find<'a>(ctx: &'a Context<'_>, name: &[u8]) -> Result<(&'a Library, usize)> {
@@ -157,8 +156,7 @@ fn load(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     ctx.keyspace.define(SystemTable::Library, name.as_bytes(), Some(code));
     ctx.server.libraries.insert(library);
     for definition in declared {
-        ctx.keyspace.define(SystemTable::Trigger, definition.name.as_bytes(), Some(&definition.to_bytes()));
-        ctx.server.triggers.insert(definition);
+        trigger::store(ctx, definition);
     }
     Ok(name.into())
 }
@@ -204,7 +202,7 @@ fn check_users(ctx: &Context<'_>, library: &str, successor: Option<&Library>) ->
         let definition = &trigger.definition;
         let calls_it = current.module.find(&definition.function).is_some();
         let stays = successor.is_some_and(|next| next.module.find(&definition.function).is_some());
-        if calls_it && !stays && definition.library.as_deref() != Some(library) {
+        if calls_it && !stays && !of_library(definition, library) {
             let (name, function) = (&definition.name, &definition.function);
             return Err(format!(
                 "ERR Library '{library}' is in use: trigger '{name}' calls its function '{function}'"
@@ -235,7 +233,7 @@ fn refuse_losses(ctx: &mut Context<'_>, library: &str, declared: &[Definition]) 
     for trigger in triggers.iter().filter(|trigger| of_library(&trigger.definition, library)) {
         let name = &trigger.definition.name;
         if !declared.iter().any(|definition| definition.name == *name) {
-            refuse_loss(ctx, name)?;
+            trigger::refuse_loss(ctx, name)?;
         }
     }
     Ok(())
@@ -246,12 +244,10 @@ fn drop_triggers_of(ctx: &mut Context<'_>, library: &str, declared: &[Definition
     let triggers = ctx.server.triggers.clone();
     for trigger in triggers.iter().filter(|trigger| of_library(&trigger.definition, library)) {
         let name = &trigger.definition.name;
-        let Context { keyspace, server, .. } = ctx;
         if !declared.iter().any(|definition| definition.name == *name) {
-            server.queues.drop_queue(keyspace, name)?;
+            trigger::drop_queue(ctx, name)?;
         }
-        keyspace.define(SystemTable::Trigger, name.as_bytes(), None);
-        server.triggers.remove(name);
+        trigger::remove(ctx, name);
     }
     Ok(())
 }

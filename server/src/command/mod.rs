@@ -19,7 +19,9 @@ mod client;
 mod config;
 mod connection;
 mod counters;
+#[cfg(test)]
 mod differences;
+#[cfg(test)]
 mod documentation;
 mod dump;
 mod element_scan;
@@ -46,6 +48,7 @@ mod object;
 mod procedure;
 mod pubsub;
 mod random;
+mod rdb_values;
 mod scan;
 mod secrets;
 mod server;
@@ -65,9 +68,9 @@ mod trigger;
 pub use arguments::{ExpiryOption, flag, integer, unsigned};
 pub use blocking::Block;
 pub use counters::add_integer;
-pub use documentation::markdown;
-pub use dump::stored;
 pub use key_places::Keys;
+pub use pubsub::note_message;
+pub use rdb_values::stored;
 pub use secrets::redact;
 pub use table::{Command, Flags, Found, Group, NotFound, Run, all, at, find, find_named, full_name, places};
 

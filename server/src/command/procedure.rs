@@ -168,11 +168,11 @@ fn by_digest(ctx: &mut Context<'_>, text: &[u8]) -> Result<Arc<Module>> {
 fn call(module: Arc<Module>, args: &[&[u8]], read_only: bool) -> Result<Outcome> {
     let missing = || Error::from(format!("ERR {}", module.why_no_eval()));
     let procedure = module.find(EVAL_EXPORT).ok_or_else(missing)?;
-    outcome(module, procedure, EVAL_EXPORT, args, read_only, Error::NOT_AN_INTEGER)
+    call_with_keys(module, procedure, EVAL_EXPORT, args, read_only, Error::NOT_AN_INTEGER)
 }
 
 /// The call that a command with `numkeys` as its third word asks for; `bad_count` is the error when that is no number.
-pub(super) fn outcome(
+pub(super) fn call_with_keys(
     module: Arc<Module>,
     procedure: usize,
     name: &str,

@@ -2,6 +2,7 @@
 
 use super::help::{help, wrong_arguments};
 use super::{Command, Context, Error, Flags, Group, Result};
+use crate::keyspace::Keyspace;
 use crate::protocol::Reply;
 use crate::state::{Message, SubscriptionKind};
 use crate::types::glob;
@@ -151,10 +152,15 @@ fn confirm(ctx: &mut Context<'_>, word: &'static str, name: Reply) -> Reply {
 fn publish(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let receivers = ctx.server.pubsub.receivers(args[1]);
     if receivers > 0 {
-        let after_events = ctx.keyspace.journal().events().len();
-        ctx.messages.push(Message { channel: args[1].to_vec(), payload: args[2].to_vec(), after_events });
+        note_message(ctx.keyspace, ctx.messages, args[1], args[2]);
     }
     Ok(receivers.into())
+}
+
+/// Keeps a message until its transaction commits, behind the events that there have been.
+pub fn note_message(keyspace: &Keyspace, messages: &mut Vec<Message>, channel: &[u8], payload: &[u8]) {
+    let after_events = keyspace.journal().events().len();
+    messages.push(Message { channel: channel.to_vec(), payload: payload.to_vec(), after_events });
 }
 
 fn channels(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {

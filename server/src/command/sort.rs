@@ -317,10 +317,12 @@ pub(super) fn destination(arguments: &[&[u8]]) -> Option<usize> {
         if is("STORE") {
             found = Some(at + 1);
         }
-        at += match () {
-            () if is("LIMIT") => 3,
-            () if is("STORE") || is("BY") || is("GET") => 2,
-            () => 1,
+        at += if is("LIMIT") {
+            3
+        } else if is("STORE") || is("BY") || is("GET") {
+            2
+        } else {
+            1
         };
     }
     found

@@ -103,11 +103,21 @@ fn drop_one(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     if !is_forced {
         refuse_loss(ctx, &name)?;
     }
-    let Context { keyspace, server, .. } = ctx;
-    server.queues.drop_queue(keyspace, &name)?;
-    keyspace.define(SystemTable::Trigger, name.as_bytes(), None);
-    server.triggers.remove(&name);
+    drop_queue(ctx, &name)?;
+    remove(ctx, &name);
     Ok(Reply::OK)
+}
+
+/// Removes what a trigger has still to deliver.
+pub(super) fn drop_queue(ctx: &mut Context<'_>, name: &str) -> Result<()> {
+    let Context { keyspace, server, .. } = ctx;
+    Ok(server.queues.drop_queue(keyspace, name)?)
+}
+
+/// Removes a trigger, but not its queue.
+pub(super) fn remove(ctx: &mut Context<'_>, name: &str) {
+    ctx.keyspace.define(SystemTable::Trigger, name.as_bytes(), None);
+    ctx.server.triggers.remove(name);
 }
 
 /// Refuses to remove a trigger with which events would be lost that nobody has seen to.
@@ -139,7 +149,8 @@ fn set_enabled(ctx: &mut Context<'_>, name: &[u8], enabled: bool) -> Result {
     Ok(Reply::OK)
 }
 
-fn store(ctx: &mut Context<'_>, definition: Definition) {
+/// Adds a trigger, or changes it.
+pub(super) fn store(ctx: &mut Context<'_>, definition: Definition) {
     let bytes = definition.to_bytes();
     ctx.keyspace.define(SystemTable::Trigger, definition.name.as_bytes(), Some(&bytes));
     ctx.server.triggers.insert(definition);

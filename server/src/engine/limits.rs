@@ -104,6 +104,9 @@ pub const OUTPUT_HIGH_WATER_BYTES: usize = 256 << 10;
 /// A buffer of a connection that became larger than this is not kept, in bytes.
 pub const KEPT_BUFFER_BYTES: usize = 64 << 10;
 
+/// A client that only announces a long argument makes the server reserve at most this many bytes for it.
+pub const MAX_RESERVED_BYTES: usize = 16 << 20;
+
 /// Bytes of an unknown command and of each of its arguments that the error repeats.
 pub const MAX_QUOTED_LEN: usize = 128;
 

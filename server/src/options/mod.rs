@@ -6,6 +6,7 @@
 //! values are text, errors are text.
 
 mod command_line;
+#[cfg(test)]
 mod document;
 mod file;
 mod kinds;
@@ -22,7 +23,6 @@ use crate::keyspace::EventClasses;
 use crate::store::limits::STRING_BYTES;
 
 pub use command_line::{CommandLine, Startup, help, parse_command_line};
-pub use document::markdown;
 pub use file::{apply_file, rewrite, rewrite_file, split_words};
 pub use values::{
     AppendFsync, BindAddress, BufferLimit, ClientOutputBufferLimits, LogLevel, MaxmemoryPolicy, OutputClass,

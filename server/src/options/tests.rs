@@ -1,5 +1,6 @@
 //! Tables for the option table; the expected errors are what redis-server 7.0.15 answers.
 
+use super::document::markdown;
 use super::*;
 
 fn set(pairs: &[(&str, &str)]) -> Result<Options, String> {

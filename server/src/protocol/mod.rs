@@ -25,3 +25,14 @@ pub enum Version {
     /// RESP3, with maps, sets, doubles and push messages.
     Resp3,
 }
+
+impl Version {
+    /// Its number.
+    #[must_use]
+    pub fn number(self) -> i64 {
+        match self {
+            Self::Resp2 => 2,
+            Self::Resp3 => 3,
+        }
+    }
+}

@@ -123,9 +123,11 @@ impl PubSub {
             }
         }
         for (pattern, subscribers) in self.matching(channel) {
+            let pattern = Reply::Bulk(StringValue::raw(pattern));
             for mailbox in subscribers.values() {
-                let pattern = Reply::bytes(pattern);
-                let parts = vec![Reply::text("pmessage"), pattern, channel_reply.clone(), payload.clone()];
+                let parts =
+                    [Reply::text("pmessage"), pattern.clone(), channel_reply.clone(), payload.clone()];
+                let parts = parts.into();
                 mailbox.post(Reply::Push(parts), bytes);
             }
         }

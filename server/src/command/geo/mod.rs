@@ -2,7 +2,7 @@
 //!
 //! `search` finds what is near.
 
-mod search;
+pub(super) mod search;
 
 #[cfg(test)]
 mod tests;
@@ -44,9 +44,6 @@ pub const COMMANDS: &[Command] = &[
         "key [member [member ...]]",
     ),
 ];
-
-/// The rows of the searches.
-pub const SEARCHES: &[Command] = search::COMMANDS;
 
 /// Reads a longitude and a latitude.
 fn point(longitude: &[u8], latitude: &[u8]) -> Result<Point> {

@@ -3,12 +3,12 @@
 //! `add` has ZADD, `interval` says which members a range means, `range` reads, stores and removes ranges, `pop` takes
 //! members from an end, `random` picks some, `combine` has unions, intersections and differences.
 
-mod add;
-mod combine;
+pub(super) mod add;
+pub(super) mod combine;
 mod interval;
-mod pop;
-mod random;
-mod range;
+pub(super) mod pop;
+pub(super) mod random;
+pub(super) mod range;
 
 #[cfg(test)]
 mod tests;
@@ -76,10 +76,6 @@ pub const COMMANDS: &[Command] = &[
         "key member",
     ),
 ];
-
-/// The rows of the themes.
-pub const THEMES: [&[Command]; 5] =
-    [add::COMMANDS, range::COMMANDS, pop::COMMANDS, random::COMMANDS, combine::COMMANDS];
 
 /// Up to where sorted sets are kept in a single block.
 pub(super) fn packed_limits(ctx: &Context<'_>) -> PackedLimits {

@@ -20,7 +20,7 @@ use crate::keyspace::{Key, Keyspace, Need, Outside, Reads};
 use crate::options::Options;
 use crate::procedure::{Host, LogLevel};
 use crate::protocol::Reply;
-use crate::state::{Mailbox, Message, Server};
+use crate::state::{Mailbox, Server};
 use crate::store::Seed;
 
 /// The way to the engine.
@@ -214,10 +214,9 @@ impl Remote {
             answer => return Err(self.fail(answer)),
         };
         if reply != Reply::Integer(0) {
-            let after_events = self.core.keyspace.journal().events().len();
-            let (channel, payload) = (channel.to_vec(), payload.to_vec());
             self.published_bytes += channel.len() + payload.len();
-            self.core.messages.push(Message { channel, payload, after_events });
+            let Core { keyspace, messages, .. } = &mut self.core;
+            command::note_message(keyspace, messages, channel, payload);
         }
         Ok(reply)
     }
