@@ -165,7 +165,8 @@ impl Engine {
 pub(super) fn answer(result: Result<ProcedureReply, CallError<Error>>, name: &str) -> command::Result<Reply> {
     result.map_err(|error| failure(&error, name)).and_then(reply).map_err(|error| match error {
         Error::Reply(text) if text.len() > MAX_ERROR_BYTES => {
-            format!("{}...", &text[..text.floor_char_boundary(MAX_ERROR_BYTES)]).into()
+            let end = (0..=MAX_ERROR_BYTES).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+            format!("{}...", &text[..end]).into()
         }
         other => other,
     })

@@ -58,13 +58,6 @@ impl Engine {
                 self.keep(savepoint);
                 Ok(done)
             }
-            Err(Error::NotResident(need)) => {
-                // What is undone may have exchanged databases.
-                let storage = self.core().keyspace.storage(need.database());
-                self.take_back(savepoint);
-                let database = self.core().keyspace.database_of(storage).unwrap_or(need.database());
-                Err(Error::NotResident(need.of_database(database)))
-            }
             Err(error) => {
                 self.take_back(savepoint);
                 Err(error)

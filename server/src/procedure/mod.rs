@@ -3,8 +3,8 @@
 //! Everything that knows wasm3, wasmparser, wasm-encoder or wat is in here. It must not know keys, commands or the
 //! encoding of replies: it reaches the data through the trait [`Host`].
 //!
-//! A module goes `survey` (validate, limit) → `graph` and `meter` (what can write, what costs how much) → `rewrite`
-//! and `body` (meter, make resettable) → [`Module`]; a call goes [`Runtime`] → `imports` → [`Host`].
+//! A module goes `survey` and `effort` (validate, limit) → `graph` and `meter` (what can write, what costs how much) →
+//! `rewrite` and `body` (meter, make resettable) → [`Module`]; a call goes [`Runtime`] → `imports` → [`Host`].
 
 mod abi;
 mod body;
