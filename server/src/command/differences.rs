@@ -92,7 +92,7 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
     (
         "WATCH",
         "Sees that groups of a stream are made, set and removed, that groups get and lose consumers, and that `BITFIELD` \
-         made a string longer although no number fits; Redis does not. What clients that track keys are told is the same.",
+         made a string longer although no number fits; Redis does not. Clients that track keys are told of the same.",
     ),
     ("XINFO STREAM", "`radix-tree-keys` and `radix-tree-nodes` tell of blocks."),
     (
