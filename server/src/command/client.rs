@@ -7,12 +7,12 @@ pub(super) mod tracking;
 use filter::{ClientType, Filter};
 
 use super::help::{help, wrong_arguments};
+use super::table::ADMIN;
 use super::{Command, Context, Error, Flags, Group, Result, flag, integer};
 use crate::protocol::Reply;
 use crate::state::{Closing, Mailbox, ReplyMode, RunningCall, Session, TrackingMode};
 
 const OWN: &[Flags] = &[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE];
-const ADMIN: &[Flags] = &[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE];
 
 /// The rows of this file.
 pub const COMMANDS: &[Command] = &[Command::container("client", CLIENT).docs(

@@ -1,12 +1,11 @@
 //! `CONFIG`: the option table, to clients.
 
 use super::help::help;
+use super::table::ADMIN;
 use super::{Command, Context, Error, Flags, Group, Result};
 use crate::options::rewrite_file;
 use crate::protocol::Reply;
 use crate::types::glob;
-
-const ADMIN: &[Flags] = &[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE];
 
 /// The rows of this file.
 pub const COMMANDS: &[Command] = &[Command::container("config", CONFIG).docs(

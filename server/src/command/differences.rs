@@ -98,7 +98,7 @@ pub(super) const BY_COMMAND: &[(&str, &str)] = &[
     (
         "WATCH",
         "Notices that groups of a stream are created, set and removed, that groups get and lose consumers, and that \
-         `BITFIELD` made a string longer although no number fits; Redis does not. Clients that track keys are told the same.",
+         `BITFIELD` made a string longer although no number fits; Redis does not. Clients that track keys are told of the same.",
     ),
     ("XINFO STREAM", "`radix-tree-keys` and `radix-tree-nodes` count blocks."),
     (

@@ -5,11 +5,10 @@ mod graph;
 use std::fmt::Write as _;
 
 use super::help::help;
-use super::{Command, Context, Flags, Group, Result, find_named, full_name};
+use super::table::ADMIN;
+use super::{Command, Context, Group, Result, find_named, full_name};
 use crate::protocol::Reply;
 use crate::state::{LatencyHistogram, LatencySeries};
-
-const ADMIN: &[Flags] = &[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE];
 
 /// The rows of this file.
 pub const COMMANDS: &[Command] = &[Command::container("latency", LATENCY).docs(

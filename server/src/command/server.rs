@@ -5,12 +5,12 @@ use std::time::Duration;
 use super::arguments::{is_flush_mode, log_count};
 use super::connection::database;
 use super::help::{help, wrong_arguments};
+use super::table::ADMIN;
 use super::{Command, Context, Error, Flags, Group, Outcome, Result, flag, integer};
 use crate::protocol::Reply;
 use crate::types::parse_float;
 
 const SLOWLOG_FLAGS: &[Flags] = &[Flags::ADMIN, Flags::LOADING, Flags::STALE, Flags::ABOUT_SERVER];
-const ADMIN_ONLY: &[Flags] = &[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE];
 
 /// Entries that `SLOWLOG GET` returns when it is not told how many.
 const SLOWLOG_GET_DEFAULT: usize = 10;
@@ -68,7 +68,7 @@ pub const COMMANDS: &[Command] =
             .flags(&[Flags::NOSCRIPT, Flags::LOADING, Flags::STALE, Flags::FAST])
             .docs(Group::Server, "2.8.12", "O(1)", "Returns the server's part in replication.", ""),
         Command::outcome("shutdown", -1, shutdown)
-            .flags(ADMIN_ONLY)
+            .flags(ADMIN)
             .flags(&[Flags::NO_MULTI, Flags::ALLOW_BUSY])
             .docs(
                 Group::Server,
@@ -84,7 +84,7 @@ pub const COMMANDS: &[Command] =
             "Shows the commands that took long.",
             "",
         ),
-        Command::container("debug", DEBUG).flags(ADMIN_ONLY).docs(
+        Command::container("debug", DEBUG).flags(ADMIN).docs(
             Group::Server,
             "1.0.0",
             "Depends on the subcommand",
@@ -120,7 +120,7 @@ const SLOWLOG: &[Command] = &[
 ];
 
 const DEBUG: &[Command] = &[
-    Command::new("sleep", 3, sleep).flags(ADMIN_ONLY).docs(
+    Command::new("sleep", 3, sleep).flags(ADMIN).docs(
         Group::Server,
         "2.2.0",
         "O(1)",

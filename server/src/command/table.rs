@@ -109,6 +109,9 @@ impl Flags {
     }
 }
 
+/// What most commands for administrators are.
+pub const ADMIN: &[Flags] = &[Flags::ADMIN, Flags::NOSCRIPT, Flags::LOADING, Flags::STALE];
+
 /// The groups of the documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
