@@ -8,6 +8,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use kvasm::engine::{self, Imported, Shared};
+use kvasm::memory;
 use kvasm::net::{self, Listener, StopRequest};
 use kvasm::options::{self, AppendFsync, CommandLine, LogLevel, Options, Startup};
 use kvasm::procedure::limits::fixed::NATIVE_STACK_BYTES;
@@ -24,7 +25,8 @@ use tracing_subscriber::{Registry, reload};
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// jemalloc's settings: huge pages, because look-ups in a large keyspace spend their time in TLB misses; two arenas,
+/// jemalloc's settings: huge pages, because look-ups in a large keyspace spend their time in TLB misses (the engine says from
+/// which size on they are used); two arenas,
 /// because few threads allocate and each arena has huge pages that are not full; unused memory goes back to the system
 /// within a second.
 // SAFETY: this is the documented symbol that jemalloc reads its settings from; nobody else defines it, and its value is
@@ -43,6 +45,7 @@ const FAREWELL: Duration = Duration::from_millis(200);
 const PROGRESS_PAUSE: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
+    memory::allow_huge_pages(false);
     match options::parse_command_line(std::env::args().skip(1)) {
         Ok(CommandLine::Help) => print(&options::help()),
         Ok(CommandLine::Version) => print(concat!("kvasm ", env!("CARGO_PKG_VERSION"), "\n")),
@@ -208,6 +211,8 @@ async fn wait_for_the_end(
 ) -> Result<(), String> {
     let listen = |kind| signal(kind).map_err(|error| error.to_string());
     let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    // As in Redis the end of a terminal is not the end of the server.
+    let _passed_over = listen(SignalKind::hangup())?;
     let mut signalled = false;
     loop {
         let (force, refused) = tokio::select! {

@@ -1,4 +1,4 @@
-//! How much memory the process uses: the only room of the allocator's statistics.
+//! How much memory the process uses, and in pages of which size: the only room of the allocator's statistics.
 
 use std::fs;
 
@@ -23,6 +23,17 @@ pub fn active_bytes() -> u64 {
 #[must_use]
 pub fn allocator_resident_bytes() -> u64 {
     stats::resident::read().map_or(0, |bytes| bytes as u64)
+}
+
+/// Says whether memory that is touched from now on may come in huge pages; without a word they may.
+///
+/// The allocator asks for them everywhere. They make look-ups in a large keyspace faster, and round what a small one
+/// takes up to 2 MiB for each part of the allocator.
+pub fn allow_huge_pages(allowed: bool) {
+    #[cfg(target_os = "linux")]
+    if let Err(error) = rustix::thread::disable_transparent_huge_pages(!allowed) {
+        tracing::debug!(%error, "the size of pages stays as it is");
+    }
 }
 
 /// All that the allocator tells of itself, for people.

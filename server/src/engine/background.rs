@@ -7,10 +7,11 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::UnboundedReceiver;
 
-use super::limits::{BUSY_PERCENT, HOUSEKEEPING_PAUSE, MAX_PAUSE_SLEEP, STAY_AWAKE};
+use super::limits::{BUSY_PERCENT, HOUSEKEEPING_PAUSE, HUGE_PAGES_FROM_BYTES, MAX_PAUSE_SLEEP, STAY_AWAKE};
 use super::persistence::Arrival;
 use super::worker_events::on_worker;
 use super::{EndOnPanic, Engine, Shared};
+use crate::memory;
 use crate::options::{AppendFsync, OutputClass};
 use crate::state::Closing;
 
@@ -118,10 +119,14 @@ async fn stay_awake(engine: &Shared) {
 }
 
 async fn run_housekeeping(engine: &Shared) {
-    let (mut rates, mut busy) = (Rates::default(), BusyMeter::default());
+    let (mut rates, mut busy, mut is_small) = (Rates::default(), BusyMeter::default(), true);
     loop {
         tokio::time::sleep(HOUSEKEEPING_PAUSE).await;
         let mut engine = engine.borrow_mut();
+        if is_small && memory::used_bytes() >= HUGE_PAGES_FROM_BYTES {
+            memory::allow_huge_pages(true);
+            is_small = false;
+        }
         if !engine.core().server.tracking.is_idle() {
             engine.core().shrink_tracking_table();
         }
@@ -186,7 +191,7 @@ impl Rate {
 impl Engine {
     fn measure(&mut self, rates: &mut Rates) {
         let counted = &mut self.core().server.statistics;
-        counted.peak_memory_bytes = counted.peak_memory_bytes.max(crate::memory::used_bytes());
+        counted.peak_memory_bytes = counted.peak_memory_bytes.max(memory::used_bytes());
         counted.instantaneous_ops = rates.commands.add(counted.commands);
         counted.instantaneous_received_bytes = rates.received_bytes.add(counted.received_bytes);
         counted.instantaneous_sent_bytes = rates.sent_bytes.add(counted.sent_bytes);

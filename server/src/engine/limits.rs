@@ -15,6 +15,10 @@ pub const MAX_SPARE_BUFFERS: usize = 3;
 /// The memory in use is measured at most this often, because measuring takes as long as several commands.
 pub const MEMORY_CHECK_PAUSE: Duration = Duration::from_millis(1);
 
+/// From so much memory in use on, new memory comes in huge pages. With less they would cost more memory than they save time:
+/// the processor's own tables of pages reach that far.
+pub const HUGE_PAGES_FROM_BYTES: u64 = 32 << 20;
+
 /// When the engine works for more than this share of the time, in percent, what can wait has to: the log is not applied
 /// before it is long.
 pub const BUSY_PERCENT: u128 = 10;
