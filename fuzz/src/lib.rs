@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use arbitrary::Unstructured;
 use kvasm::procedure::limits::fixed::NATIVE_STACK_BYTES;
-use kvasm::procedure::{CallError, CallInput, Host, Limits, LogLevel, Module, Runtime};
+use kvasm::procedure::{CallError, CallInput, Host, Limits, Severity, Module, Runtime};
 
 /// Some imports for wasm-smith to choose from.
 const IMPORTS: &str = r#"(module
@@ -57,7 +57,7 @@ impl Host for Empty {
         Ok(())
     }
 
-    fn log(&mut self, _: LogLevel, _: &[u8]) {}
+    fn log(&mut self, _: Severity, _: &[u8]) {}
 
     fn validate_resp(&self, _: &[u8]) -> Result<u64, ()> {
         Ok(1)

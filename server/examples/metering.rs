@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kvasm::procedure::limits::fixed::NATIVE_STACK_BYTES;
-use kvasm::procedure::{CallInput, Host, Limits, LogLevel, Module, Runtime};
+use kvasm::procedure::{CallInput, Host, Limits, Module, Runtime, Severity};
 use map_host::MapHost;
 
 const GUESTS: &[&str] = &["base64", "sha256", "json_scan", "sort", "sieve", "fib"];

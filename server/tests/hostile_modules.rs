@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kvasm::procedure::limits::{PAGE_BYTES, fixed::NATIVE_STACK_BYTES};
-use kvasm::procedure::{CallError, CallInput, Host, Limits, LogLevel, Module, ProcedureReply, Runtime};
+use kvasm::procedure::{CallError, CallInput, Host, Limits, Module, ProcedureReply, Runtime, Severity};
 use map_host::MapHost;
 
 const GOOD: &str = r#"(module (import "kvasm_1" "get" (func $get (param i32 i32 i32 i32) (result i64)))

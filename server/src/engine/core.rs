@@ -9,7 +9,7 @@ use crate::command::{self, Context, Error, Flags, NotFound, Outcome, Run};
 use crate::keyspace::{Content, Expiry, Keyspace, events};
 use crate::memory;
 use crate::options::AppendFsync;
-use crate::procedure::{Host, LogLevel};
+use crate::procedure::{Host, Severity};
 use crate::protocol::{BadReply, Reply, Version, check_reply, decode_request, encode};
 use crate::state::{ClientId, Mailbox, Message, ProcedureLogEntry, Server, Session};
 use crate::types::IntegerBuffer;
@@ -40,7 +40,7 @@ pub(super) struct RunningProcedure {
     /// The client that called it; `None` for a trigger's.
     pub caller: Option<ClientId>,
     /// What it logged. It is kept back until the call has ended, because a call that needs a key from disk is run again.
-    pub lines: Vec<(LogLevel, Vec<u8>)>,
+    pub lines: Vec<(Severity, Vec<u8>)>,
 }
 
 impl RunningProcedure {
@@ -105,9 +105,9 @@ impl Core {
         for (level, message) in self.running.lines.drain(..) {
             let text = on_one_line(&String::from_utf8_lossy(&message));
             match level {
-                LogLevel::Debug | LogLevel::Verbose => tracing::debug!(%procedure, "{text}"),
-                LogLevel::Notice => tracing::info!(%procedure, "{text}"),
-                LogLevel::Warning => tracing::warn!(%procedure, "{text}"),
+                Severity::Debug | Severity::Verbose => tracing::debug!(%procedure, "{text}"),
+                Severity::Notice => tracing::info!(%procedure, "{text}"),
+                Severity::Warning => tracing::warn!(%procedure, "{text}"),
             }
             let (procedure, time_us) = (procedure.clone(), self.keyspace.now_us());
             ring.push_front(ProcedureLogEntry { time_us, level, procedure, message });
@@ -297,7 +297,7 @@ impl Host for Core {
         answer_request(request, reply, |arguments| self.run_for_procedure(arguments, read_only))
     }
 
-    fn log(&mut self, level: LogLevel, message: &[u8]) {
+    fn log(&mut self, level: Severity, message: &[u8]) {
         self.running.lines.push((level, message.to_vec()));
     }
 

@@ -2,9 +2,9 @@
 //!
 //! The engine implements [`Host`]; tests implement it with a map. Knows neither WebAssembly nor commands.
 
-/// Severity of a guest's log line, in Redis' order.
+/// How serious a line is that a guest logs, in the order of Redis' log levels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogLevel {
+pub enum Severity {
     /// Much detail.
     Debug,
     /// Some detail.
@@ -15,7 +15,7 @@ pub enum LogLevel {
     Warning,
 }
 
-impl LogLevel {
+impl Severity {
     /// Its name, as in the option `loglevel`.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -75,7 +75,7 @@ pub trait Host: 'static {
     fn command(&mut self, request: &[u8], read_only: bool, reply: &mut Vec<u8>) -> Result<(), Self::Error>;
 
     /// A line for the log; not more than a call's limit in all.
-    fn log(&mut self, level: LogLevel, message: &[u8]);
+    fn log(&mut self, severity: Severity, message: &[u8]);
 
     /// Accepts `value` if it is one complete RESP2 or RESP3 value; of how many it consists, itself included.
     fn validate_resp(&self, value: &[u8]) -> Result<u64, Self::Error>;

@@ -8,7 +8,7 @@ use wasm3x::{Caller, Linker, Memory};
 use super::abi::{HostFunction, IMPORT_MODULE};
 use super::context::{Context, ProcedureReply};
 use super::error::{CallError, Trap};
-use super::host::{Host, LogLevel};
+use super::host::{Host, Severity};
 use super::rewrite::{INTERNAL_MODULE, REFILL};
 
 type Guest<'a, H> = Caller<'a, Context<H>>;
@@ -334,7 +334,7 @@ fn reply_resp<H: Host>(guest: &mut Guest<'_, H>, value: Span) -> Result<(), Fail
 const LOG_LINE_BYTES: u64 = 32;
 
 fn log<H: Host>(guest: &mut Guest<'_, H>, level: i32, message: Span) -> Result<(), Failure<H>> {
-    let Some(level) = LogLevel::from_number(level) else {
+    let Some(level) = Severity::from_number(level) else {
         return Err(CallError::Trap(Trap::HostArgument("log level is not 0 to 3")));
     };
     message.check(guest)?;

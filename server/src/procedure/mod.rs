@@ -27,7 +27,7 @@ mod tests;
 pub use abi::{EVAL_EXPORT, IMPORT_MODULE, PLACEMENT_SECTION, TRIGGER_SECTION};
 pub use context::{CallInput, Control, ProcedureReply, Turn};
 pub use error::{CallError, GateError, Trap};
-pub use host::{Host, LogLevel};
+pub use host::{Host, Severity};
 pub use limits::Limits;
 pub use module::{Module, Placement, Procedure};
 pub use runtime::{CallOutcome, Runtime};

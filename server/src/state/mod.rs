@@ -38,7 +38,7 @@ use std::time::Instant;
 
 use crate::keyspace::Keyspace;
 use crate::options::Options;
-use crate::procedure::LogLevel;
+use crate::procedure::Severity;
 use crate::protocol::Reply;
 use crate::trigger::queue::Limits;
 use crate::trigger::{Queues, Triggers};
@@ -70,7 +70,7 @@ pub struct ProcedureLogEntry {
     /// When it was logged, in microseconds of unix time.
     pub time_us: u64,
     /// How important.
-    pub level: LogLevel,
+    pub level: Severity,
     /// Which procedure.
     pub procedure: String,
     /// The line.

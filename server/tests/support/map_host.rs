@@ -1,9 +1,9 @@
 //! A host that is a map, for whoever runs procedures without a server. Included by path; the parent module has `Host` and
-//! `LogLevel` in scope.
+//! `Severity` in scope.
 
 use std::collections::HashMap;
 
-use super::{Host, LogLevel};
+use super::{Host, Severity};
 
 /// The data a procedure sees, and what it logged.
 #[derive(Default)]
@@ -11,7 +11,7 @@ pub struct MapHost {
     /// Keys and their values; reading the key `a-list` fails as one of another type does.
     pub data: HashMap<Vec<u8>, Vec<u8>>,
     /// Levels and lines.
-    pub log: Vec<(LogLevel, String)>,
+    pub log: Vec<(Severity, String)>,
 }
 
 impl Host for MapHost {
@@ -70,7 +70,7 @@ impl Host for MapHost {
         Ok(())
     }
 
-    fn log(&mut self, level: LogLevel, message: &[u8]) {
+    fn log(&mut self, level: Severity, message: &[u8]) {
         self.log.push((level, String::from_utf8_lossy(message).into_owned()));
     }
 

@@ -18,7 +18,7 @@ use super::task::{Answer, Failed, FromWorker, JobId, Question, Task, ToWorker};
 use crate::command::{self, Error, Flags};
 use crate::keyspace::{Key, Keyspace, Need, Outside, Reads};
 use crate::options::Options;
-use crate::procedure::{Host, LogLevel};
+use crate::procedure::{Host, Severity};
 use crate::protocol::Reply;
 use crate::state::{Mailbox, Server};
 use crate::store::Seed;
@@ -301,7 +301,7 @@ impl Host for Remote {
         if self.failed.is_some() { Err(RUN_AGAIN) } else { Ok(()) }
     }
 
-    fn log(&mut self, level: LogLevel, message: &[u8]) {
+    fn log(&mut self, level: Severity, message: &[u8]) {
         self.core.log(level, message);
     }
 

@@ -7,7 +7,7 @@ use super::super::monitor::Shown;
 use crate::command::Call;
 use crate::keyspace::{ColdPage, Effects, Entry, EventClasses, Key, Outside, Reads};
 use crate::options::Options;
-use crate::procedure::{Control, LogLevel, Module};
+use crate::procedure::{Control, Module, Severity};
 use crate::protocol::{ErrorReply, Reply};
 use crate::state::Message;
 use crate::store::Position;
@@ -121,7 +121,7 @@ pub struct Finished {
     pub effects: Effects,
     pub reads: Reads,
     pub messages: Vec<Message>,
-    pub lines: Vec<(LogLevel, Vec<u8>)>,
+    pub lines: Vec<(Severity, Vec<u8>)>,
     pub shown: Shown,
     pub fuel_used: u64,
 }

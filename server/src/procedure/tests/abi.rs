@@ -116,7 +116,7 @@ fn log_lines_reach_the_host_with_their_level() {
     on_large_stack(|| {
         let (reply, host) = run("(call $log (i32.const 3) (i32.const 0) (i32.const 8))", |_| {});
         assert_eq!(reply, Ok(ProcedureReply::None));
-        assert_eq!(host.log, [(LogLevel::Warning, "greeting".to_owned())]);
+        assert_eq!(host.log, [(Severity::Warning, "greeting".to_owned())]);
     });
 }
 
