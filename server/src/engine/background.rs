@@ -132,6 +132,7 @@ async fn run_housekeeping(engine: &Shared) {
         }
         engine.measure(&mut rates);
         engine.close_clients();
+        engine.release_idle_buffers();
         // Modules go with the cache, with libraries, and with the last client that calls them.
         engine.runtime.drop_orphans();
         engine.persistence.set_busy(busy.measure_percent() > BUSY_PERCENT);

@@ -55,6 +55,8 @@ pub(super) struct Persistence {
     in_flight_bytes: usize,
     /// Used buffers, kept for the next groups because memory that was touched before causes no page faults.
     spares: Vec<Vec<u8>>,
+    /// Whether a group was made since [`Engine::release_idle_buffers`] last looked.
+    made_group: bool,
     /// Why the server must end, if it must.
     fatal: Option<String>,
     unanswered: Unanswered,
@@ -81,6 +83,7 @@ impl Persistence {
             in_flight: VecDeque::new(),
             in_flight_bytes: 0,
             spares: Vec::new(),
+            made_group: false,
             fatal: None,
             unanswered: Unanswered::default(),
             loading: HashMap::new(),
@@ -128,11 +131,10 @@ impl Persistence {
         self.signals.room.notify_waiters();
     }
 
-    fn committed(&mut self, sequence: u64, buffer: Vec<u8>) {
+    fn committed(&mut self, sequence: u64, buffers: Vec<Vec<u8>>) {
         self.durable = sequence;
-        if self.spares.len() < MAX_SPARE_BUFFERS && buffer.capacity() <= 2 * GROUP_BYTES {
-            self.spares.push(buffer);
-        }
+        let small = buffers.into_iter().filter(|buffer| buffer.capacity() <= 2 * GROUP_BYTES);
+        self.spares.extend(small.take(MAX_SPARE_BUFFERS - self.spares.len()));
         while let Some((number, bytes)) = self.in_flight.front().copied()
             && number <= sequence
         {
@@ -157,9 +159,19 @@ impl Engine {
         }
         let (group, number) =
             core.keyspace.journal_mut().take_group(persistence.spares.pop().unwrap_or_default());
+        persistence.made_group = true;
         persistence.in_flight.push_back((number, group.len()));
         persistence.in_flight_bytes += group.len();
         store.append(group, number);
+    }
+
+    /// Gives back the memory for groups if none was made since the last call.
+    pub(super) fn release_idle_buffers(&mut self) {
+        let (core, _, persistence) = self.parts();
+        if !std::mem::take(&mut persistence.made_group) {
+            persistence.spares = Vec::new();
+            core.keyspace.journal_mut().release_buffer();
+        }
     }
 
     /// Hands the committed transactions to the log, unless the current one has records already.
@@ -203,8 +215,8 @@ impl Engine {
     /// Takes in what the store reports.
     pub(super) fn on_store_event(&mut self, event: StoreEvent) {
         match event {
-            StoreEvent::Committed { sequence, buffer } => {
-                self.persistence.committed(sequence, buffer);
+            StoreEvent::Committed { sequence, buffers } => {
+                self.persistence.committed(sequence, buffers);
                 let status = &mut self.core().server.store;
                 status.durable = sequence;
                 status.last_commit_s = unix_now().as_secs();

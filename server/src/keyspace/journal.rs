@@ -183,6 +183,13 @@ impl Journal {
         (group, self.group - 1)
     }
 
+    /// Gives back the memory for the next group, unless something is in it.
+    pub fn release_buffer(&mut self) {
+        if self.pending_bytes() == 0 && !self.is_open() {
+            self.encoder = Encoder::default();
+        }
+    }
+
     pub(super) fn wants(&self, class: EventClasses) -> bool {
         class != EventClasses::NONE && self.interest.contains(class)
     }

@@ -1,7 +1,7 @@
 //! The hash table of a database's resident keys, ordered well enough for SCAN.
 //!
-//! One small table per slot, 16384 of them: so no growth ever moves more than a slot's keys at once, and a walk in the
-//! order of positions sorts only one slot at a time. A SCAN cursor is a position, so it stays valid whatever happens
+//! 4096 small tables, so no growth ever moves more than one table's keys at once, and a walk in the order of positions
+//! sorts only one table at a time. A SCAN cursor is a position, so it stays valid whatever happens
 //! to the tables, and after a restart.
 
 use std::collections::BTreeSet;
@@ -15,12 +15,16 @@ use super::{Entry, Key};
 use crate::store::{Position, SLOTS, Seed};
 use crate::types::Value;
 
+/// How many of Redis Cluster's 16384 slots share one small table, as a power of two. With a table for each, the tables of a
+/// few keys would take half a megabyte.
+const SHARED_BITS: u32 = 2;
+
 /// The resident keys of one database.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Table {
     /// Empty until the first key, because most of the 16 databases stay empty.
     slots: Vec<HashTable<Box<Entry>>>,
-    /// How many of Redis Cluster's slots share one small table, as a power of two.
+    /// As [`SHARED_BITS`].
     shared_bits: u32,
     len: usize,
     /// Of slots with many keys that are being walked.
@@ -78,6 +82,12 @@ pub(super) struct Place {
 /// hashbrown wants its 7 tag bits at the top and its bucket bits at the bottom; a position's hash has 34 bits.
 fn table_hash(position: Position) -> u64 {
     position.get() << 30 | position.get() >> 4 & 0x3fff_ffff
+}
+
+impl Default for Table {
+    fn default() -> Self {
+        Self { slots: Vec::new(), shared_bits: SHARED_BITS, len: 0, orders: Vec::new() }
+    }
 }
 
 impl Table {

@@ -182,7 +182,7 @@ options! {
     /// Milliseconds between commits of the log with `appendfsync everysec`.
     "log-commit-interval-ms" => log_commit_interval_ms: u32 = 20, Integer::new(1, 1000), AtRunTime;
     /// Bytes of memory in which redb keeps pages of data.redb; what the system caches of the file comes on top.
-    "store-cache-size" => store_cache_size: u64 = MIB, Size::new(MIB, MAX), AtStart;
+    "store-cache-size" => store_cache_size: u64 = 256 << 10, Size::new(64 << 10, MAX), AtStart;
 
     // The forms of values.
 

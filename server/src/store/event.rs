@@ -9,12 +9,12 @@ use super::reader::{DuePage, ScanPage, StoredKey};
 /// What the store tells the engine. Threads of the store call the callback, so it must be quick.
 #[derive(Debug)]
 pub enum StoreEvent {
-    /// The group is durable, and so are all before it.
+    /// The groups of one commit are durable, and so are all before them.
     Committed {
-        /// The group's sequence.
+        /// The last group's sequence.
         sequence: u64,
-        /// The group's buffer, now empty, for reuse.
-        buffer: Vec<u8>,
+        /// The groups' buffers, now empty, for reuse.
+        buffers: Vec<Vec<u8>>,
     },
     /// The log cannot be written. The groups from this sequence on are kept and retried until it can; then they are
     /// reported as committed. Reported once for several failures in a row.

@@ -147,11 +147,10 @@ fn commit(shared: &Shared, queue: &mut Queue) -> Result<(), redb::Error> {
     let Some(&(last, _)) = queue.groups.last() else { return Ok(()) };
     shared.counters.commits.add(1);
     shared.counters.commit_time.record(start.elapsed());
-    for (sequence, mut group) in queue.groups.drain(..) {
-        group.clear();
-        (shared.on_event)(StoreEvent::Committed { sequence, buffer: group });
-    }
-    // Comes after the events, so that nothing is reported as applied before it was reported as committed.
+    let mut buffers: Vec<_> = queue.groups.drain(..).map(|(_, group)| group).collect();
+    buffers.iter_mut().for_each(Vec::clear);
+    (shared.on_event)(StoreEvent::Committed { sequence: last, buffers });
+    // Comes after the event, so that nothing is reported as applied before it was reported as committed.
     shared.progress.committed(last);
     Ok(())
 }

@@ -283,7 +283,7 @@ fn buffers_come_back_empty_with_their_memory() {
     group.reserve(5000);
     opened.store.append(group, 1);
     let buffer = opened.wait(|event| match event {
-        StoreEvent::Committed { sequence: 1, buffer } => Some(buffer),
+        StoreEvent::Committed { sequence: 1, mut buffers } => buffers.pop(),
         _ => None,
     });
     assert!(buffer.is_empty() && buffer.capacity() >= 5000);
@@ -466,16 +466,12 @@ fn a_full_disk_is_told_once_and_nothing_is_lost_when_there_is_room_again() {
     }
 
     disk.set_full(0, false);
-    let mut seen = Vec::new();
-    opened.wait(|event| match event {
+    let committed = opened.wait(|event| match event {
         StoreEvent::CommitFailed { .. } => panic!("told twice"),
-        StoreEvent::Committed { sequence, .. } => {
-            seen.push(sequence);
-            (sequence == 3).then_some(())
-        }
+        StoreEvent::Committed { sequence, buffers } => Some((sequence, buffers.len())),
         _ => None,
     });
-    assert_eq!(seen, [2, 3]);
+    assert_eq!(committed, (3, 2));
     opened.store.apply_now();
     opened.wait(|event| matches!(event, StoreEvent::ApplyFailed { .. }).then_some(()));
     assert_eq!(opened.store.applied(), 1);
