@@ -1,7 +1,7 @@
 //! `kill -9` under load, at random moments: what the durability setting promises is there afterwards, every
 //! transaction is there whole or not at all, and nothing is there without what was written before it.
 //!
-//! `KVASM_CRASH_ROUNDS` says how often with each setting (100; with `KVASM_SOAK` 2000 times). If nothing was kept until then,
+//! `KVASM_CRASH_ROUNDS` says how often with each setting (200; with `KVASM_SOAK` 2000 times). If nothing was kept until then,
 //! because the machine is slow, there are a few rounds more, each twice as long as the one before.
 
 use kvasm_tests::load::Writer;
@@ -19,8 +19,6 @@ const LIFE_MS: std::ops::Range<u64> = 5..90;
 /// Every so many rounds a server with `everysec` lives long enough to promise something.
 const LONG_ROUND: u64 = 50;
 const LONG_LIFE: Duration = Duration::from_millis(5500);
-/// With `KVASM_SOAK` so many times as many rounds as other tests have then.
-const SOAK_FACTOR: u64 = 2;
 /// Rounds that follow at most if nothing was kept; the last takes 23 s.
 const EXTRA_ROUNDS: u64 = 8;
 /// There are at most so many times as many rounds of SIGTERM until something was kept.
@@ -32,8 +30,10 @@ const START_MS: std::ops::Range<u64> = 0..40;
 /// The same for a start that makes its files.
 const FIRST_START_MS: std::ops::Range<u64> = 0..200;
 
+/// With a log so short that it is applied again and again, so that kills meet that too.
 fn server(appendfsync: &str) -> Server {
-    Server::kvasm(&Options::new().with("appendfsync", appendfsync).with("log-buffer-size", "1mb"))
+    let options = Options::new().with("appendfsync", appendfsync);
+    Server::kvasm(&options.with("log-buffer-size", "1mb").with("log-max-size", "1mb"))
 }
 
 fn writers(server: &Server, appendfsync: &str) -> Vec<Writer> {
@@ -62,8 +62,7 @@ fn check_kills(appendfsync: &str, promised: fn(&Writer, Instant) -> u64) {
     let mut server = server(appendfsync);
     let mut writers = writers(&server, appendfsync);
     let mut random = fastrand::Rng::new();
-    let factor = if std::env::var_os("KVASM_SOAK").is_some() { SOAK_FACTOR } else { 1 };
-    let rounds = rounds("KVASM_CRASH_ROUNDS", 100) * factor;
+    let rounds = rounds("KVASM_CRASH_ROUNDS", 200);
     for round in 1..=rounds + EXTRA_ROUNDS {
         let life = match round.checked_sub(rounds) {
             Some(1..) if have_kept(&writers) => break,
