@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use arbitrary::Unstructured;
 use kvasm::procedure::limits::fixed::NATIVE_STACK_BYTES;
-use kvasm::procedure::{CallError, CallInput, Host, Limits, Severity, Module, Runtime};
+use kvasm::procedure::{CallError, CallInput, Host, Limits, Module, Runtime, Severity};
 
 /// Some imports for wasm-smith to choose from.
 const IMPORTS: &str = r#"(module

@@ -123,14 +123,15 @@ async fn run_housekeeping(engine: &Shared) {
     loop {
         tokio::time::sleep(HOUSEKEEPING_PAUSE).await;
         let mut engine = engine.borrow_mut();
-        if is_small && memory::used_bytes() >= HUGE_PAGES_FROM_BYTES {
+        let used_bytes = memory::used_bytes();
+        if is_small && used_bytes >= HUGE_PAGES_FROM_BYTES {
             memory::allow_huge_pages(true);
             is_small = false;
         }
         if !engine.core().server.tracking.is_idle() {
             engine.core().shrink_tracking_table();
         }
-        engine.measure(&mut rates);
+        engine.measure(&mut rates, used_bytes);
         engine.close_clients();
         engine.release_idle_buffers();
         // Modules go with the cache, with libraries, and with the last client that calls them.
@@ -190,9 +191,9 @@ impl Rate {
 }
 
 impl Engine {
-    fn measure(&mut self, rates: &mut Rates) {
+    fn measure(&mut self, rates: &mut Rates, used_bytes: u64) {
         let counted = &mut self.core().server.statistics;
-        counted.peak_memory_bytes = counted.peak_memory_bytes.max(memory::used_bytes());
+        counted.peak_memory_bytes = counted.peak_memory_bytes.max(used_bytes);
         counted.instantaneous_ops = rates.commands.add(counted.commands);
         counted.instantaneous_received_bytes = rates.received_bytes.add(counted.received_bytes);
         counted.instantaneous_sent_bytes = rates.sent_bytes.add(counted.sent_bytes);

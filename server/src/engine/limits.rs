@@ -15,8 +15,8 @@ pub const MAX_SPARE_BUFFERS: usize = 3;
 /// The memory in use is measured at most this often, because measuring takes as long as several commands.
 pub const MEMORY_CHECK_PAUSE: Duration = Duration::from_millis(1);
 
-/// From so much memory in use on, new memory comes in huge pages. With less they would cost more memory than they save time:
-/// the processor's own tables of pages reach that far.
+/// From so much memory in use on, new memory comes in huge pages. What they round up, some megabytes, weighs little beside
+/// that much, and several times as much as the data beside a few small values.
 pub const HUGE_PAGES_FROM_BYTES: u64 = 32 << 20;
 
 /// When the engine works for more than this share of the time, in percent, what can wait has to: the log is not applied

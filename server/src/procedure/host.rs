@@ -75,7 +75,7 @@ pub trait Host: 'static {
     fn command(&mut self, request: &[u8], read_only: bool, reply: &mut Vec<u8>) -> Result<(), Self::Error>;
 
     /// A line for the log; not more than a call's limit in all.
-    fn log(&mut self, severity: Severity, message: &[u8]);
+    fn log(&mut self, level: Severity, message: &[u8]);
 
     /// Accepts `value` if it is one complete RESP2 or RESP3 value; of how many it consists, itself included.
     fn validate_resp(&self, value: &[u8]) -> Result<u64, Self::Error>;
