@@ -357,6 +357,24 @@ fn every_limit_names_itself() {
 }
 
 #[test]
+fn nobody_waits_for_what_others_upload() {
+    let server = Server::kvasm(&Options::new());
+    let (mut uploader, mut other) = (server.connect(), server.connect());
+    let module = module("", &format!("(func (export \"run\")) {}", "(func)".repeat(9_900)));
+    // Of a text this long, reading it takes longer than the other client needs for all that it does.
+    let module = format!("{module};;{}", " ".repeat(3 << 20));
+    uploader.send(&line::encode(&[b"WASM".as_slice(), b"LOAD", module.as_bytes()]));
+    uploader.send(&line::encode(&["INCR", "uploaded"]));
+    let mut served = 0;
+    while other.run("EXISTS uploaded").integer() == Some(0) {
+        served += 1;
+    }
+    assert!(!uploader.read().is_error());
+    assert_eq!(uploader.read().to_string(), ":1");
+    assert!(served > 20, "{served} requests were served meanwhile");
+}
+
+#[test]
 fn each_procedure_of_a_transaction_draws_its_own_random_numbers() {
     let server = Server::kvasm(&Options::new());
     let mut connection = server.connect();

@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use super::arguments::{flag, is_flush_mode, log_count};
 use super::help::{help, wrong_arguments};
-use super::procedure::{EVAL, EVAL_RO, call_with_keys};
+use super::procedure::{EVAL, EVAL_RO, call_with_keys, compile};
 use super::{Command, Context, Error, Flags, Group, Outcome, Result, trigger};
 use crate::procedure::Placement;
 use crate::protocol::Reply;
-use crate::state::{Libraries, Library, LibraryError, ProcedureLogEntry, module_limits};
+use crate::state::{Libraries, Library, LibraryError, ProcedureLogEntry};
 use crate::store::SystemTable;
 use crate::trigger::{Definition, Triggers};
 use crate::types::glob;
@@ -141,24 +141,23 @@ fn load(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
         [word, ..] => return Err(format!("ERR Unknown option given: {}", text(word)).into()),
         [] => return Err(Error::SYNTAX),
     };
-    let limits = module_limits(&ctx.server.options);
-    let library = Library::compile(code, &limits)?;
-    ctx.server.libraries.check(&library, replace)?;
-    if !replace && ctx.keyspace.definition(SystemTable::Library, library.name.as_bytes()).is_some() {
-        return Err(LibraryError::Exists(library.name).into());
+    let (name, module) = Library::parse(code)?;
+    if !replace && ctx.keyspace.definition(SystemTable::Library, name.as_bytes()).is_some() {
+        return Err(LibraryError::Exists(name.to_owned()).into());
     }
+    let library = Library::new(name, code, compile(ctx, &[module])?.remove(0))?;
+    ctx.server.libraries.check(&library, replace)?;
     let (libraries, triggers) = (&ctx.server.libraries, &ctx.server.triggers);
     let declared = declared_triggers(libraries, triggers, ctx.keyspace.databases(), &library)?;
     check_users(ctx, &library.name, Some(&library))?;
-    let name = library.name.clone();
-    refuse_losses(ctx, &name, &declared)?;
-    drop_triggers_of(ctx, &name, &declared)?;
+    refuse_losses(ctx, name, &declared)?;
+    drop_triggers_of(ctx, name, &declared)?;
     ctx.keyspace.define(SystemTable::Library, name.as_bytes(), Some(code));
     ctx.server.libraries.insert(library);
     for definition in declared {
         trigger::store(ctx, definition);
     }
-    Ok(name.into())
+    Ok(name.to_owned().into())
 }
 
 impl From<LibraryError> for Error {

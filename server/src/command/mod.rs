@@ -80,9 +80,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use crate::keyspace::{self, Content, EventKind, Expiry, Keyspace, Need, events};
-use crate::procedure::Module;
+use crate::procedure::{GateError, Module};
 use crate::protocol::{ErrorReply, Reply};
-use crate::state::{Mailbox, Message, Server, Session};
+use crate::state::{Mailbox, Message, Server, Session, Upload};
 use crate::trigger::queue::Shortage;
 use crate::types::Value;
 
@@ -144,6 +144,8 @@ pub enum Error {
     Reply(ErrorReply),
     /// Something must be loaded from disk; then it is to be run again.
     NotResident(Need),
+    /// Modules that it brings have not passed the gate yet; it is to be run again when there is a verdict on each.
+    NotCompiled(Vec<Upload>),
     /// The queue of an asynchronous trigger is full; it is to be run again when there is room.
     QueueFull(Shortage),
 }
@@ -156,6 +158,12 @@ impl Error {
     #[must_use]
     pub const fn text(text: &'static str) -> Self {
         Self::Reply(Cow::Borrowed(text))
+    }
+
+    /// Whether the command is to be run again when what it lacks is there.
+    #[must_use]
+    pub fn runs_again(&self) -> bool {
+        !matches!(self, Self::Reply(_))
     }
 
     /// The error for a number of arguments that the command of this name does not take.
@@ -222,6 +230,12 @@ impl From<keyspace::Error> for Error {
             keyspace::Error::WrongType => Self::WRONG_TYPE,
             keyspace::Error::NotResident(need) => Self::NotResident(need),
         }
+    }
+}
+
+impl From<GateError> for Error {
+    fn from(error: GateError) -> Self {
+        format!("{} {error}", error.code()).into()
     }
 }
 

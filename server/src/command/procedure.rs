@@ -8,9 +8,9 @@ use sha1::{Digest as _, Sha1};
 use super::arguments::{integer, is_flush_mode};
 use super::help::help;
 use super::{Call, Command, Context, Error, Flags, Group, Outcome, Result};
-use crate::procedure::{EVAL_EXPORT, Module};
+use crate::procedure::{EVAL_EXPORT, GateError, Module};
 use crate::protocol::Reply;
-use crate::state::{Digest, module_limits};
+use crate::state::{Digest, Upload, module_limits};
 
 /// What calls a procedure, as Redis marks what calls a script.
 pub(super) const EVAL: &[Flags] =
@@ -151,12 +151,28 @@ fn cached(ctx: &mut Context<'_>, upload: &[u8]) -> Result<Arc<Module>> {
     if let Some(module) = ctx.server.modules.get(&digest) {
         return Ok(module);
     }
+    let module = compile(ctx, &[upload])?.remove(0);
     let options = &ctx.server.options;
-    let compiled = Module::compile(upload, &module_limits(options));
-    let module = Arc::new(compiled.map_err(|error| Error::from(format!("{} {error}", error.code())))?);
     let (max_len, max_bytes) = (options.wasm_cache_max_len as usize, options.wasm_cache_max_size as usize);
     ctx.server.modules.insert(digest, Arc::clone(&module), upload.len(), max_len, max_bytes);
     Ok(module)
+}
+
+/// The compiled forms of uploads. When a request comes here first, that fails with [`Error::NotCompiled`].
+pub(super) fn compile(ctx: &Context<'_>, uploads: &[&[u8]]) -> Result<Vec<Arc<Module>>> {
+    let limits = module_limits(&ctx.server.options);
+    let (mut modules, mut missing) = (Vec::new(), Vec::new());
+    for &upload in uploads {
+        // What is too large is not worth a copy.
+        limits.check_size(upload)?;
+        let mut known = ctx.session.compilations.iter();
+        let known = known.find(|compilation| compilation.is_of(upload, &limits));
+        match known.and_then(|compilation| compilation.verdict()) {
+            Some(verdict) => modules.push(Arc::clone(verdict.as_ref().map_err(GateError::clone)?)),
+            None => missing.push(Upload { bytes: upload.into(), limits: limits.clone() }),
+        }
+    }
+    if missing.is_empty() { Ok(modules) } else { Err(Error::NotCompiled(missing)) }
 }
 
 fn by_digest(ctx: &mut Context<'_>, text: &[u8]) -> Result<Arc<Module>> {

@@ -27,6 +27,7 @@ pub(super) fn on_arrival(engine: &Shared, arrival: Arrival) {
     match arrival {
         Arrival::Loaded { token, result } => engine.borrow_mut().on_loaded(token, result),
         Arrival::Worker(message) => on_worker(engine, message),
+        Arrival::Compiled => engine.borrow().on_compiled(),
         Arrival::Event(event) => engine.borrow_mut().on_store_event(event),
     }
 }

@@ -152,7 +152,7 @@ impl Engine {
                 Err(failed(&trigger.name, &text))
             }
             // It will run again.
-            missing @ Err(Error::NotResident(_) | Error::QueueFull(_)) => missing,
+            missing => missing,
         }
     }
 

@@ -155,7 +155,7 @@ impl Core {
         match self.run_for_procedure(arguments, false) {
             Ok(reply) => reply,
             Err(Error::Reply(text)) => Reply::Error(text),
-            Err(Error::NotResident(_) | Error::QueueFull(_)) => Reply::error("ERR this is not known here"),
+            Err(_) => Reply::error("ERR this is not known here"),
         }
     }
 

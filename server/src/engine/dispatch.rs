@@ -104,6 +104,7 @@ impl Engine {
             return answer.step;
         }
         session.retry = None;
+        session.compilations = Vec::new();
         session.seed = None;
         self.account(session, found.filter(|_| answer.has_run), arguments, &answer.reply);
         if name != "client" && session.transaction.is_none() {
@@ -125,6 +126,7 @@ impl Engine {
         match error {
             Error::Reply(text) => Err(text),
             Error::NotResident(need) => self.wait_for(session, &[need]).map(Answer::wait),
+            Error::NotCompiled(uploads) => self.compile(session, uploads).map(Answer::wait),
             Error::QueueFull(shortage) => {
                 // Waiting for room may take long, so the rerun uses the time that it has then, not that of the first attempt.
                 session.retry = None;

@@ -51,6 +51,13 @@ pub const COLD_EXPIRY_PAUSE_MS: u64 = 1000;
 /// so this bounds only what a procedure can make the server do.
 pub const MAX_RETRIES: u32 = 100_000;
 
+/// Uploaded modules that may wait to be compiled when another one comes.
+pub const MAX_WAITING_UPLOADS: usize = 1000;
+
+/// A module that takes more memory than this runs in the background where that is possible: the interpreter compiles a
+/// function when it is called first, at about 15 ms for each MB.
+pub const MAX_INLINE_MODULE_BYTES: usize = 1 << 20;
+
 /// For how long a worker without a task, and the engine that has just given one away, stay awake for what comes next.
 pub const STAY_AWAKE: Duration = Duration::from_micros(100);
 

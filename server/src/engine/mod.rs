@@ -9,7 +9,7 @@
 //! - `call`: procedures, `core`: what they may reach, `cascade`: synchronous triggers, `queueing` and `delivery`:
 //!   asynchronous ones,
 //! - `job`: procedures in the background, `workers`: the threads on which these run, `worker_events`: what the threads
-//!   report,
+//!   report, `gate`: the thread that compiles uploads,
 //! - `commit`: what happens when a transaction ends, `account`: statistics, `monitor` and `tracking`: messages to
 //!   clients that watch commands or cache keys,
 //! - `start`: opening the data directory, `import`: keys from a file of Redis, `persistence`: the store's side,
@@ -24,6 +24,7 @@ mod core;
 mod delivery;
 mod dispatch;
 mod expiry;
+mod gate;
 mod import;
 mod job;
 pub mod limits;
@@ -55,6 +56,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use self::core::Core;
 use self::delivery::Deliveries;
+use self::gate::Gate;
 use self::job::Jobs;
 use self::persistence::Persistence;
 use self::waiting::Postponed;
@@ -88,6 +90,7 @@ pub struct Engine {
     runtime: Runtime<Core>,
     persistence: Persistence,
     jobs: Jobs,
+    gate: Gate,
     clock: Clock,
     /// Written keys whose waiting clients first need something from disk.
     unserved: Postponed<Rc<Load>>,

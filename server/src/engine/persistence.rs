@@ -17,7 +17,7 @@ use crate::state::Load;
 use crate::store::{ExpiryCursor, Store, StoreError, StoreEvent};
 use loading::Unanswered;
 
-/// What the store and the workers report to the engine. Values arrive parsed: parsing a big one takes long, so the thread
+/// What the store, the workers and the gate report to the engine. Values arrive parsed: parsing a big one takes long, so the thread
 /// that read it does that.
 pub enum Arrival {
     /// The answer to a request for keys.
@@ -29,6 +29,8 @@ pub enum Arrival {
     },
     /// A worker asks something, or reports the end of a try.
     Worker(FromWorker),
+    /// The gate has a verdict on an upload.
+    Compiled,
     /// Anything else.
     Event(StoreEvent),
 }

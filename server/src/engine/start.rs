@@ -9,6 +9,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use super::core::Core;
 use super::delivery::Deliveries;
+use super::gate::Gate;
 use super::job::Jobs;
 use super::persistence::{Arrival, Persistence};
 use super::waiting::Postponed;
@@ -61,6 +62,7 @@ pub fn open(
 ) -> Result<(Shared, UnboundedReceiver<Arrival>), StartError> {
     let (sender, events) = unbounded_channel();
     let jobs = Jobs::new(Pool::new(sender.clone(), options.wasm_workers as usize));
+    let gate = Gate::new(sender.clone());
     let store_options = StoreOptions {
         directory: PathBuf::from(&options.dir),
         log_max_bytes: options.log_max_size,
@@ -83,6 +85,7 @@ pub fn open(
         core: Some(core),
         persistence: Persistence::new(store, last_group, applied),
         jobs,
+        gate,
         clock: Clock::new(),
         unserved: Postponed::default(),
         stalled: Postponed::default(),

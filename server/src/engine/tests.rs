@@ -1,8 +1,10 @@
 //! The engine without sockets: requests in, replies out, and the disk answers when the test lets it.
 
 mod triggers;
+mod uploads;
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tempfile::TempDir;
 use tokio::runtime::{Builder, LocalOptions};
@@ -205,7 +207,7 @@ fn fail_read(rig: &mut Rig) {
             Arrival::Loaded { token, .. } => {
                 break Arrival::Loaded { token, result: Err(broken_disk().to_string()) };
             }
-            other @ (Arrival::Event(_) | Arrival::Worker(_)) => {
+            other @ (Arrival::Event(_) | Arrival::Worker(_) | Arrival::Compiled) => {
                 super::background::on_arrival(&rig.engine, other);
             }
         }

@@ -29,7 +29,7 @@ impl Engine {
             };
         }
         match self.run_queue(session, mailbox, &mut transaction) {
-            Err(again @ (Error::NotResident(_) | Error::QueueFull(_))) => {
+            Err(again) if again.runs_again() => {
                 // EXEC will run again, with the whole queue.
                 session.transaction = Some(transaction);
                 Err(again)

@@ -1,11 +1,12 @@
 //! What requests and tasks wait for, and how they learn that the wait is over.
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use tokio::sync::Notify;
 
 use super::{Engine, Shared};
-use crate::state::Load;
+use crate::state::{Compilation, Load};
 use crate::trigger::queue::Shortage;
 
 /// What tasks wait on. A task that is woken looks at the engine again.
@@ -23,6 +24,8 @@ pub struct Signals {
     pub unpaused: Notify,
     /// A call in the background no longer holds any keys.
     pub released: Notify,
+    /// The gate has a verdict on an upload.
+    pub compiled: Notify,
     /// A worker got a task, which may soon be done.
     pub task: Notify,
     /// Expired keys have been loaded, or there are known to be more on disk.
@@ -44,6 +47,8 @@ pub enum Wait {
     Unpaused,
     /// For the end of a call in the background that holds keys.
     Released,
+    /// For the gate's verdicts on uploads.
+    Compiled(Vec<Arc<Compilation>>),
     /// For room in the queue of a trigger.
     Room(Shortage),
 }
@@ -56,6 +61,7 @@ pub async fn over(engine: &Shared, wait: &Wait) {
         Wait::Writable => &signals.writable,
         Wait::Unpaused => &signals.unpaused,
         Wait::Released => &signals.released,
+        Wait::Compiled(_) => &signals.compiled,
         Wait::Room(_) => &signals.room,
     };
     while !engine.borrow().is_over(wait) {
@@ -71,6 +77,9 @@ impl Engine {
             Wait::Loaded(load) => load.is_over(),
             Wait::Unpaused => self.pause_left().is_none(),
             Wait::Released => self.is_nothing_held(),
+            Wait::Compiled(compilations) => {
+                compilations.iter().all(|compilation| compilation.verdict().is_some())
+            }
             // While the disk fails nobody makes room.
             Wait::Room(shortage) => self.core_ref().write_failure().is_some() || self.is_room_for(shortage),
             Wait::Writable => self.persistence.back_pressure(self.core_ref()).is_none(),

@@ -204,6 +204,7 @@ impl Engine {
                 missing = Some(Lack::Room);
                 None
             }
+            Err(Error::NotCompiled(_)) => unreachable!("no command that uploads a module waits for keys"),
         };
         let Core { keyspace, server, .. } = self.core();
         if missing.is_some() {

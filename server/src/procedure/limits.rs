@@ -3,6 +3,8 @@
 //!
 //! Owns the numbers and the names of the options that errors quote. Knows nothing of how they are enforced.
 
+use super::error::GateError;
+
 /// Bytes of one WebAssembly page.
 pub const PAGE_BYTES: u64 = 65_536;
 
@@ -64,6 +66,15 @@ impl Default for Limits {
 }
 
 impl Limits {
+    /// Refuses an upload that is too large.
+    pub fn check_size(&self, upload: &[u8]) -> Result<(), GateError> {
+        let (found, limit) = (upload.len() as u64, self.max_module_bytes);
+        if found > limit {
+            return Err(GateError::Limit { what: "bytes", found, limit, option: Some(OPTION_MODULE_SIZE) });
+        }
+        Ok(())
+    }
+
     /// The cap of linear memory in whole pages.
     #[must_use]
     pub fn max_memory_pages(&self) -> u32 {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::abi::{EVAL_EXPORT, HostFunction, signature};
 use super::error::GateError;
 use super::graph::Graph;
-use super::limits::{self, Limits};
+use super::limits::Limits;
 use super::meter::{self, CallCost};
 use super::rewrite;
 use super::survey::Survey;
@@ -71,13 +71,9 @@ impl Module {
     /// Takes an uploaded module, binary or text, through the gate.
     ///
     /// It is compiled by wasm3 as a whole, once, so that no call can fail for that reason. Needs a thread with
-    /// [`NATIVE_STACK_BYTES`](limits::fixed::NATIVE_STACK_BYTES) of stack.
+    /// [`NATIVE_STACK_BYTES`](super::limits::fixed::NATIVE_STACK_BYTES) of stack.
     pub fn compile(upload: &[u8], limits: &Limits) -> Result<Self, GateError> {
-        let found = upload.len() as u64;
-        if found > limits.max_module_bytes {
-            let (limit, option) = (limits.max_module_bytes, Some(limits::OPTION_MODULE_SIZE));
-            return Err(GateError::Limit { what: "bytes", found, limit, option });
-        }
+        limits.check_size(upload)?;
         let wasm = to_binary(upload)?;
         let survey = Survey::of(&wasm, limits)?;
         let graph = Graph::of(&survey)?;

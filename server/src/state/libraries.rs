@@ -85,8 +85,14 @@ impl LibraryError {
 }
 
 impl Library {
-    /// Reads and compiles an upload: `#!wasm name=LIB`, a line break, and the module.
+    /// Reads and compiles an upload.
     pub fn compile(code: &[u8], limits: &Limits) -> Result<Self, LibraryError> {
+        let (name, module) = Self::parse(code)?;
+        Self::new(name, code, Arc::new(Module::compile(module, limits).map_err(LibraryError::Module)?))
+    }
+
+    /// Reads an upload: `#!wasm name=LIB`, a line break, and the module. Gives the name and the module.
+    pub fn parse(code: &[u8]) -> Result<(&str, &[u8]), LibraryError> {
         let header = |text: &str| LibraryError::Header(text.to_owned());
         let end = memchr::memchr(b'\n', code).ok_or_else(|| header("Missing library metadata"))?;
         let line = std::str::from_utf8(&code[..end]).map_err(|_| header("Invalid library metadata"))?;
@@ -113,11 +119,15 @@ impl Library {
                 "Library names can only contain letters, numbers, or underscores(_) and must be at least one character long",
             ));
         }
-        let module = Module::compile(&code[end + 1..], limits).map_err(LibraryError::Module)?;
+        Ok((name, &code[end + 1..]))
+    }
+
+    /// The library of that name, of an upload and its compiled module.
+    pub fn new(name: &str, code: &[u8], module: Arc<Module>) -> Result<Self, LibraryError> {
         if module.procedures().is_empty() {
             return Err(LibraryError::Empty);
         }
-        Ok(Self { name: name.to_owned(), code: code.into(), module: Arc::new(module) })
+        Ok(Self { name: name.to_owned(), code: code.into(), module })
     }
 }
 

@@ -4,6 +4,7 @@
 //! Plain data, changed only on the engine's thread. Must not know sockets: a client is a [`Session`] and a [`Mailbox`].
 
 mod clients;
+mod compilation;
 mod latency;
 mod libraries;
 mod load;
@@ -18,6 +19,7 @@ mod tracking;
 mod waiting;
 
 pub use clients::{ClientId, Clients, Handle};
+pub use compilation::{Compilation, Upload};
 pub use latency::{LatencyHistogram, LatencyMonitor, LatencySample, LatencySeries};
 pub use libraries::{Cached, Digest, Libraries, Library, LibraryError, ModuleCache, module_limits};
 pub use load::Load;

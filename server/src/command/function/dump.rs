@@ -8,9 +8,11 @@ use sha1::{Digest as _, Sha1};
 
 use super::super::help::wrong_arguments;
 use super::super::{Context, Error, Result, flag};
-use super::{check_references, declared_triggers, drop_triggers_of, of_library, refuse_losses, text};
+use super::{
+    check_references, compile, declared_triggers, drop_triggers_of, of_library, refuse_losses, text,
+};
 use crate::protocol::Reply;
-use crate::state::{Libraries, Library, LibraryError, module_limits};
+use crate::state::{Libraries, Library, LibraryError};
 use crate::store::SystemTable;
 use crate::trigger::{Definition, Triggers};
 
@@ -98,9 +100,7 @@ struct Plan {
 
 impl Plan {
     fn of(ctx: &Context<'_>, codes: &[&[u8]], policy: Policy) -> Result<Self> {
-        let limits = module_limits(&ctx.server.options);
-        let compiled = codes.iter().map(|code| Library::compile(code, &limits));
-        let restored = compiled.collect::<std::result::Result<Vec<Library>, LibraryError>>()?;
+        let restored = compile_libraries(ctx, codes)?;
         let stored = ctx.keyspace.definitions(SystemTable::Library);
         let goes = |name: &str| match policy {
             Policy::Flush => true,
@@ -156,6 +156,16 @@ impl Plan {
         (ctx.server.libraries, ctx.server.triggers) = (self.libraries, self.triggers);
         Ok(())
     }
+}
+
+/// All modules at once, so that the request has to wait but once.
+fn compile_libraries(ctx: &Context<'_>, codes: &[&[u8]]) -> Result<Vec<Library>> {
+    let parsed = codes.iter().map(|code| Library::parse(code)).collect::<std::result::Result<Vec<_>, _>>()?;
+    let uploads: Vec<&[u8]> = parsed.iter().map(|(_, module)| *module).collect();
+    let compiled = parsed.iter().zip(codes).zip(compile(ctx, &uploads)?);
+    Ok(compiled
+        .map(|(((name, _), code), module)| Library::new(name, code, module))
+        .collect::<std::result::Result<_, _>>()?)
 }
 
 #[cfg(test)]

@@ -183,6 +183,7 @@ impl Engine {
                 Ok(wait) => wait,
                 Err(text) => return TakenIn::Refused(text),
             },
+            Err(Error::NotCompiled(_)) => unreachable!("triggers cannot upload modules"),
         };
         if let Some((effects, messages)) = kept {
             (finished.effects, finished.messages) = (effects, messages);

@@ -11,6 +11,7 @@ mod task;
 mod thread;
 
 pub(super) use task::{Answer, Failed, Finished, FromWorker, JobId, Question, Request, Task};
+pub(super) use thread::lower_priority;
 
 use std::io;
 use std::sync::mpsc::Sender;

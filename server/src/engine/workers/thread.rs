@@ -53,10 +53,10 @@ impl Drop for TellOfPanic {
 
 /// The engine goes first: it serves everybody, a worker one. A thread of this class has only the time that nobody else
 /// wants; the lowest priority of the usual class would take turns with the engine.
-fn lower_priority() {
+pub fn lower_priority() {
     let policy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Idle);
     if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, policy) {
-        tracing::debug!("a worker keeps its priority: {error:?}");
+        tracing::debug!("a thread keeps its priority: {error:?}");
     }
 }
 
@@ -120,7 +120,7 @@ fn finish(mut remote: Box<Remote>, task: &Task, outcome: CallOutcome<Error>) -> 
         (Some(failed), _) => Err(failed),
         (None, Ok(reply)) => Ok(reply),
         (None, Err(Error::Reply(text))) => Err(Failed::Error(text)),
-        (None, Err(Error::NotResident(_) | Error::QueueFull(_))) => {
+        (None, Err(_)) => {
             Err(Failed::Error("ERR the procedure needed too many keys that it did not name".into()))
         }
     };
