@@ -88,14 +88,8 @@ impl Arguments {
 }
 
 fn names() -> impl Iterator<Item = &'static str> {
-    let others = [
-        measure::MEMORY,
-        measure::START,
-        measure::COLD,
-        collections::MEMORY,
-        collections::ELEMENT,
-        collections::STALL,
-    ];
+    let others =
+        [measure::START, measure::COLD, collections::MEMORY, collections::ELEMENT, collections::STALL];
     WORKLOADS.iter().map(|workload| workload.name).chain(others)
 }
 

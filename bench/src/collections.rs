@@ -1,4 +1,4 @@
-//! What values of many elements cost: memory, bytes written for a change of one element, time for which others wait.
+//! What data of each type costs: memory, bytes written for a change of one element, time for which others wait.
 
 use std::error::Error;
 use std::path::Path;
@@ -12,9 +12,10 @@ use crate::connection::Connection;
 use crate::measure::SETTLE_MEMORY;
 use crate::report::{Row, Target};
 use crate::server::{Durability, Server};
+use crate::workload::{KEYS, VALUE_LEN};
 
 /// The name of [`memory`] for `--only`.
-pub const MEMORY: &str = "memory-types";
+pub const MEMORY: &str = "memory";
 /// The name of [`element`] for `--only`.
 pub const ELEMENT: &str = "element";
 /// The name of [`stall`] for `--only`.
@@ -36,7 +37,12 @@ struct Data {
 
 const DATA: &[Data] = &[
     Data {
-        title: "resident memory, 1 M hashes of 5 fields",
+        title: "1 M keys of 100 bytes",
+        requests: KEYS,
+        request: |number| strings(&["SET", &format!("key:{number:012}"), &"x".repeat(VALUE_LEN)]),
+    },
+    Data {
+        title: "1 M hashes of 5 fields",
         requests: ELEMENTS,
         request: |number| {
             let mut words = vec![b"HSET".to_vec(), format!("user:{number}").into_bytes()];
@@ -47,22 +53,22 @@ const DATA: &[Data] = &[
         },
     },
     Data {
-        title: "resident memory, a set of 1 M members",
+        title: "a set of 1 M members",
         requests: ELEMENTS,
         request: |number| strings(&["SADD", "set", &format!("member:{number}")]),
     },
     Data {
-        title: "resident memory, a sorted set of 1 M members",
+        title: "a sorted set of 1 M members",
         requests: ELEMENTS,
         request: |number| strings(&["ZADD", "zset", &number.to_string(), &format!("member:{number}")]),
     },
     Data {
-        title: "resident memory, a list of 1 M elements",
+        title: "a list of 1 M elements",
         requests: ELEMENTS,
         request: |number| strings(&["RPUSH", "list", &format!("element:{number}")]),
     },
     Data {
-        title: "resident memory, a stream of 100 k entries",
+        title: "a stream of 100 k entries",
         requests: ELEMENTS / 10,
         request: |number| {
             strings(&[
@@ -82,28 +88,42 @@ fn strings(words: &[&str]) -> Vec<Vec<u8>> {
     words.iter().map(|word| word.as_bytes().to_vec()).collect()
 }
 
-/// Compares what each kind of data adds to the resident memory.
-pub fn memory(programs: &Programs, scale: &Scale) -> Result<Vec<Row>> {
-    let added = |binary: &Path, durability, data: &Data| -> Result<f64> {
-        let server = Server::start(binary, durability)?;
-        let before = server.resident_bytes()?;
-        Connection::open(server.port)?.send_all(data.requests / scale.divisor, data.request)?;
-        if durability != Durability::None {
-            thread::sleep(SETTLE_MEMORY);
-        }
-        Ok(server.resident_bytes()?.saturating_sub(before) as f64)
-    };
-    let row = |data: &Data| -> Result<Row> {
-        let other = added(&programs.opponent, Durability::None, data)?;
-        Ok(Row {
-            title: data.title.to_owned(),
-            other: (format!("{}, no persistence", programs.opponent_name()), other),
-            kvasm: ("everysec".to_owned(), added(&programs.kvasm, Durability::EverySecond, data)?),
+/// Compares the memory of a server that holds each kind of data, and tells what of it has come with the data.
+pub fn memory(programs: &Programs, scale: &Scale) -> Result<(Vec<Row>, Vec<String>)> {
+    let (mut rows, mut notes) = (Vec::new(), Vec::new());
+    for data in DATA {
+        let (other_before, other) = resident_bytes(&programs.opponent, Durability::None, data, scale)?;
+        let (kvasm_before, kvasm) = resident_bytes(&programs.kvasm, Durability::EverySecond, data, scale)?;
+        let (other_added, kvasm_added) =
+            (other.saturating_sub(other_before), kvasm.saturating_sub(kvasm_before));
+        notes.push(format!(
+            "{}: the data came with {:.1} MB in {}, {:.1} MB in kvasm ({:.2})",
+            data.title,
+            other_added as f64 / 1e6,
+            programs.opponent_name(),
+            kvasm_added as f64 / 1e6,
+            kvasm_added as f64 / other_added as f64,
+        ));
+        rows.push(Row {
+            title: format!("resident memory with {}", data.title),
+            other: (format!("{}, no persistence", programs.opponent_name()), other as f64),
+            kvasm: ("everysec".to_owned(), kvasm as f64),
             unit: "B",
             target: Target::AtMost(1.1),
-        })
-    };
-    DATA.iter().map(row).collect()
+        });
+    }
+    Ok((rows, notes))
+}
+
+/// The resident memory of a server without data and with it.
+fn resident_bytes(binary: &Path, durability: Durability, data: &Data, scale: &Scale) -> Result<(u64, u64)> {
+    let server = Server::start(binary, durability)?;
+    let before = server.resident_bytes()?;
+    Connection::open(server.port)?.send_all(data.requests / scale.divisor, data.request)?;
+    if durability != Durability::None {
+        thread::sleep(SETTLE_MEMORY);
+    }
+    Ok((before, server.resident_bytes()?))
 }
 
 /// Measures what is written to disk, log and rows, when one field of a hash changes.
@@ -138,7 +158,7 @@ pub fn element(kvasm: &Path, scale: &Scale) -> Result<Vec<String>> {
 /// Measures for how long others wait at most while a value of many elements is deleted, expires and is loaded.
 pub fn stall(kvasm: &Path, scale: &Scale) -> Result<Vec<String>> {
     let mut notes = Vec::new();
-    for data in DATA.iter().skip(1).take(3) {
+    for data in DATA.iter().skip(2).take(3) {
         let key = (data.request)(0)[1].clone();
         let mut server = Server::start(kvasm, Durability::EverySecond)?;
         Connection::open(server.port)?.send_all(data.requests / scale.divisor, data.request)?;
@@ -151,7 +171,7 @@ pub fn stall(kvasm: &Path, scale: &Scale) -> Result<Vec<String>> {
         notes.push(format!(
             "{}: the longest that a PING took beside its first load {load:.1} ms, COPY {copy:.1} ms, DEL {delete:.1} ms, \
              expiry {expiry:.1} ms",
-            data.title.trim_start_matches("resident memory, ")
+            data.title
         ));
     }
     Ok(notes)

@@ -53,11 +53,10 @@ fn run() -> Result<()> {
     for workload in WORKLOADS.iter().filter(|workload| arguments.wants(workload.name)) {
         report.add(measure::compare(workload, programs, &scale)?);
     }
-    if arguments.wants(measure::MEMORY) {
-        report.add(vec![measure::memory(programs, &scale)?]);
-    }
     if arguments.wants(collections::MEMORY) {
-        report.add(collections::memory(programs, &scale)?);
+        let (rows, notes) = collections::memory(programs, &scale)?;
+        report.add(rows);
+        report.note(notes);
     }
     if arguments.wants(measure::START) {
         report.note(measure::start(&programs.kvasm, &scale)?);

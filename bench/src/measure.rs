@@ -13,8 +13,6 @@ use crate::server::{Durability, Program, Server};
 use crate::workload::{KEYS, Request, VALUE_LEN, Workload};
 use crate::{Result, root};
 
-/// The name of [`memory`] for `--only`.
-pub const MEMORY: &str = "memory";
 /// The name of [`start`] for `--only`.
 pub const START: &str = "start";
 /// The name of [`cold`] for `--only`.
@@ -161,26 +159,6 @@ pub fn median(mut values: Vec<f64>) -> f64 {
     } else {
         values[middle]
     }
-}
-
-/// Compares the resident memory with that of a redis-server that keeps nothing on disk.
-pub fn memory(programs: &Programs, scale: &Scale) -> Result<Row> {
-    let resident = |binary: &Path, durability| -> Result<f64> {
-        let server = Server::start(binary, durability)?;
-        Connection::open(server.port)?.fill(KEYS / scale.divisor, VALUE_LEN)?;
-        thread::sleep(SETTLE_MEMORY);
-        Ok(server.resident_bytes()? as f64)
-    };
-    Ok(Row {
-        title: "resident memory, 1 M keys of 100 bytes".to_owned(),
-        other: (
-            format!("{}, no persistence", programs.opponent_name()),
-            resident(&programs.opponent, Durability::None)?,
-        ),
-        kvasm: ("everysec".to_owned(), resident(&programs.kvasm, Durability::EverySecond)?),
-        unit: "B",
-        target: Target::AtMost(1.1),
-    })
 }
 
 /// Measures the time from starting the program, after `kill -9`, until it answers.

@@ -212,6 +212,9 @@ impl<'a> Side<'a> {
 
     /// Ends the server and starts it again.
     fn restart(&mut self, end: End) {
+        if !self.server.is_kvasm() {
+            self.server.rewrite_log();
+        }
         match end {
             End::Terminate => self.server.terminate(),
             End::Kill => self.server.kill_nine(),

@@ -307,6 +307,21 @@ impl Server {
         *self = Server::start(self.program, &self.binary, &options);
     }
 
+    /// Has Redis replace its log by the values that it has. The log as it was would lose something: XREADGROUP stands in
+    /// it as XCLAIM, which does not tell how many entries the group has read.
+    ///
+    /// # Panics
+    /// When it does not do so.
+    pub fn rewrite_log(&self) {
+        let mut connection = self.connect();
+        let reply = connection.run("BGREWRITEAOF");
+        assert!(!reply.is_error(), "{reply}");
+        wait_for("the log to be rewritten", || {
+            let info = connection.run("INFO persistence").text();
+            ["aof_rewrite_in_progress:0", "aof_rewrite_scheduled:0"].iter().all(|done| info.contains(done))
+        });
+    }
+
     /// Restarts it so that everything is cold. After [`Server::terminate`] or [`Server::kill_nine`] alone, what is only in
     /// the log is not: replaying it brings it to memory. Redis has no cold keys and is just restarted.
     ///

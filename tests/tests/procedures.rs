@@ -365,13 +365,25 @@ fn nobody_waits_for_what_others_upload() {
     let module = format!("{module};;{}", " ".repeat(3 << 20));
     uploader.send(&line::encode(&[b"WASM".as_slice(), b"LOAD", module.as_bytes()]));
     uploader.send(&line::encode(&["INCR", "uploaded"]));
-    let mut served = 0;
+    let mut requests = 0;
     while other.run("EXISTS uploaded").integer() == Some(0) {
-        served += 1;
+        requests += 1;
     }
     assert!(!uploader.read().is_error());
     assert_eq!(uploader.read().to_string(), ":1");
-    assert!(served > 20, "{served} requests were served meanwhile");
+    assert!(requests > 20, "{requests} requests were served meanwhile");
+}
+
+#[test]
+fn who_sends_an_upload_and_then_no_more_gets_everything_done() {
+    let server = Server::kvasm(&Options::new());
+    let mut connection = server.connect();
+    let module = module("", &"(func)".repeat(9_900));
+    connection.send(&line::encode(&[b"WASM".as_slice(), b"LOAD", module.as_bytes()]));
+    connection.send(&line::encode(&["INCR", "after"]));
+    connection.finish_sending();
+    assert!(!connection.read().is_error());
+    assert_eq!(connection.read().to_string(), ":1");
 }
 
 #[test]

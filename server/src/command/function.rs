@@ -7,11 +7,11 @@ use std::sync::Arc;
 
 use super::arguments::{flag, is_flush_mode, log_count};
 use super::help::{help, wrong_arguments};
-use super::procedure::{EVAL, EVAL_RO, call_with_keys, compile};
+use super::procedure::{EVAL, EVAL_RO, call_with_keys, compile, not_compiled};
 use super::{Command, Context, Error, Flags, Group, Outcome, Result, trigger};
 use crate::procedure::Placement;
 use crate::protocol::Reply;
-use crate::state::{Libraries, Library, LibraryError, ProcedureLogEntry};
+use crate::state::{Libraries, Library, LibraryError, ProcedureLogEntry, Server, Session, Upload};
 use crate::store::SystemTable;
 use crate::trigger::{Definition, Triggers};
 use crate::types::glob;
@@ -47,7 +47,7 @@ const BAD_COUNT: Error = Error::text("ERR Bad number of keys provided");
 const CHANGE: &[Flags] = &[Flags::WRITE, Flags::NOSCRIPT, Flags::CHANGES_SETTINGS];
 
 const FUNCTION: &[Command] = &[
-    Command::new("load", -3, load).flags(CHANGE).flags(&[Flags::DENYOOM]).docs(
+    Command::new("load", -3, load).flags(CHANGE).flags(&[Flags::DENYOOM]).uploads(uploads_of_load).docs(
         Group::Scripting,
         "7.0.0",
         "O(N) with N being the length of the module.",
@@ -75,13 +75,17 @@ const FUNCTION: &[Command] = &[
         "Returns all libraries as one string of bytes, for FUNCTION RESTORE.",
         "",
     ),
-    Command::new("restore", -3, dump::restore).flags(CHANGE).flags(&[Flags::DENYOOM]).docs(
-        Group::Scripting,
-        "7.0.0",
-        "O(N) with N being the length of the modules.",
-        "Creates the libraries of a FUNCTION DUMP of kvasm, all of them or none.",
-        "serialized-value [FLUSH | APPEND | REPLACE]",
-    ),
+    Command::new("restore", -3, dump::restore)
+        .flags(CHANGE)
+        .flags(&[Flags::DENYOOM])
+        .uploads(dump::uploads)
+        .docs(
+            Group::Scripting,
+            "7.0.0",
+            "O(N) with N being the length of the modules.",
+            "Creates the libraries of a FUNCTION DUMP of kvasm, all of them or none.",
+            "serialized-value [FLUSH | APPEND | REPLACE]",
+        ),
     Command::new("list", -2, list).flags(&[Flags::NOSCRIPT]).docs(
         Group::Scripting,
         "7.0.0",
@@ -158,6 +162,11 @@ fn load(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
         trigger::store(ctx, definition);
     }
     Ok(name.to_owned().into())
+}
+
+fn uploads_of_load(server: &Server, session: &Session, args: &[&[u8]]) -> Vec<Upload> {
+    let parsed = Library::parse(args[args.len() - 1]);
+    parsed.map_or(Vec::new(), |(_, module)| not_compiled(server, session, &[module]))
 }
 
 impl From<LibraryError> for Error {

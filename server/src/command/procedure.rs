@@ -3,14 +3,12 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use sha1::{Digest as _, Sha1};
-
 use super::arguments::{integer, is_flush_mode};
 use super::help::help;
 use super::{Call, Command, Context, Error, Flags, Group, Outcome, Result};
 use crate::procedure::{EVAL_EXPORT, GateError, Module};
 use crate::protocol::Reply;
-use crate::state::{Digest, Upload, module_limits};
+use crate::state::{Digest, Server, Session, Upload, digest_of, module_limits};
 
 /// What calls a procedure, as Redis marks what calls a script.
 pub(super) const EVAL: &[Flags] =
@@ -21,20 +19,28 @@ pub(super) const EVAL_RO: &[Flags] =
 const DEPENDS: &str = "Depends on the procedure that is executed.";
 
 pub(super) const COMMANDS: &[Command] = &[
-    Command::outcome("evalwasm", -3, evalwasm).flags(EVAL).counted_keys(2).docs(
-        Group::Scripting,
-        "kvasm 0.1",
-        DEPENDS,
-        "Runs a WebAssembly module given as binary or text, as one transaction.",
-        "module numkeys [key [key ...]] [arg [arg ...]]",
-    ),
-    Command::outcome("evalwasm_ro", -3, evalwasm_ro).flags(EVAL_RO).counted_keys(2).docs(
-        Group::Scripting,
-        "kvasm 0.1",
-        DEPENDS,
-        "Runs a WebAssembly module that may only read.",
-        "module numkeys [key [key ...]] [arg [arg ...]]",
-    ),
+    Command::outcome("evalwasm", -3, evalwasm)
+        .flags(EVAL)
+        .counted_keys(2)
+        .uploads(|server, session, args| not_cached(server, session, args[1]))
+        .docs(
+            Group::Scripting,
+            "kvasm 0.1",
+            DEPENDS,
+            "Runs a WebAssembly module given as binary or text, as one transaction.",
+            "module numkeys [key [key ...]] [arg [arg ...]]",
+        ),
+    Command::outcome("evalwasm_ro", -3, evalwasm_ro)
+        .flags(EVAL_RO)
+        .counted_keys(2)
+        .uploads(|server, session, args| not_cached(server, session, args[1]))
+        .docs(
+            Group::Scripting,
+            "kvasm 0.1",
+            DEPENDS,
+            "Runs a WebAssembly module that may only read.",
+            "module numkeys [key [key ...]] [arg [arg ...]]",
+        ),
     Command::outcome("evalwasmsha", -3, evalwasmsha).flags(EVAL).counted_keys(2).docs(
         Group::Scripting,
         "kvasm 0.1",
@@ -59,13 +65,16 @@ pub(super) const COMMANDS: &[Command] = &[
 ];
 
 const WASM: &[Command] = &[
-    Command::new("load", 3, wasm_load).flags(&[Flags::NOSCRIPT]).docs(
-        Group::Scripting,
-        "kvasm 0.1",
-        "O(N) with N being the length of the module.",
-        "Puts a module into the cache and returns its SHA-1.",
-        "module",
-    ),
+    Command::new("load", 3, wasm_load)
+        .flags(&[Flags::NOSCRIPT])
+        .uploads(|server, session, args| not_cached(server, session, args[2]))
+        .docs(
+            Group::Scripting,
+            "kvasm 0.1",
+            "O(N) with N being the length of the module.",
+            "Puts a module into the cache and returns its SHA-1.",
+            "module",
+        ),
     Command::new("exists", -3, wasm_exists).flags(&[Flags::NOSCRIPT]).docs(
         Group::Scripting,
         "kvasm 0.1",
@@ -91,12 +100,12 @@ const WASM: &[Command] = &[
 ];
 
 fn evalwasm(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result<Outcome> {
-    let module = cached(ctx, args[1])?;
+    let (_, module) = cached(ctx, args[1])?;
     call(module, args, false)
 }
 
 fn evalwasm_ro(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result<Outcome> {
-    let module = cached(ctx, args[1])?;
+    let (_, module) = cached(ctx, args[1])?;
     call(module, args, true)
 }
 
@@ -111,8 +120,8 @@ fn evalwasmsha_ro(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result<Outcome> {
 }
 
 fn wasm_load(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
-    cached(ctx, args[2])?;
-    Ok(hex(&digest(args[2])).into())
+    let (digest, _) = cached(ctx, args[2])?;
+    Ok(hex(&digest).into())
 }
 
 fn wasm_exists(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
@@ -145,34 +154,62 @@ fn wasm_flush(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     Ok(Reply::OK)
 }
 
-/// The compiled form of an upload, from the cache or by way of the gate.
-fn cached(ctx: &mut Context<'_>, upload: &[u8]) -> Result<Arc<Module>> {
-    let digest = digest(upload);
-    if let Some(module) = ctx.server.modules.get(&digest) {
-        return Ok(module);
+/// The digest and the compiled form of an upload, from the cache or by way of the gate.
+fn cached(ctx: &mut Context<'_>, upload: &[u8]) -> Result<(Digest, Arc<Module>)> {
+    let Context { server, session, .. } = ctx;
+    let limits = module_limits(&server.options);
+    // What is too large is not worth a look.
+    limits.check_size(upload)?;
+    let digest = digest_of(upload);
+    if let Some(module) = server.modules.get(&digest) {
+        return Ok((digest, module));
     }
-    let module = compile(ctx, &[upload])?.remove(0);
-    let options = &ctx.server.options;
+    let module = match session.compilations.verdict(&digest, upload, &limits) {
+        Some(verdict) => Arc::clone(verdict.as_ref().map_err(GateError::clone)?),
+        None => return Err(Error::NotCompiled(vec![Upload { digest, bytes: upload.into(), limits }])),
+    };
+    let options = &server.options;
     let (max_len, max_bytes) = (options.wasm_cache_max_len as usize, options.wasm_cache_max_size as usize);
-    ctx.server.modules.insert(digest, Arc::clone(&module), upload.len(), max_len, max_bytes);
-    Ok(module)
+    server.modules.insert(digest, Arc::clone(&module), upload.len(), max_len, max_bytes);
+    Ok((digest, module))
 }
 
 /// The compiled forms of uploads. When a request comes here first, that fails with [`Error::NotCompiled`].
 pub(super) fn compile(ctx: &Context<'_>, uploads: &[&[u8]]) -> Result<Vec<Arc<Module>>> {
     let limits = module_limits(&ctx.server.options);
     let (mut modules, mut missing) = (Vec::new(), Vec::new());
-    for &upload in uploads {
-        // What is too large is not worth a copy.
-        limits.check_size(upload)?;
-        let mut known = ctx.session.compilations.iter();
-        let known = known.find(|compilation| compilation.is_of(upload, &limits));
-        match known.and_then(|compilation| compilation.verdict()) {
+    for &bytes in uploads {
+        limits.check_size(bytes)?;
+        let digest = digest_of(bytes);
+        match ctx.session.compilations.verdict(&digest, bytes, &limits) {
             Some(verdict) => modules.push(Arc::clone(verdict.as_ref().map_err(GateError::clone)?)),
-            None => missing.push(Upload { bytes: upload.into(), limits: limits.clone() }),
+            None => missing.push(Upload { digest, bytes: bytes.into(), limits: limits.clone() }),
         }
     }
     if missing.is_empty() { Ok(modules) } else { Err(Error::NotCompiled(missing)) }
+}
+
+/// What of uploads has yet to pass the gate.
+pub(super) fn not_compiled(server: &Server, session: &Session, uploads: &[&[u8]]) -> Vec<Upload> {
+    let limits = module_limits(&server.options);
+    let mut missing = Vec::new();
+    for &bytes in uploads {
+        // What is too large fails without a look at it.
+        if limits.check_size(bytes).is_ok() {
+            let digest = digest_of(bytes);
+            if session.compilations.verdict(&digest, bytes, &limits).is_none() {
+                missing.push(Upload { digest, bytes: bytes.into(), limits: limits.clone() });
+            }
+        }
+    }
+    missing
+}
+
+/// The module that stands at that place among the arguments, unless the cache has it.
+fn not_cached(server: &Server, session: &Session, upload: &[u8]) -> Vec<Upload> {
+    let mut missing = not_compiled(server, session, &[upload]);
+    missing.retain(|upload| !server.modules.contains(&upload.digest));
+    missing
 }
 
 fn by_digest(ctx: &mut Context<'_>, text: &[u8]) -> Result<Arc<Module>> {
@@ -212,10 +249,6 @@ pub(super) fn call_with_keys(
     }))
 }
 
-fn digest(upload: &[u8]) -> Digest {
-    Sha1::digest(upload).into()
-}
-
 fn hex(digest: &Digest) -> String {
     digest.iter().fold(String::with_capacity(2 * digest.len()), |mut text, byte| {
         // A string takes whatever is written to it.
@@ -242,7 +275,7 @@ mod tests {
 
     #[test]
     fn a_digest_survives_its_text_in_any_case() {
-        let digest = digest(b"module");
+        let digest = digest_of(b"module");
         assert_eq!(parse_digest(hex(&digest).as_bytes()), Some(digest));
         assert_eq!(parse_digest(hex(&digest).to_uppercase().as_bytes()), Some(digest));
         for text in ["", "ab", &"g".repeat(40), &"a".repeat(41)] {

@@ -7,6 +7,7 @@ use hashbrown::HashTable;
 use super::key_places::Keys;
 use super::{Context, Outcome, Result};
 use crate::protocol::Reply;
+use crate::state::{Server, Session, Upload};
 
 /// How a command is carried out.
 #[derive(Clone, Copy)]
@@ -195,7 +196,12 @@ pub struct Command {
     pub syntax: &'static str,
     /// Its subcommands.
     pub subcommands: &'static [Command],
+    /// Which modules it brings that have to pass the gate before it can run; `None` if it never brings any.
+    pub uploads: Option<Uploads>,
 }
+
+/// Tells what of a command's arguments has to pass the gate.
+pub type Uploads = fn(&Server, &Session, &[&[u8]]) -> Vec<Upload>;
 
 impl Command {
     /// A row with a handler that answers.
@@ -237,7 +243,15 @@ impl Command {
             summary: "",
             syntax: "",
             subcommands: &[],
+            uploads: None,
         }
+    }
+
+    /// Says which modules it brings.
+    #[must_use]
+    pub const fn uploads(mut self, uploads: Uploads) -> Self {
+        self.uploads = Some(uploads);
+        self
     }
 
     /// Adds subcommands to a row that has a handler of its own.

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::Engine;
 use super::core::RunningProcedure;
-use super::limits::{INLINE_TURN, INLINE_TURN_NS_PER_FUEL, MAX_ERROR_BYTES, MAX_INLINE_MODULE_BYTES};
+use super::limits::{INLINE_TURN, INLINE_TURN_NS_PER_FUEL, MAX_COLD_MODULE_BYTES, MAX_ERROR_BYTES};
 use crate::command::{self, Call, Error, Outcome};
 use crate::procedure::{CallError, CallInput, Placement, ProcedureReply, Turn};
 use crate::protocol::{ErrorReply, Reply, decode_reply};
@@ -62,8 +62,10 @@ impl Engine {
     ) -> command::Result<Outcome> {
         let placement = call.module.procedures()[call.procedure].placement;
         let may_detach = is_alone && placement != Placement::Inline;
-        let is_large = call.module.size_bytes() > MAX_INLINE_MODULE_BYTES;
-        if may_detach && (is_large || placement == Placement::Background || self.jobs.takes_long(&call)) {
+        if call.module.size_bytes() > MAX_COLD_MODULE_BYTES && !self.runtime.is_warm(&call.module) {
+            self.jobs.note_cold(&call);
+        }
+        if may_detach && (placement == Placement::Background || self.jobs.takes_long(&call)) {
             return Ok(Outcome::Call(call));
         }
         // The same for a retry, so that a procedure that is run again does the same.

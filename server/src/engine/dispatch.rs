@@ -10,7 +10,9 @@ use crate::command::{self, Command, Error, Flags, Found, NotFound, Outcome};
 use crate::keyspace::Need;
 use crate::options::OutputClass;
 use crate::protocol::{ErrorReply, Reply, Version, encode};
-use crate::state::{Arguments, Mailbox, Queued, ReplyMode, Retry, Session, Transaction};
+use crate::state::{
+    Arguments, Compilations, Mailbox, Queued, ReplyMode, Retry, Session, Transaction, Upload,
+};
 use crate::types::parse_integer;
 
 /// What becomes of a request.
@@ -104,7 +106,7 @@ impl Engine {
             return answer.step;
         }
         session.retry = None;
-        session.compilations = Vec::new();
+        session.compilations = Compilations::default();
         session.seed = None;
         self.account(session, found.filter(|_| answer.has_run), arguments, &answer.reply);
         if name != "client" && session.transaction.is_none() {
@@ -126,9 +128,12 @@ impl Engine {
         match error {
             Error::Reply(text) => Err(text),
             Error::NotResident(need) => self.wait_for(session, &[need]).map(Answer::wait),
-            Error::NotCompiled(uploads) => self.compile(session, uploads).map(Answer::wait),
+            // These may take long, so the rerun uses the time that it has then, not that of the first attempt.
+            Error::NotCompiled(uploads) => {
+                session.retry = None;
+                self.compile(session, uploads).map(Answer::wait)
+            }
             Error::QueueFull(shortage) => {
-                // Waiting for room may take long, so the rerun uses the time that it has then, not that of the first attempt.
                 session.retry = None;
                 self.wait_for_room(shortage).map(Answer::wait)
             }
@@ -272,6 +277,12 @@ impl Engine {
         if held.is_some() {
             return Ok(held);
         }
+        if let Some(queue) = queue {
+            let uploads = self.uploads_of_queue(session, queue);
+            if !uploads.is_empty() {
+                return self.compile(session, uploads).map(Some);
+            }
+        }
         let needs = match queue {
             Some(queue) => self.needs_of_queue(database, queue),
             None => self.needs_of(database, row, arguments),
@@ -291,14 +302,15 @@ impl Engine {
             || queue_of(session, found).is_some_and(|queue| queue.changes_settings);
         let outcome = self.perform(session, Some(mailbox), found.row, arguments, true)?;
         let answer = match outcome {
-            Outcome::Reply(reply) => Answer::to(reply),
-            Outcome::Close(reply) => Answer { step: Step::Close, ..Answer::to(reply) },
-            Outcome::Shutdown { force } => Answer::without_reply(Step::Shutdown { force }),
-            Outcome::Block(block) => Answer::without_reply(Step::Block(self.block(session, *block))),
-            Outcome::Execute => Answer::to(self.execute_queue(session, mailbox)?),
+            Outcome::Reply(reply) => Ok(Answer::to(reply)),
+            Outcome::Close(reply) => Ok(Answer { step: Step::Close, ..Answer::to(reply) }),
+            Outcome::Shutdown { force } => Ok(Answer::without_reply(Step::Shutdown { force })),
+            Outcome::Block(block) => Ok(Answer::without_reply(Step::Block(self.block(session, *block)))),
+            // An EXEC that has to run again may have changed settings all the same.
+            Outcome::Execute => self.execute_queue(session, mailbox).map(Answer::to),
             Outcome::Call(call) => {
-                self.start_job(session, &call, arguments)?;
-                Answer::without_reply(Step::Block(None))
+                let started = self.start_job(session, &call, arguments);
+                started.map(|()| Answer::without_reply(Step::Block(None)))
             }
         };
         if changes_settings {
@@ -307,7 +319,7 @@ impl Engine {
         if is_exec(found) || found.parent.name == "client" {
             self.signal_pause();
         }
-        Ok(answer)
+        answer
     }
 
     /// Runs one command with everything that belongs to its transaction: a called procedure, and triggers. When it
@@ -336,6 +348,15 @@ impl Engine {
     fn held(&self, database: u8, row: &Command, arguments: &[&[u8]]) -> Option<Wait> {
         let keys = row.key_places(arguments).map(|place| arguments[place]);
         if row.may_write() { self.held_for_another(database, keys) } else { None }
+    }
+
+    /// What has to pass the gate before the commands of a queue can run: all of it at once, so that EXEC runs once.
+    fn uploads_of_queue(&self, session: &Session, queue: &Transaction) -> Vec<Upload> {
+        let uploads = |(row, arguments): (&Command, Vec<&[u8]>)| {
+            let uploads = row.uploads?;
+            Some(uploads(&self.core_ref().server, session, &arguments))
+        };
+        if queue.aborted { Vec::new() } else { in_queue(queue).filter_map(uploads).flatten().collect() }
     }
 
     /// What has to be loaded before the commands of a queue can run, which begin in this database.

@@ -116,6 +116,17 @@ impl Jobs {
         self.habits.insert((call.module.id(), call.procedure), TURN_HABIT);
     }
 
+    /// Notes that a procedure is large and not warm on the engine's thread: its next calls take long there. When so many of
+    /// them have been short in the background that it is to be tried, it is forgotten, because it will be warm then.
+    pub fn note_cold(&mut self, call: &Call) {
+        let procedure = (call.module.id(), call.procedure);
+        match self.habits.get(&procedure) {
+            None => self.note_turn_over(call),
+            Some(count) if *count < HABIT => drop(self.habits.remove(&procedure)),
+            Some(_) => {}
+        }
+    }
+
     fn note(&mut self, procedure: (u64, usize), is_long: bool) {
         if !is_long && !self.habits.contains_key(&procedure) {
             return;

@@ -51,12 +51,15 @@ pub const COLD_EXPIRY_PAUSE_MS: u64 = 1000;
 /// so this bounds only what a procedure can make the server do.
 pub const MAX_RETRIES: u32 = 100_000;
 
-/// Uploaded modules that may wait to be compiled when another one comes.
+/// Uploaded modules that may wait to be compiled, unless all are of one request.
 pub const MAX_WAITING_UPLOADS: usize = 1000;
 
-/// A module that takes more memory than this runs in the background where that is possible: the interpreter compiles a
-/// function when it is called first, at about 15 ms for each MB.
-pub const MAX_INLINE_MODULE_BYTES: usize = 1 << 20;
+/// Bytes of the same.
+pub const MAX_WAITING_UPLOAD_BYTES: usize = 256 << 20;
+
+/// The first calls of a module that takes more memory than this are made in the background where that is possible: the
+/// interpreter compiles a function when it is called first, at about 15 ms for each MB.
+pub const MAX_COLD_MODULE_BYTES: usize = 64 << 10;
 
 /// For how long a worker without a task, and the engine that has just given one away, stay awake for what comes next.
 pub const STAY_AWAKE: Duration = Duration::from_micros(100);
@@ -99,8 +102,8 @@ pub const HABIT: u8 = 2;
 /// Long runs are counted up to this number.
 pub const STRONGEST_HABIT: u8 = 4;
 
-/// Of a procedure whose commands took long on the engine's thread, which its fuel does not tell: it is tried there again
-/// after this many calls less [`HABIT`].
+/// Of a procedure that takes long on the engine's thread for a reason that its fuel does not tell: its commands, or what
+/// the interpreter has to compile. It is tried there again after this many calls less [`HABIT`].
 pub const TURN_HABIT: u8 = 64;
 
 /// Procedures of which it is remembered that they take long.

@@ -13,8 +13,11 @@ impl Engine {
     /// because that would be a change.
     pub(super) fn pause_for(&mut self, session: &Session, found: Found) -> Option<Wait> {
         let paused = self.paused()?;
+        // An EXEC that runs again may have begun the pause itself.
+        let has_begun = queue_of(session, found).is_some_and(|queue| !queue.attempted.is_empty());
         // Monitors are exempt, as in Redis, but they cannot read or write anyway.
         let waits = match paused {
+            _ if has_begun => false,
             Paused::All => !session.is_monitor,
             Paused::Writes => {
                 let queue = queue_of(session, found);

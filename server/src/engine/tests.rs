@@ -200,6 +200,46 @@ fn a_library_that_was_loaded_in_vain_leaves_the_others_and_the_triggers_as_they_
     });
 }
 
+#[test]
+fn a_pause_that_exec_begins_does_not_stop_it_from_running_again() {
+    on_large_stack(|| {
+        let (mut rig, client) = with_cold_key();
+        rig.check(
+            &client,
+            &[
+                ("MULTI", "+OK"),
+                ("CLIENT PAUSE 100000", "+QUEUED"),
+                ("FCALL cold 0", "+QUEUED"),
+                ("EXEC", "*2 +OK $5 value"),
+            ],
+        );
+        let other = rig.connect();
+        assert!(matches!(rig.try_line(&other, "PING"), Err(Wait::Unpaused)));
+    });
+}
+
+#[test]
+fn settings_that_exec_changes_hold_although_it_has_to_run_again() {
+    on_large_stack(|| {
+        let (mut rig, client) = with_cold_key();
+        let (other, key) = (rig.connect(), "__keyevent@0__:set");
+        rig.line(&other, &format!("SUBSCRIBE {key}"));
+        rig.check(
+            &client,
+            &[
+                ("MULTI", "+OK"),
+                ("CONFIG SET notify-keyspace-events KEA", "+QUEUED"),
+                ("FCALL cold 0", "+QUEUED"),
+            ],
+        );
+        rig.try_line(&client, "EXEC").expect_err("the key is cold");
+        rig.engine.borrow_mut().disconnect(client.id);
+        let writer = rig.connect();
+        rig.check(&writer, &[("SET a 1", "+OK")]);
+        assert!(!other.mailbox.is_empty());
+    });
+}
+
 /// Lets the disk fail to answer the next question.
 fn fail_read(rig: &mut Rig) {
     let event = loop {

@@ -118,8 +118,11 @@ impl Engine {
     }
 }
 
-/// Whether a command affects clients, subscriptions or the server, which taking back the transaction does not undo.
+/// Whether a command affects clients, subscriptions, the cache of modules or the server, which taking back the transaction
+/// does not undo.
 fn has_lasting_effect(row: &Command) -> bool {
-    let is_outside = row.is(Flags::ADMIN) || matches!(row.group, Group::Connection | Group::PubSub);
+    let is_about_modules = row.group == Group::Scripting && !row.calls_procedure();
+    let is_outside =
+        row.is(Flags::ADMIN) || is_about_modules || matches!(row.group, Group::Connection | Group::PubSub);
     is_outside && !row.is(Flags::WRITE) && !matches!(row.name, "select" | "publish")
 }

@@ -77,9 +77,7 @@ impl Engine {
             Wait::Loaded(load) => load.is_over(),
             Wait::Unpaused => self.pause_left().is_none(),
             Wait::Released => self.is_nothing_held(),
-            Wait::Compiled(compilations) => {
-                compilations.iter().all(|compilation| compilation.verdict().is_some())
-            }
+            Wait::Compiled(compilations) => compilations.iter().rev().all(|one| one.verdict().is_some()),
             // While the disk fails nobody makes room.
             Wait::Room(shortage) => self.core_ref().write_failure().is_some() || self.is_room_for(shortage),
             Wait::Writable => self.persistence.back_pressure(self.core_ref()).is_none(),

@@ -296,6 +296,9 @@ impl Connection {
                 () = closed_now(&self.mailbox) => false,
             });
         }
+        // Those who wait for the server itself get everything done that they have sent, even if they send no more.
+        let ends_late = matches!(wait, Wait::Compiled(_) | Wait::Writable);
+        let mut is_open = true;
         while self.mailbox.closing().is_none() {
             self.collect_mail()?;
             if !self.output.is_empty() {
@@ -304,17 +307,18 @@ impl Connection {
                 continue;
             }
             // More than this of a long pipeline stays with the client.
-            let has_room = self.input.len() < request_bytes + READ_BYTES;
+            let reads = is_open && self.input.len() < request_bytes + READ_BYTES;
             let mailbox = Rc::clone(&self.mailbox);
             tokio::select! {
                 biased;
                 () = &mut over => return Ok(true),
-                is_open = self.receive(), if has_room => {
-                    if !is_open? {
+                received = self.receive(), if reads => {
+                    is_open = received?;
+                    if !is_open && !ends_late {
                         return Ok(false);
                     }
                 }
-                () = mailbox.filled(), if !has_room => {}
+                () = mailbox.filled(), if !reads => {}
             }
         }
         Ok(false)

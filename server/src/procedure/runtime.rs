@@ -74,6 +74,12 @@ impl<H: Host> Runtime<H> {
         self.warm.retain(|_, warm| warm.module.strong_count() > 0);
     }
 
+    /// Whether a module has a warm instance.
+    #[must_use]
+    pub fn is_warm(&self, module: &Module) -> bool {
+        self.warm.contains_key(&module.id())
+    }
+
     /// Number of warm instances.
     #[must_use]
     pub fn warm_instances(&self) -> usize {

@@ -3,14 +3,28 @@
 //!
 //! A verdict belongs to the requests that wait for it and goes with the last of them.
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 
+use sha1::{Digest as _, Sha1};
+
 use crate::procedure::{GateError, Limits, Module};
+
+/// SHA-1 of a module as it was uploaded.
+pub type Digest = [u8; 20];
+
+/// The SHA-1 of an upload.
+#[must_use]
+pub fn digest_of(upload: &[u8]) -> Digest {
+    Sha1::digest(upload).into()
+}
 
 /// A module as it was uploaded, and the limits that it has to keep.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Upload {
+    /// Of the bytes.
+    pub digest: Digest,
     /// Binary or text.
     pub bytes: Box<[u8]>,
     /// The limits when it was uploaded.
@@ -31,10 +45,10 @@ impl Compilation {
         Self { upload, verdict: OnceLock::new() }
     }
 
-    /// Whether this is of these bytes under these limits.
+    /// What it compiles.
     #[must_use]
-    pub fn is_of(&self, bytes: &[u8], limits: &Limits) -> bool {
-        *self.upload.bytes == *bytes && self.upload.limits == *limits
+    pub fn upload(&self) -> &Upload {
+        &self.upload
     }
 
     /// What the gate says; `None` until it has.
@@ -46,11 +60,36 @@ impl Compilation {
     /// Does it, which needs a thread with [`NATIVE_STACK_BYTES`](crate::procedure::limits::fixed::NATIVE_STACK_BYTES) of
     /// stack. A panic is a defect of the gate or of what it is made of, but it has touched no state of the server.
     pub fn run(&self) {
-        let Upload { bytes, limits } = &self.upload;
+        let Upload { bytes, limits, .. } = &self.upload;
         let compiled = catch_unwind(AssertUnwindSafe(|| Module::compile(bytes, limits)));
         let refused =
             |_| Err(GateError::Refused("the gate failed on it, which is a defect of the server".into()));
         // Only the one thread of the gate sets it.
         let _ = self.verdict.set(compiled.unwrap_or_else(refused).map(Arc::new));
+    }
+}
+
+/// What the gate was asked for a request, which waits for the verdicts or is run again with them.
+#[derive(Debug, Default)]
+pub struct Compilations(HashMap<Digest, Arc<Compilation>>);
+
+impl Compilations {
+    /// Adds one, which takes the place of an earlier one of the same bytes.
+    pub fn add(&mut self, compilation: Arc<Compilation>) {
+        self.0.insert(compilation.upload.digest, compilation);
+    }
+
+    /// What the gate says of these bytes under these limits, if it was asked and has answered.
+    #[must_use]
+    pub fn verdict(
+        &self,
+        digest: &Digest,
+        bytes: &[u8],
+        limits: &Limits,
+    ) -> Option<&Result<Arc<Module>, GateError>> {
+        let compilation = self.0.get(digest)?;
+        let Upload { bytes: compiled, limits: kept, .. } = &compilation.upload;
+        // The bytes, too: for SHA-1 there are ways to make two with the same digest.
+        if kept == limits && **compiled == *bytes { compilation.verdict() } else { None }
     }
 }

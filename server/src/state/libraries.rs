@@ -7,6 +7,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::sync::Arc;
 
+use super::Digest;
 use crate::options::Options;
 use crate::procedure::{GateError, Limits, Module};
 
@@ -26,6 +27,8 @@ pub fn module_limits(options: &Options) -> Limits {
 
 /// The longest name of a library or function, in bytes.
 const MAX_NAME_LEN: usize = 256;
+/// The longest first line of a library, in bytes. What follows has the limits of a module.
+const MAX_HEADER_LEN: usize = 1024;
 
 /// A durable library of procedures.
 #[derive(Clone, Debug)]
@@ -94,7 +97,8 @@ impl Library {
     /// Reads an upload: `#!wasm name=LIB`, a line break, and the module. Gives the name and the module.
     pub fn parse(code: &[u8]) -> Result<(&str, &[u8]), LibraryError> {
         let header = |text: &str| LibraryError::Header(text.to_owned());
-        let end = memchr::memchr(b'\n', code).ok_or_else(|| header("Missing library metadata"))?;
+        let start = &code[..code.len().min(MAX_HEADER_LEN)];
+        let end = memchr::memchr(b'\n', start).ok_or_else(|| header("Missing library metadata"))?;
         let line = std::str::from_utf8(&code[..end]).map_err(|_| header("Invalid library metadata"))?;
         let shebang = line.strip_prefix("#!").ok_or_else(|| header("Missing library metadata"))?;
         let mut words = shebang.split_whitespace();
@@ -200,9 +204,6 @@ impl Libraries {
         self.0.functions.len()
     }
 }
-
-/// SHA-1 of a module as it was uploaded.
-pub type Digest = [u8; 20];
 
 /// A module of the cache.
 #[derive(Clone, Debug)]

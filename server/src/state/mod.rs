@@ -19,9 +19,9 @@ mod tracking;
 mod waiting;
 
 pub use clients::{ClientId, Clients, Handle};
-pub use compilation::{Compilation, Upload};
+pub use compilation::{Compilation, Compilations, Digest, Upload, digest_of};
 pub use latency::{LatencyHistogram, LatencyMonitor, LatencySample, LatencySeries};
-pub use libraries::{Cached, Digest, Libraries, Library, LibraryError, ModuleCache, module_limits};
+pub use libraries::{Cached, Libraries, Library, LibraryError, ModuleCache, module_limits};
 pub use load::Load;
 pub use mailbox::{Closing, Mailbox};
 pub use pause::{Pause, Paused};

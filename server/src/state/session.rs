@@ -2,9 +2,8 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::sync::Arc;
 
-use super::{ClientId, Compilation, Load};
+use super::{ClientId, Compilations, Load};
 use crate::keyspace::Key;
 use crate::protocol::{Reply, Version};
 
@@ -136,8 +135,8 @@ pub struct Session {
     pub transaction: Option<Transaction>,
     /// Set while its request waits for something from disk and must be run again.
     pub retry: Option<Retry>,
-    /// What the gate was asked for its request, which waits for the verdicts or is run again with them.
-    pub compilations: Vec<Arc<Compilation>>,
+    /// What the gate was asked for its request.
+    pub compilations: Compilations,
     /// Its request waits before it can run, for whatever reason.
     pub is_parked: bool,
     /// The random seed of the procedure that it calls.
@@ -188,7 +187,7 @@ impl Session {
             reply_mode: ReplyMode::On,
             transaction: None,
             retry: None,
-            compilations: Vec::new(),
+            compilations: Compilations::default(),
             is_parked: false,
             seed: None,
             woken_by: None,

@@ -9,10 +9,11 @@ use sha1::{Digest as _, Sha1};
 use super::super::help::wrong_arguments;
 use super::super::{Context, Error, Result, flag};
 use super::{
-    check_references, compile, declared_triggers, drop_triggers_of, of_library, refuse_losses, text,
+    check_references, compile, declared_triggers, drop_triggers_of, not_compiled, of_library, refuse_losses,
+    text,
 };
 use crate::protocol::Reply;
-use crate::state::{Libraries, Library, LibraryError};
+use crate::state::{Libraries, Library, LibraryError, Server, Session, Upload};
 use crate::store::SystemTable;
 use crate::trigger::{Definition, Triggers};
 
@@ -86,6 +87,12 @@ pub(super) fn restore(ctx: &mut Context<'_>, args: &[&[u8]]) -> Result {
     let codes = decode(args[2]).ok_or(DAMAGED)?;
     Plan::of(ctx, &codes, policy)?.carry_out(ctx)?;
     Ok(Reply::OK)
+}
+
+pub(super) fn uploads(server: &Server, session: &Session, args: &[&[u8]]) -> Vec<Upload> {
+    let codes = decode(args[2]).unwrap_or_default();
+    let modules: Vec<&[u8]> = codes.iter().filter_map(|code| Some(Library::parse(code).ok()?.1)).collect();
+    not_compiled(server, session, &modules)
 }
 
 /// Everything as it will be, which is all found out before anything changes.
