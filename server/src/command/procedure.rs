@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::arguments::{integer, is_flush_mode};
 use super::help::help;
 use super::{Call, Command, Context, Error, Flags, Group, Outcome, Result};
-use crate::procedure::{EVAL_EXPORT, GateError, Module};
+use crate::procedure::{EVAL_EXPORT, Module};
 use crate::protocol::Reply;
 use crate::state::{Digest, Server, Session, Upload, digest_of, module_limits};
 
@@ -164,10 +164,8 @@ fn cached(ctx: &mut Context<'_>, upload: &[u8]) -> Result<(Digest, Arc<Module>)>
     if let Some(module) = server.modules.get(&digest) {
         return Ok((digest, module));
     }
-    let module = match session.compilations.verdict(&digest, upload, &limits) {
-        Some(verdict) => Arc::clone(verdict.as_ref().map_err(GateError::clone)?),
-        None => return Err(Error::NotCompiled(vec![Upload { digest, bytes: upload.into(), limits }])),
-    };
+    let verdict = session.compilations.verdict(digest, upload, &limits);
+    let module = verdict.map_err(|missing| Error::NotCompiled(vec![missing]))?.clone()?;
     let options = &server.options;
     let (max_len, max_bytes) = (options.wasm_cache_max_len as usize, options.wasm_cache_max_size as usize);
     server.modules.insert(digest, Arc::clone(&module), upload.len(), max_len, max_bytes);
@@ -178,12 +176,11 @@ fn cached(ctx: &mut Context<'_>, upload: &[u8]) -> Result<(Digest, Arc<Module>)>
 pub(super) fn compile(ctx: &Context<'_>, uploads: &[&[u8]]) -> Result<Vec<Arc<Module>>> {
     let limits = module_limits(&ctx.server.options);
     let (mut modules, mut missing) = (Vec::new(), Vec::new());
-    for &bytes in uploads {
-        limits.check_size(bytes)?;
-        let digest = digest_of(bytes);
-        match ctx.session.compilations.verdict(&digest, bytes, &limits) {
-            Some(verdict) => modules.push(Arc::clone(verdict.as_ref().map_err(GateError::clone)?)),
-            None => missing.push(Upload { digest, bytes: bytes.into(), limits: limits.clone() }),
+    for upload in uploads {
+        limits.check_size(upload)?;
+        match ctx.session.compilations.verdict(digest_of(upload), upload, &limits) {
+            Ok(verdict) => modules.push(verdict.clone()?),
+            Err(upload) => missing.push(upload),
         }
     }
     if missing.is_empty() { Ok(modules) } else { Err(Error::NotCompiled(missing)) }
@@ -192,20 +189,14 @@ pub(super) fn compile(ctx: &Context<'_>, uploads: &[&[u8]]) -> Result<Vec<Arc<Mo
 /// What of uploads has yet to pass the gate.
 pub(super) fn not_compiled(server: &Server, session: &Session, uploads: &[&[u8]]) -> Vec<Upload> {
     let limits = module_limits(&server.options);
-    let mut missing = Vec::new();
-    for &bytes in uploads {
-        // What is too large fails without a look at it.
-        if limits.check_size(bytes).is_ok() {
-            let digest = digest_of(bytes);
-            if session.compilations.verdict(&digest, bytes, &limits).is_none() {
-                missing.push(Upload { digest, bytes: bytes.into(), limits: limits.clone() });
-            }
-        }
-    }
-    missing
+    // What is too large fails without a look at it.
+    let uploads = uploads.iter().filter(|upload| limits.check_size(upload).is_ok());
+    uploads
+        .filter_map(|upload| session.compilations.verdict(digest_of(upload), upload, &limits).err())
+        .collect()
 }
 
-/// The module that stands at that place among the arguments, unless the cache has it.
+/// An upload that the cache has not, and that has yet to pass the gate.
 fn not_cached(server: &Server, session: &Session, upload: &[u8]) -> Vec<Upload> {
     let mut missing = not_compiled(server, session, &[upload]);
     missing.retain(|upload| !server.modules.contains(&upload.digest));

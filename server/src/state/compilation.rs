@@ -31,11 +31,14 @@ pub struct Upload {
     pub limits: Limits,
 }
 
+/// What the gate says of an upload.
+pub type Verdict = Result<Arc<Module>, GateError>;
+
 /// An upload, and what the gate says of it.
 #[derive(Debug)]
 pub struct Compilation {
     upload: Upload,
-    verdict: OnceLock<Result<Arc<Module>, GateError>>,
+    verdict: OnceLock<Verdict>,
 }
 
 impl Compilation {
@@ -53,7 +56,7 @@ impl Compilation {
 
     /// What the gate says; `None` until it has.
     #[must_use]
-    pub fn verdict(&self) -> Option<&Result<Arc<Module>, GateError>> {
+    pub fn verdict(&self) -> Option<&Verdict> {
         self.verdict.get()
     }
 
@@ -79,17 +82,15 @@ impl Compilations {
         self.0.insert(compilation.upload.digest, compilation);
     }
 
-    /// What the gate says of these bytes under these limits, if it was asked and has answered.
-    #[must_use]
-    pub fn verdict(
-        &self,
-        digest: &Digest,
-        bytes: &[u8],
-        limits: &Limits,
-    ) -> Option<&Result<Arc<Module>, GateError>> {
-        let compilation = self.0.get(digest)?;
-        let Upload { bytes: compiled, limits: kept, .. } = &compilation.upload;
-        // The bytes, too: for SHA-1 there are ways to make two with the same digest.
-        if kept == limits && **compiled == *bytes { compilation.verdict() } else { None }
+    /// What the gate says of these bytes under these limits; an error if it has not, with what it has to be asked.
+    pub fn verdict(&self, digest: Digest, bytes: &[u8], limits: &Limits) -> Result<&Verdict, Upload> {
+        // The bytes are compared, too: there are ways to make two with the same SHA-1.
+        let is_same = |upload: &Upload| upload.limits == *limits && *upload.bytes == *bytes;
+        let known = self.0.get(&digest).filter(|known| is_same(&known.upload));
+        known.and_then(|known| known.verdict()).ok_or_else(|| Upload {
+            digest,
+            bytes: bytes.into(),
+            limits: limits.clone(),
+        })
     }
 }
