@@ -19,21 +19,17 @@ pub(super) const EVAL_RO: &[Flags] =
 const DEPENDS: &str = "Depends on the procedure that is executed.";
 
 pub(super) const COMMANDS: &[Command] = &[
-    Command::outcome("evalwasm", -3, evalwasm)
-        .flags(EVAL)
-        .counted_keys(2)
-        .uploads(|server, session, args| not_cached(server, session, args[1]))
-        .docs(
-            Group::Scripting,
-            "kvasm 0.1",
-            DEPENDS,
-            "Runs a WebAssembly module given as binary or text, as one transaction.",
-            "module numkeys [key [key ...]] [arg [arg ...]]",
-        ),
+    Command::outcome("evalwasm", -3, evalwasm).flags(EVAL).counted_keys(2).uploads(uploads_of_eval).docs(
+        Group::Scripting,
+        "kvasm 0.1",
+        DEPENDS,
+        "Runs a WebAssembly module given as binary or text, as one transaction.",
+        "module numkeys [key [key ...]] [arg [arg ...]]",
+    ),
     Command::outcome("evalwasm_ro", -3, evalwasm_ro)
         .flags(EVAL_RO)
         .counted_keys(2)
-        .uploads(|server, session, args| not_cached(server, session, args[1]))
+        .uploads(uploads_of_eval)
         .docs(
             Group::Scripting,
             "kvasm 0.1",
@@ -65,16 +61,13 @@ pub(super) const COMMANDS: &[Command] = &[
 ];
 
 const WASM: &[Command] = &[
-    Command::new("load", 3, wasm_load)
-        .flags(&[Flags::NOSCRIPT])
-        .uploads(|server, session, args| not_cached(server, session, args[2]))
-        .docs(
-            Group::Scripting,
-            "kvasm 0.1",
-            "O(N) with N being the length of the module.",
-            "Puts a module into the cache and returns its SHA-1.",
-            "module",
-        ),
+    Command::new("load", 3, wasm_load).flags(&[Flags::NOSCRIPT]).uploads(uploads_of_load).docs(
+        Group::Scripting,
+        "kvasm 0.1",
+        "O(N) with N being the length of the module.",
+        "Puts a module into the cache and returns its SHA-1.",
+        "module",
+    ),
     Command::new("exists", -3, wasm_exists).flags(&[Flags::NOSCRIPT]).docs(
         Group::Scripting,
         "kvasm 0.1",
@@ -194,6 +187,14 @@ pub(super) fn not_compiled(server: &Server, session: &Session, uploads: &[&[u8]]
     uploads
         .filter_map(|upload| session.compilations.verdict(digest_of(upload), upload, &limits).err())
         .collect()
+}
+
+fn uploads_of_eval(server: &Server, session: &Session, args: &[&[u8]]) -> Vec<Upload> {
+    not_cached(server, session, args[1])
+}
+
+fn uploads_of_load(server: &Server, session: &Session, args: &[&[u8]]) -> Vec<Upload> {
+    not_cached(server, session, args[2])
 }
 
 /// An upload that the cache has not, and that has yet to pass the gate.

@@ -62,7 +62,7 @@ impl Engine {
     ) -> command::Result<Outcome> {
         let placement = call.module.procedures()[call.procedure].placement;
         let may_detach = is_alone && placement != Placement::Inline;
-        if call.module.size_bytes() > MAX_COLD_MODULE_BYTES && !self.runtime.is_warm(&call.module) {
+        if !self.runtime.is_warm(&call.module) && call.module.size_bytes() > MAX_COLD_MODULE_BYTES {
             self.jobs.note_cold(&call);
         }
         if may_detach && (placement == Placement::Background || self.jobs.takes_long(&call)) {

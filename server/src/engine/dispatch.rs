@@ -10,9 +10,7 @@ use crate::command::{self, Command, Error, Flags, Found, NotFound, Outcome};
 use crate::keyspace::Need;
 use crate::options::OutputClass;
 use crate::protocol::{ErrorReply, Reply, Version, encode};
-use crate::state::{
-    Arguments, Compilations, Mailbox, Queued, ReplyMode, Retry, Session, Transaction, Upload,
-};
+use crate::state::{Arguments, Mailbox, Queued, ReplyMode, Retry, Session, Transaction, Upload};
 use crate::types::parse_integer;
 
 /// What becomes of a request.
@@ -106,7 +104,7 @@ impl Engine {
             return answer.step;
         }
         session.retry = None;
-        session.compilations = Compilations::default();
+        session.compilations.forget();
         session.seed = None;
         self.account(session, found.filter(|_| answer.has_run), arguments, &answer.reply);
         if name != "client" && session.transaction.is_none() {
@@ -128,12 +126,9 @@ impl Engine {
         match error {
             Error::Reply(text) => Err(text),
             Error::NotResident(need) => self.wait_for(session, &[need]).map(Answer::wait),
-            // These may take long, so the rerun uses the time that it has then, not that of the first attempt.
-            Error::NotCompiled(uploads) => {
-                session.retry = None;
-                self.compile(session, uploads).map(Answer::wait)
-            }
+            Error::NotCompiled(uploads) => self.compile(session, uploads).map(Answer::wait),
             Error::QueueFull(shortage) => {
+                // Waiting for room may take long, so the rerun uses the time that it has then, not that of the first attempt.
                 session.retry = None;
                 self.wait_for_room(shortage).map(Answer::wait)
             }

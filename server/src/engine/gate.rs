@@ -100,6 +100,8 @@ impl Engine {
         if !self.gate.has_room_for(&uploads) {
             return Err("BUSY too many uploaded modules wait to be compiled".into());
         }
+        // This may take long, so the rerun uses the time that it has then, not that of the first attempt.
+        session.retry = None;
         let mut compilations = Vec::with_capacity(uploads.len());
         for upload in uploads {
             let submitted = self.gate.submit(upload);

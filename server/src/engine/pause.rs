@@ -5,24 +5,21 @@ use std::time::Duration;
 use super::dispatch::queue_of;
 use super::wait::Wait;
 use super::{Engine, unix_now};
-use crate::command::Found;
-use crate::state::{Paused, Session};
+use crate::command::{self, Found};
+use crate::protocol::Reply;
+use crate::state::{Paused, Session, Transaction};
 
 impl Engine {
     /// Makes a command wait if a pause concerns it. A command that runs during a pause does not remove expired keys,
     /// because that would be a change.
     pub(super) fn pause_for(&mut self, session: &Session, found: Found) -> Option<Wait> {
         let paused = self.paused()?;
-        // An EXEC that runs again may have begun the pause itself.
-        let has_begun = queue_of(session, found).is_some_and(|queue| !queue.attempted.is_empty());
+        let queue = queue_of(session, found);
         // Monitors are exempt, as in Redis, but they cannot read or write anyway.
         let waits = match paused {
-            _ if has_begun => false,
+            _ if queue.is_some_and(began_pause) => false,
             Paused::All => !session.is_monitor,
-            Paused::Writes => {
-                let queue = queue_of(session, found);
-                found.row.affects_others() || queue.is_some_and(|queue| queue.affects_others)
-            }
+            Paused::Writes => found.row.affects_others() || queue.is_some_and(|queue| queue.affects_others),
         };
         if !waits {
             self.core().keyspace.hold_expiry(true);
@@ -57,4 +54,13 @@ impl Engine {
             signals.unpaused.notify_waiters();
         }
     }
+}
+
+/// Whether an EXEC that runs again has begun the pause itself, for which it must not wait.
+fn began_pause(queue: &Transaction) -> bool {
+    let is_pause = |found: Found| found.parent.name == "client" && found.row.name == "pause";
+    let attempted = queue.queue.iter().zip(&queue.attempted);
+    attempted
+        .into_iter()
+        .any(|(queued, reply)| *reply == Some(Reply::OK) && is_pause(command::at(queued.place)))
 }

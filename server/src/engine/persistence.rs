@@ -17,8 +17,8 @@ use crate::state::Load;
 use crate::store::{ExpiryCursor, Store, StoreError, StoreEvent};
 use loading::Unanswered;
 
-/// What the store, the workers and the gate report to the engine. Values arrive parsed: parsing a big one takes long, so the thread
-/// that read it does that.
+/// What the store, the workers and the gate report to the engine. Values arrive parsed: parsing a big one takes long, so the
+/// thread that read it does that.
 pub enum Arrival {
     /// The answer to a request for keys.
     Loaded {

@@ -219,6 +219,36 @@ fn a_pause_that_exec_begins_does_not_stop_it_from_running_again() {
 }
 
 #[test]
+fn exec_that_waits_is_stopped_by_a_pause_of_others() {
+    on_large_stack(|| {
+        let (mut rig, client) = with_cold_key();
+        rig.check(&client, &[("MULTI", "+OK"), ("SET a 1", "+QUEUED"), ("FCALL cold 0", "+QUEUED")]);
+        let wait = rig.try_line(&client, "EXEC").expect_err("the key is cold");
+        let other = rig.connect();
+        rig.check(&other, &[("CLIENT PAUSE 100000 WRITE", "+OK")]);
+        rig.wait(&wait);
+        assert!(matches!(rig.try_line(&client, "EXEC"), Err(Wait::Unpaused)));
+        rig.check(&other, &[("EXISTS a", ":0"), ("CLIENT UNPAUSE", "+OK")]);
+        rig.check(&client, &[("EXEC", "*2 +OK $5 value")]);
+    });
+}
+
+#[test]
+fn exec_that_runs_again_tells_of_libraries_as_they_are_then() {
+    on_large_stack(|| {
+        let (mut rig, client) = with_cold_key();
+        rig.load_library(&client, "other", "(func (export \"other\"))");
+        let lines = ["FUNCTION LIST LIBRARYNAME other", "FCALL cold 0"];
+        rig.check(&client, &[("MULTI", "+OK"), (lines[0], "+QUEUED"), (lines[1], "+QUEUED")]);
+        let wait = rig.try_line(&client, "EXEC").expect_err("the key is cold");
+        let other = rig.connect();
+        rig.check(&other, &[("FUNCTION DELETE other", "+OK")]);
+        rig.wait(&wait);
+        rig.check(&client, &[("EXEC", "*2 *0 $5 value")]);
+    });
+}
+
+#[test]
 fn settings_that_exec_changes_hold_although_it_has_to_run_again() {
     on_large_stack(|| {
         let (mut rig, client) = with_cold_key();

@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use super::Engine;
-use crate::command::{self, Command, Error, Flags, Group, Outcome};
+use crate::command::{self, Error, Flags, Found, Group, Outcome};
 use crate::protocol::Reply;
 use crate::state::{Mailbox, Queued, Session, Transaction};
 
@@ -79,7 +79,7 @@ impl Engine {
         session.watching = watching;
         let again = self.close_savepoint(savepoint, Err(again));
         for (index, reply) in replies.into_iter().enumerate().skip(transaction.attempted.len()) {
-            let lasting = has_lasting_effect(command::at(transaction.queue[index].place).row);
+            let lasting = has_lasting_effect(command::at(transaction.queue[index].place));
             transaction.attempted.push(lasting.then_some(reply));
         }
         again
@@ -120,9 +120,9 @@ impl Engine {
 
 /// Whether a command affects clients, subscriptions, the cache of modules or the server, which taking back the transaction
 /// does not undo.
-fn has_lasting_effect(row: &Command) -> bool {
-    let is_about_modules = row.group == Group::Scripting && !row.calls_procedure();
-    let is_outside =
-        row.is(Flags::ADMIN) || is_about_modules || matches!(row.group, Group::Connection | Group::PubSub);
+fn has_lasting_effect(Found { row, parent, .. }: Found) -> bool {
+    let is_outside = row.is(Flags::ADMIN)
+        || parent.name == "wasm"
+        || matches!(row.group, Group::Connection | Group::PubSub);
     is_outside && !row.is(Flags::WRITE) && !matches!(row.name, "select" | "publish")
 }

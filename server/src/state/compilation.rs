@@ -82,6 +82,13 @@ impl Compilations {
         self.0.insert(compilation.upload.digest, compilation);
     }
 
+    /// Forgets all. For each command, so with nothing to forget it does nothing.
+    pub fn forget(&mut self) {
+        if !self.0.is_empty() {
+            self.0 = HashMap::new();
+        }
+    }
+
     /// What the gate says of these bytes under these limits; an error if it has not, with what it has to be asked.
     pub fn verdict(&self, digest: Digest, bytes: &[u8], limits: &Limits) -> Result<&Verdict, Upload> {
         // The bytes are compared, too: there are ways to make two with the same SHA-1.
