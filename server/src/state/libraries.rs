@@ -176,8 +176,11 @@ impl Libraries {
     /// Removes a library.
     pub fn remove(&mut self, name: &str) -> Option<Library> {
         let index = Rc::make_mut(&mut self.0);
-        index.functions.retain(|_, (holder, _)| holder != name);
-        index.libraries.remove(name)
+        let library = index.libraries.remove(name)?;
+        for procedure in library.module.procedures() {
+            index.functions.remove(&procedure.name);
+        }
+        Some(library)
     }
 
     /// The library of that name.

@@ -4,6 +4,8 @@
 //! [`MAGIC`], the format's version, of each library its length in 4 bytes (little-endian) and what was uploaded, and the
 //! SHA-1 of all that.
 
+use std::collections::{BTreeSet, HashSet};
+
 use sha1::{Digest as _, Sha1};
 
 use super::super::help::wrong_arguments;
@@ -100,7 +102,7 @@ struct Plan {
     libraries: Libraries,
     triggers: Triggers,
     /// The libraries that go, or are replaced.
-    removed: Vec<String>,
+    removed: BTreeSet<String>,
     restored: Vec<Library>,
     declared: Vec<Definition>,
 }
@@ -109,12 +111,13 @@ impl Plan {
     fn of(ctx: &Context<'_>, codes: &[&[u8]], policy: Policy) -> Result<Self> {
         let restored = compile_libraries(ctx, codes)?;
         let stored = ctx.keyspace.definitions(SystemTable::Library);
+        let names: HashSet<&str> = restored.iter().map(|library| &*library.name).collect();
         let goes = |name: &str| match policy {
             Policy::Flush => true,
             Policy::Append => false,
-            Policy::Replace => restored.iter().any(|library| library.name == name),
+            Policy::Replace => names.contains(name),
         };
-        let removed: Vec<String> =
+        let removed: BTreeSet<String> =
             stored.iter().map(|(name, _)| text(name)).filter(|name| goes(name)).collect();
         let (mut libraries, mut triggers) = (ctx.server.libraries.clone(), ctx.server.triggers.clone());
         for name in &removed {
