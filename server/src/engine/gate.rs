@@ -1,4 +1,4 @@
-//! The thread on which uploads pass the gate: compiling takes about 0.2 s for each MB, in which the engine serves others.
+//! The thread on which uploads pass the gate: that takes long for big ones, and the engine serves others meanwhile.
 //!
 //! One after the other, so that uploads take one processor at most, and only the time of it that nobody else wants. A
 //! request that needs a module waits for the verdict as others wait for the disk, and then runs again.

@@ -58,7 +58,7 @@ pub const MAX_WAITING_UPLOADS: usize = 1000;
 pub const MAX_WAITING_UPLOAD_BYTES: usize = 256 << 20;
 
 /// The first calls of a module that takes more memory than this are made in the background where that is possible: the
-/// interpreter compiles a function when it is called first, at about 15 ms for each MB.
+/// interpreter compiles a function when it is called first, for some tens of milliseconds for each MB.
 pub const MAX_COLD_MODULE_BYTES: usize = 64 << 10;
 
 /// For how long a worker without a task, and the engine that has just given one away, stay awake for what comes next.
